@@ -1,0 +1,380 @@
+//! `sys/replication/path/:path/…`: everything the console shows, each value with the time it was observed.
+//!
+//! All times are milliseconds since 1970 by the clock of the node that answers, unless a field says otherwise.
+
+use crate::clock::UnixMs;
+use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
+use crate::state::{Class, Role};
+use serde::{Deserialize, Serialize};
+
+/// `GET …/status`. Needs no token, like Vault's replication status; holds no secret.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// When this answer was put together.
+    pub observed_at: UnixMs,
+    pub path: String,
+    pub region: RegionInfo,
+    pub role: Role,
+    pub epoch: Epoch,
+    pub dataset: DatasetId,
+    /// False while a sync is under way: the region serves nothing.
+    pub whole: bool,
+    /// Whether this region acknowledges writes now.
+    pub writable: bool,
+    pub sealed: bool,
+    /// The newest committed position of the primary. On the primary its own; on a standby what the primary said
+    /// last, at `head_at`. `None`: never heard.
+    pub head: Option<Position>,
+    pub head_at: Option<UnixMs>,
+    /// Durable here.
+    pub received: Position,
+    /// What readers see here, and when its batch was evaluated by the primary.
+    pub applied: Position,
+    pub applied_at: UnixMs,
+    /// Of a standby, from its own side; `None` when the head is unknown.
+    pub lag: Option<Lag>,
+    /// At `applied`, hexadecimal.
+    pub merkle_root: String,
+    pub entries: u64,
+    pub bytes: u64,
+    pub wal: WalStatus,
+    pub sync: Option<SyncStatus>,
+    /// Who is primary, as far as a standby or a fenced region knows.
+    pub primary: Option<PrimaryInfo>,
+    pub fence: Option<FenceInfo>,
+    /// Of a primary: one for each standby. Of a standby: the one from its primary, once it was connected.
+    pub links: Vec<LinkStatus>,
+    pub tokens: TokenSummary,
+    pub nodes: Vec<NodeStatus>,
+    /// Client writes acknowledged per second over the last ten seconds.
+    pub writes_per_s: f64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RegionInfo {
+    pub id: RegionId,
+    pub name: String,
+    /// The node that answered, and its API address.
+    pub node: String,
+    pub api_addr: String,
+    pub version: String,
+    pub protocol: u32,
+}
+
+/// Head minus applied, in its three units: never one without the others.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Lag {
+    pub entries: u64,
+    pub bytes: u64,
+    /// How much older the applied batch is than the head's; 0 when all is applied.
+    pub ms: u64,
+    pub observed_at: UnixMs,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WalStatus {
+    /// The oldest and one behind the newest index that the log holds.
+    pub first_index: u64,
+    pub next_index: u64,
+    pub bytes: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SyncStatus {
+    /// `full` (later also `diff`).
+    pub kind: String,
+    /// `copying`, then `replaying` what was written meanwhile.
+    pub stage: String,
+    pub entries_done: u64,
+    pub entries_total: u64,
+    pub bytes_done: u64,
+    pub bytes_total: u64,
+    pub bytes_per_s: f64,
+    /// `None` while the rate is unknown.
+    pub eta_ms: Option<u64>,
+    pub began_at: UnixMs,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PrimaryInfo {
+    pub region: RegionId,
+    pub name: String,
+    pub addresses: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct FenceInfo {
+    pub by_epoch: Epoch,
+    pub at: UnixMs,
+    pub reached: Position,
+}
+
+/// What a link is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkState {
+    /// No answer yet, or the connection was lost: dialling with back-off.
+    Connecting,
+    /// Presenting the activation token.
+    Activating,
+    /// Copying all, or replaying what was written meanwhile.
+    FullSync,
+    /// Shipping the WAL.
+    Streaming,
+    /// The operator paused it.
+    Paused,
+    /// Refused for good: `error` says why and what to do.
+    Refused,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// The other region; zero until it was reached for the first time.
+    pub region: RegionId,
+    pub name: String,
+    pub addresses: Vec<String>,
+    /// True on the primary, which dials; false on the standby.
+    pub outgoing: bool,
+    pub state: LinkState,
+    pub since: UnixMs,
+    /// When the other side was last heard. `None`: never.
+    pub last_heard_at: Option<UnixMs>,
+    pub error: Option<String>,
+    /// When a lost connection is dialled again.
+    pub retry_at: Option<UnixMs>,
+    /// The standby's, as last heard (on the standby: its own).
+    pub received: Position,
+    pub applied: Position,
+    /// As the primary sees it; `None` when the standby was never heard.
+    pub lag: Option<Lag>,
+    pub sync: Option<SyncStatus>,
+    pub in_flight: u32,
+    pub max_parallel: u32,
+    pub entries_per_s: f64,
+    pub bytes_per_s: f64,
+    pub round_trip_ms: Option<f64>,
+    /// The other side's wall clock minus ours, by the middle of a round trip.
+    pub clock_skew_ms: Option<i64>,
+    /// Whether the other side speaks TLS, and its certificate is pinned.
+    pub tls: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TokenSummary {
+    pub issued: u32,
+    pub used: u32,
+    pub expired: u32,
+    pub revoked: u32,
+    /// When the next issued token expires.
+    pub next_expiry_at: Option<UnixMs>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    pub name: String,
+    pub api_addr: String,
+    pub leader: bool,
+    pub voter: bool,
+    /// `None` for a node whose state the answering node does not know.
+    pub sealed: Option<bool>,
+    pub last_log_index: Option<u64>,
+    pub applied_index: Option<u64>,
+    pub term: Option<u64>,
+    pub last_contact_at: Option<UnixMs>,
+}
+
+/// The state of an activation token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenState {
+    Issued,
+    Used,
+    Expired,
+    Revoked,
+}
+
+/// `POST …/tokens`
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// Time to live in seconds or as Vault writes durations (`"30m"`); 30 minutes without it, a day at most.
+    #[serde(default)]
+    pub ttl: Option<serde_json::Value>,
+    /// Make the token although this region holds secrets of its own, which the sync will replace.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// The answer to it, and the only time the token is seen.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenCreated {
+    pub token: String,
+    pub accessor: String,
+    pub expires_at: UnixMs,
+}
+
+impl std::fmt::Debug for TokenCreated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenCreated {{ accessor: {}, … }}", self.accessor)
+    }
+}
+
+/// `LIST …/tokens` (as `key_info` by accessor) and `GET …/tokens/:accessor`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TokenInfo {
+    pub accessor: String,
+    pub state: TokenState,
+    pub created_at: UnixMs,
+    pub expires_at: UnixMs,
+    /// Who used it, and when.
+    pub used_by: Option<RegionInfoShort>,
+    pub used_at: Option<UnixMs>,
+    pub revoked_at: Option<UnixMs>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RegionInfoShort {
+    pub id: RegionId,
+    pub name: String,
+}
+
+/// `POST …/links` on the primary.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkRequest {
+    /// The standby's address; the token's own where it is missing.
+    #[serde(default)]
+    pub address: Option<String>,
+    pub token: String,
+    #[serde(default)]
+    pub max_parallel: Option<u32>,
+}
+
+impl std::fmt::Debug for LinkRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LinkRequest {{ address: {:?}, … }}", self.address)
+    }
+}
+
+/// How a promotion goes about it. A switchover (`planned`) joins here when it is built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromoteMode {
+    /// Without the primary's consent: what may be lost is said first.
+    Forced,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Pass,
+    Warn,
+    /// The check could not run, or its fact is too old: it has not passed.
+    Unknown,
+    Block,
+}
+
+/// One preflight check of a promotion.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Check {
+    pub name: String,
+    pub verdict: Verdict,
+    /// What was found, in words.
+    pub fact: String,
+    /// Who observed it, and when.
+    pub source: String,
+    pub at: UnixMs,
+    /// What to do about it; empty when it passed.
+    pub advice: String,
+}
+
+/// What a failover now would lose.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LossEstimate {
+    /// At least so many acknowledged writes; exact when `known`.
+    pub entries: u64,
+    pub bytes: u64,
+    /// The age of the newest write that would be lost, or the time since the primary was last heard.
+    pub ms: u64,
+    /// False: the primary may have acknowledged more since it was last heard.
+    pub known: bool,
+    pub last_heard_at: Option<UnixMs>,
+    /// At the last observed rate of writes, about so many. `None`: no rate is known.
+    pub likely_entries: Option<u64>,
+    pub by_class: Vec<(Class, u64)>,
+    /// The statement for people.
+    pub words: String,
+}
+
+/// `GET …/plan?mode=forced`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    pub mode: PromoteMode,
+    /// Over the facts that matter; a promotion carries it and is refused when they changed.
+    pub hash: String,
+    pub made_at: UnixMs,
+    pub epoch_now: Epoch,
+    pub epoch_next: Epoch,
+    pub checks: Vec<Check>,
+    pub loss: LossEstimate,
+}
+
+/// `POST …/promote` on the standby.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PromoteRequest {
+    pub mode: PromoteMode,
+    pub plan: String,
+    #[serde(default)]
+    pub accept_loss: bool,
+    pub id: PromotionId,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromotionOutcome {
+    Running,
+    Done,
+    Failed,
+    /// Whoever asks must keep asking.
+    Unknown,
+}
+
+/// The answer to it, and `GET …/promote/:id`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Promotion {
+    pub id: PromotionId,
+    pub outcome: PromotionOutcome,
+    pub epoch: Epoch,
+    pub began_at: UnixMs,
+    pub ended_at: Option<UnixMs>,
+    pub loss: Option<LossEstimate>,
+    pub error: Option<String>,
+    /// What is known of the old primary: fenced (it said so), or unproven.
+    pub fence: FenceProof,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "proof")]
+pub enum FenceProof {
+    /// The ex-primary said, durably, that it takes no more writes.
+    Acknowledged { at: UnixMs, reached: Position },
+    /// It has not been heard since: it may still take writes in its own epoch.
+    Unproven,
+}
+
+/// `GET …/events`: what happened on the path, newest last. Resumable by id.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    pub id: u64,
+    pub at: UnixMs,
+    pub level: EventLevel,
+    /// `link`, `sync`, `token`, `promotion`, `fence`, `leader`, `seal`, …
+    pub subject: String,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventLevel {
+    Info,
+    Warn,
+    Alarm,
+}

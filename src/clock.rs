@@ -1,0 +1,60 @@
+//! The only reader of time and of entropy. Everything else takes them as arguments.
+
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970-01-01T00:00:00Z, as this machine's wall clock has them. Clocks differ between
+/// machines: compare times of two machines only with their skew in mind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMs(pub u64);
+
+impl UnixMs {
+    /// How long ago `earlier` was; zero if it lies in the future.
+    pub fn since(self, earlier: UnixMs) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    pub fn plus(self, duration: Duration) -> UnixMs {
+        UnixMs(self.0.saturating_add(duration.as_millis() as u64))
+    }
+
+    /// RFC 3339 in UTC with milliseconds, as Vault writes times.
+    pub fn rfc3339(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0.min(i64::MAX as u64) as i64) {
+            Ok(time) => format!("{time:.3}"),
+            Err(_) => format!("{} ms since 1970", self.0),
+        }
+    }
+}
+
+impl fmt::Display for UnixMs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
+/// The wall clock, for what people read and what outlives the process.
+pub fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(since.as_millis() as u64)
+}
+
+/// The steady clock, for deadlines and durations inside the process.
+pub fn steady() -> Instant {
+    Instant::now()
+}
+
+/// `N` bytes from the operating system's generator.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::rngs::OsRng.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// A generator seeded by the operating system, for crates that ask for one.
+pub fn rng() -> rand::rngs::OsRng {
+    rand::rngs::OsRng
+}

@@ -1,0 +1,86 @@
+//! Agreement inside a region. `Consensus` is the narrow face that the layers above see; `raft` (openraft) is the
+//! one behind it in a server, `direct` applies at once and serves the tests of the layers above.
+//!
+//! What holds whatever stands behind the face:
+//! * `propose` returns an outcome only after the command is on the disks of a majority and applied here.
+//! * An `Error::Unknown` says that the command may yet be applied; `Error::Unavailable` that it never will be.
+//! * After `read_barrier`, the local state holds everything that was acknowledged before the call.
+
+pub mod direct;
+
+use crate::error::{Error, Result, WrongRole};
+use crate::ids::{NodeId, Position};
+use crate::state::{Batch, Command, Outcome, Refusal, State};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+#[async_trait]
+pub trait Consensus: Send + Sync + 'static {
+    /// Agrees on a command. Only the leader can; elsewhere `Error::Unavailable`. `Outcome::Refused` comes back as `Ok`.
+    async fn propose(&self, command: Command) -> Result<Outcome>;
+
+    /// Agrees on one client write, together with whatever other writes wait at the moment (one log entry, one fsync
+    /// for all of them). `term` is the Raft term in which the batch was evaluated. Returns its position. A refusal
+    /// is an error here: `Error::WrongRole`, or `Error::Unavailable` when the leader changed.
+    async fn write(&self, term: u64, batch: Batch) -> Result<Position>;
+
+    /// Waits until local reads see everything acknowledged before the call. Fails on a node that is no leader.
+    /// Concurrent callers share one round to the followers.
+    async fn read_barrier(&self) -> Result<()>;
+
+    /// Where this node stands in its region; wakes on every change.
+    fn standing(&self) -> watch::Receiver<Standing>;
+
+    fn state(&self) -> &Arc<State>;
+}
+
+/// A node's view of its region's Raft cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    pub me: NodeId,
+    pub is_leader: bool,
+    pub leader: Option<NodeId>,
+    pub term: u64,
+    pub last_log_index: u64,
+    pub committed_index: u64,
+    pub applied_index: u64,
+    /// All members by id.
+    pub members: BTreeMap<NodeId, Member>,
+}
+
+/// A member of a region's Raft cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Member {
+    /// The configured `node_id`.
+    pub name: String,
+    pub api_addr: String,
+    pub voter: bool,
+    /// On the leader: the log index that this member is known to hold.
+    pub matched_index: Option<u64>,
+}
+
+impl Standing {
+    /// The leader's API address, to forward to.
+    pub fn leader_addr(&self) -> Option<&str> {
+        let leader = self.members.get(&self.leader?)?;
+        Some(&leader.api_addr)
+    }
+}
+
+/// The error that a client sees for a write that apply refused.
+pub fn refused_write(refusal: &Refusal, state: &State) -> Error {
+    match refusal {
+        Refusal::Role { .. } | Refusal::Epoch { .. } => Error::WrongRole(wrong_role(state)),
+        other => Error::unavailable(format!("the write was not made: {other}; send it again")),
+    }
+}
+
+/// Why this region refuses in its present role, and whom to ask.
+pub fn wrong_role(state: &State) -> WrongRole {
+    let path = state.path();
+    let role = if path.is_whole() { path.role.name().to_owned() } else { "syncing".to_owned() };
+    let primary = path.primary.map(|primary| (primary.name, primary.addresses.first().cloned().unwrap_or_default()));
+    WrongRole { role, epoch: path.epoch, primary }
+}

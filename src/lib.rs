@@ -1,0 +1,10 @@
+//! Twinkeep: a Vault-compatible secrets store in two regions, and the console that fails one over.
+
+pub mod api;
+pub mod clock;
+pub mod consensus;
+pub mod error;
+pub mod ids;
+pub mod sensitive;
+pub mod state;
+pub mod storage;

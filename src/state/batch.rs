@@ -1,0 +1,111 @@
+//! The physical batch: puts and deletes of encrypted values, with a tag that says what kind of change it was.
+
+use crate::clock::UnixMs;
+use crate::error::{Error, Result};
+use crate::ids::Position;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What a batch does, in the operator's words: what a lag or a loss consists of. Ordinals are stored: never reuse one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    KvWrite,
+    KvDelete,
+    TokenCreate,
+    TokenRevoke,
+    Policy,
+    Mount,
+    KeyRotate,
+    System,
+}
+
+impl Class {
+    pub const ALL: [Class; 8] = [
+        Class::KvWrite,
+        Class::KvDelete,
+        Class::TokenCreate,
+        Class::TokenRevoke,
+        Class::Policy,
+        Class::Mount,
+        Class::KeyRotate,
+        Class::System,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::KvWrite => "kv-write",
+            Class::KvDelete => "kv-delete",
+            Class::TokenCreate => "token-create",
+            Class::TokenRevoke => "token-revoke",
+            Class::Policy => "policy",
+            Class::Mount => "mount",
+            Class::KeyRotate => "key-rotate",
+            Class::System => "system",
+        }
+    }
+}
+
+/// One change of one key of the data tree.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Op {
+    Put { key: Bytes, value: Bytes },
+    Delete { key: Bytes },
+}
+
+impl Op {
+    pub fn key(&self) -> &Bytes {
+        match self {
+            Op::Put { key, .. } | Op::Delete { key } => key,
+        }
+    }
+}
+
+/// One acknowledged request's changes: all of it or nothing. A key occurs at most once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Batch {
+    pub class: Class,
+    /// When the primary's leader evaluated it.
+    pub at: UnixMs,
+    pub ops: Vec<Op>,
+}
+
+impl Batch {
+    /// Bytes of keys and values: what `lag_bytes` counts.
+    pub fn bytes(&self) -> u64 {
+        let op_bytes = |op: &Op| match op {
+            Op::Put { key, value } => key.len() + value.len(),
+            Op::Delete { key } => key.len(),
+        };
+        self.ops.iter().map(op_bytes).sum::<usize>() as u64
+    }
+}
+
+/// A batch at its place in the write-ahead log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WalEntry {
+    pub position: Position,
+    pub batch: Batch,
+}
+
+/// What the data tree holds for a key: 16 bytes of the position that wrote it, then the value's ciphertext.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stored {
+    pub position: Position,
+    pub value: Bytes,
+}
+
+impl Stored {
+    pub fn to_bytes(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(16 + self.value.len());
+        bytes.extend_from_slice(&self.position.to_bytes());
+        bytes.extend_from_slice(&self.value);
+        bytes.into()
+    }
+
+    pub fn from_bytes(bytes: &Bytes) -> Result<Stored> {
+        let position = bytes.get(..16).and_then(|head| head.try_into().ok());
+        let position = position.ok_or_else(|| Error::corrupt("a stored value is shorter than its position"))?;
+        Ok(Stored { position: Position::from_bytes(position), value: bytes.slice(16..) })
+    }
+}

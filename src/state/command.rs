@@ -1,0 +1,106 @@
+//! What a region can agree on: the payload of a Raft log entry, and what became of it.
+
+use super::batch::{Batch, Stored, WalEntry};
+use super::path::{PathChange, Role};
+use crate::ids::{Epoch, Position, SyncId};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// One Raft log entry's payload.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Primary: client writes that the leader evaluated in Raft term `term` and path epoch `epoch`. Refused in any
+    /// other, since what they were evaluated against may have changed.
+    Write { term: u64, epoch: Epoch, batches: Vec<Batch> },
+    /// Standby: batches from the primary's WAL, in order. What is already applied is skipped; a gap is refused.
+    Follow { entries: Vec<WalEntry> },
+    /// Standby: the next stretch of a full sync.
+    Copy(CopyChunk),
+    /// A change of the region's own records.
+    Region(RegionChange),
+    /// Drop the oldest WAL entries, those below an index. One command takes a bounded number: propose it again
+    /// while `wal_bounds().first` is lower.
+    TrimWal { below: u64 },
+}
+
+/// The primary's data between two keys, to replace the standby's: keys of the stretch that are not in it go,
+/// unless a newer position wrote them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CopyChunk {
+    pub sync: SyncId,
+    /// Where the chunk begins, exclusive; empty at the start. Must equal the cursor that the region holds.
+    pub after: Bytes,
+    /// Where it ends, inclusive; `None`: at the end of the tree, and the copy is done.
+    pub through: Option<Bytes>,
+    pub entries: Vec<(Bytes, Stored)>,
+    /// In the last chunk: the primary's head when it was read. The standby is whole once it has applied that.
+    pub whole_at: Option<Position>,
+}
+
+/// Puts and deletes in `Tree::Region` under guards, and optionally a step of the path.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RegionChange {
+    /// Keys of `Tree::Region` that must hold just this, or be absent.
+    pub expect: Vec<(Bytes, Option<Bytes>)>,
+    /// `None` deletes.
+    pub puts: Vec<(Bytes, Option<Bytes>)>,
+    pub path: Option<PathChange>,
+}
+
+/// What apply did with a command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The positions of the first and the last batch.
+    Written {
+        first: Position,
+        last: Position,
+    },
+    /// All entries are applied up to here.
+    Followed {
+        applied: Position,
+    },
+    /// The cursor of the sync after the chunk.
+    Copied {
+        cursor: Bytes,
+        applied: Position,
+    },
+    Changed,
+    Refused(Refusal),
+}
+
+/// Why apply left everything as it was.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Refusal {
+    /// Evaluated in another Raft term.
+    Term { evaluated: u64, applied: u64 },
+    /// The region is not, or no longer, in the role that the command needs.
+    Role { role: Role, epoch: Epoch },
+    /// Evaluated or shipped in another epoch than the path's.
+    Epoch { expected: Epoch, actual: Epoch },
+    /// The first entry does not continue what is applied.
+    Gap { applied: Position, next: Position },
+    /// The chunk belongs to another sync, or does not begin at the cursor.
+    Sync { cursor: Option<Bytes> },
+    /// A guarded key holds something else.
+    Guard { key: Bytes },
+    /// The step is no edge of the path's state machine.
+    Edge { from: Role, step: String },
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::Term { evaluated, applied } => {
+                write!(f, "the leader changed meanwhile (term {evaluated}, now {applied})")
+            }
+            Refusal::Role { role, epoch } => write!(f, "the region is {role} in epoch {epoch}"),
+            Refusal::Epoch { expected, actual } => {
+                write!(f, "epoch {expected} expected, the path is in epoch {actual}")
+            }
+            Refusal::Gap { applied, next } => write!(f, "{next} does not continue {applied}"),
+            Refusal::Sync { .. } => write!(f, "the chunk does not continue this sync"),
+            Refusal::Guard { .. } => write!(f, "a record changed meanwhile"),
+            Refusal::Edge { from, step } => write!(f, "a {from} region can't {step}"),
+        }
+    }
+}

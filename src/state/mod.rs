@@ -1,0 +1,25 @@
+//! What a region has agreed on: commands, their apply, and reading the result.
+//!
+//! Apply is deterministic: every node of a region that applied the same Raft log holds the same bytes, so
+//! nothing here reads a clock or chooses at random. Pure over the storage trait: consensus applies to it and
+//! replication reads from it without knowing each other.
+//!
+//! Invariants:
+//! * The data tree, the WAL, the path's record and the applied log id change in one storage batch.
+//! * `path.applied` is the position of the newest WAL entry whose effect the data tree holds.
+//! * Each stored value carries the position that wrote it; a value is never replaced by an older one.
+//! * Equal data set and equal position mean equal data trees, hence equal Merkle roots (unless `path.sync` is set).
+//! * Applied state is not flushed; after a crash the Raft log replays it.
+
+pub mod batch;
+pub mod command;
+pub mod merkle;
+pub mod path;
+pub mod wal;
+
+mod apply;
+
+pub use apply::State;
+pub use batch::{Batch, Class, Op, Stored, WalEntry};
+pub use command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
+pub use path::{EpochStart, PathChange, PathState, Role, SyncKind, SyncState};
