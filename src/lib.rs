@@ -8,3 +8,4 @@ pub mod ids;
 pub mod sensitive;
 pub mod state;
 pub mod storage;
+pub mod tls;
