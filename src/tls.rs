@@ -141,7 +141,15 @@ mod tests {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let pinned = Pinned { fingerprints: vec![Fingerprint::of(&right)], provider };
         let name = ServerName::try_from("elsewhere.example").expect("a name");
-        let verify = |certificate| pinned.verify_server_cert(certificate, &[], &name, &[], UnixTime::since_unix_epoch(std::time::Duration::ZERO));
+        let verify = |certificate| {
+            pinned.verify_server_cert(
+                certificate,
+                &[],
+                &name,
+                &[],
+                UnixTime::since_unix_epoch(std::time::Duration::ZERO),
+            )
+        };
         assert!(verify(&right).is_ok());
         assert!(verify(&wrong).is_err());
     }
