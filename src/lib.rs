@@ -3,8 +3,10 @@
 pub mod api;
 pub mod clock;
 pub mod consensus;
+pub mod duration;
 pub mod error;
 pub mod ids;
+pub mod replication;
 pub mod sensitive;
 pub mod state;
 pub mod storage;

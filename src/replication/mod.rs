@@ -1,0 +1,3 @@
+//! Replication of a region's data to another region.
+
+pub mod crypto;
