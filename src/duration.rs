@@ -8,9 +8,8 @@ const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1
 
 /// A number of seconds, or numbers with the units `d`, `h`, `m`, `s`, the largest first, each at most once.
 pub fn parse(text: &str) -> Result<Duration> {
-    let wrong = || {
-        Error::invalid(format!("`{text}` is no duration: expected seconds, or a form like 90s, 30m, 1h30m or 1d"))
-    };
+    let wrong =
+        || Error::invalid(format!("`{text}` is no duration: expected seconds, or a form like 90s, 30m, 1h30m or 1d"));
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }
@@ -47,7 +46,8 @@ mod tests {
 
     #[test]
     fn what_vault_takes_is_read() {
-        let cases = [("0", 0), ("300", 300), ("45s", 45), ("30m", 1800), ("1h30m", 5400), ("1d", 86_400), ("2d1s", 172_801)];
+        let cases =
+            [("0", 0), ("300", 300), ("45s", 45), ("30m", 1800), ("1h30m", 5400), ("1d", 86_400), ("2d1s", 172_801)];
         for (text, expected) in cases {
             assert_eq!(seconds(text), Some(expected), "{text}");
         }
@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "m", "-1", "1.5h", "30m1h", "1h1h", "5x", "99999999999999999999", "400000000000000000d", "1ü", "10 s"] {
+        for text in
+            ["", "m", "-1", "1.5h", "30m1h", "1h1h", "5x", "99999999999999999999", "400000000000000000d", "1ü", "10 s"]
+        {
             assert_eq!(seconds(text), None, "{text}");
         }
         assert!(from_json(&serde_json::json!(-3)).is_err());

@@ -90,7 +90,9 @@ pub fn seal(recipient: &[u8; 32], plaintext: &[u8]) -> Result<Vec<u8>> {
 /// Opens what `seal` made.
 pub fn open(opening: &Secret, sealed: &[u8]) -> Result<Vec<u8>> {
     let opening = SecretKey::from_bytes(*opening.expose());
-    opening.unseal(sealed).map_err(|_| Error::corrupt("what was sealed to this region's activation token does not open"))
+    opening
+        .unseal(sealed)
+        .map_err(|_| Error::corrupt("what was sealed to this region's activation token does not open"))
 }
 
 #[cfg(test)]
