@@ -3,11 +3,11 @@
 use super::batch::{Batch, Op, Stored, WalEntry};
 use super::command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
 use super::merkle::{self, Merkle};
-use super::path::{PathChange, PathState, Role};
+use super::path::{PathChange, PathState, Role, SyncState};
 use super::wal::{self, WalBounds};
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Position};
-use crate::storage::keys::Key;
+use crate::storage::keys::{self, Key};
 use crate::storage::{KeyRange, Pair, ScanLimit, SharedStore, Tree, WriteBatch};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -189,6 +189,9 @@ impl Draft<'_> {
         if self.path.role != Role::Standby {
             return Ok(self.wrong_role());
         }
+        if let Some(SyncState { cursor: Some(cursor), .. }) = &self.path.sync {
+            return Ok(Outcome::Refused(Refusal::Sync { cursor: Some(cursor.clone()) }));
+        }
         let applied = self.path.applied;
         let new = entries.iter().skip_while(|entry| entry.position.index <= applied.index);
         let mut next = applied;
@@ -220,13 +223,14 @@ impl Draft<'_> {
                 Op::Delete { .. } => None,
             };
             let old = self.current(op.key())?;
-            // While a sync copies, the tree may already hold what a later entry wrote.
+            // While a sync replays the log, the tree already holds what some later entries wrote.
             if old.as_ref().is_none_or(|old| old.position < entry.position) {
                 self.replace(op.key(), old, value);
             }
         }
         self.path.applied = entry.position;
         self.path.applied_at = entry.batch.at;
+        self.path.totals.add(&entry.batch);
         Ok(())
     }
 
@@ -258,7 +262,7 @@ impl Draft<'_> {
             sync.entries_done += chunk.entries.len() as u64;
             sync.bytes_done += bytes as u64;
             sync.cursor = chunk.through.clone();
-            sync.whole_at = chunk.whole_at;
+            sync.whole_at = sync.whole_at.max(chunk.read_at);
         }
         self.finish_sync_if_whole();
         Ok(Outcome::Copied { cursor: chunk.through.clone().unwrap_or_default(), applied: self.path.applied })
@@ -273,8 +277,8 @@ impl Draft<'_> {
     }
 
     fn finish_sync_if_whole(&mut self) {
-        let whole_at = self.path.sync.as_ref().and_then(|sync| sync.whole_at);
-        if whole_at.is_some_and(|at| self.path.applied >= at) {
+        let whole = |sync: &SyncState| sync.cursor.is_none() && self.path.applied >= sync.whole_at;
+        if self.path.sync.as_ref().is_some_and(whole) {
             self.path.sync = None;
         }
     }
@@ -307,6 +311,7 @@ impl Draft<'_> {
         let range = KeyRange::new(Vec::new(), Key::Wal(below).to_bytes());
         for (key, value) in self.store.scan(Tree::Wal, &range, TRIM_LIMIT)? {
             self.path.wal_bytes -= (key.len() + value.len()) as u64;
+            self.path.wal_first = keys::index_of(&key).map_or(self.path.wal_first, |index| index + 1);
             self.batch.delete(Tree::Wal, key);
         }
         Ok(Outcome::Changed)

@@ -81,6 +81,43 @@ impl Batch {
     }
 }
 
+/// Running totals of a data set's log: every batch up to a position, by class. Two positions' totals subtract to what
+/// lies between them, so that a lag and a loss are known by class and bytes without reading the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Bytes of keys and values, as `Batch::bytes` counts them.
+    pub bytes: u64,
+    /// Batches in the order of `Class::ALL`.
+    batches: [u64; Class::ALL.len()],
+}
+
+impl Totals {
+    pub fn add(&mut self, batch: &Batch) {
+        self.bytes += batch.bytes();
+        self.batches[batch.class as usize] += 1;
+    }
+
+    /// What came after `earlier`; zero where `earlier` is not earlier.
+    pub fn since(&self, earlier: &Totals) -> Totals {
+        let mut rest = Totals { bytes: self.bytes.saturating_sub(earlier.bytes), ..Totals::default() };
+        for class in Class::ALL {
+            let at = class as usize;
+            rest.batches[at] = self.batches[at].saturating_sub(earlier.batches[at]);
+        }
+        rest
+    }
+
+    pub fn entries(&self) -> u64 {
+        self.batches.iter().sum()
+    }
+
+    /// The classes that occur, with their counts.
+    pub fn by_class(&self) -> Vec<(Class, u64)> {
+        let counts = Class::ALL.into_iter().map(|class| (class, self.batches[class as usize]));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
 /// A batch at its place in the write-ahead log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WalEntry {

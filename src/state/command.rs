@@ -23,8 +23,8 @@ pub enum Command {
     TrimWal { below: u64 },
 }
 
-/// The primary's data between two keys, to replace the standby's: keys of the stretch that are not in it go,
-/// unless a newer position wrote them.
+/// The primary's data between two keys, to replace the standby's: keys of the stretch that are not in it go.
+/// Until the copy is done no log entry is applied, so that nothing here can be newer than the chunk.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CopyChunk {
     pub sync: SyncId,
@@ -33,8 +33,9 @@ pub struct CopyChunk {
     /// Where it ends, inclusive; `None`: at the end of the tree, and the copy is done.
     pub through: Option<Bytes>,
     pub entries: Vec<(Bytes, Stored)>,
-    /// In the last chunk: the primary's head when it was read. The standby is whole once it has applied that.
-    pub whole_at: Option<Position>,
+    /// The primary's head when the chunk was read. Stretches are read at different heads: the standby is whole once it
+    /// has applied the newest of them.
+    pub read_at: Position,
 }
 
 /// Puts and deletes in `Tree::Region` under guards, and optionally a step of the path.
@@ -79,7 +80,8 @@ pub enum Refusal {
     Epoch { expected: Epoch, actual: Epoch },
     /// The first entry does not continue what is applied.
     Gap { applied: Position, next: Position },
-    /// The chunk belongs to another sync, or does not begin at the cursor.
+    /// The chunk belongs to another sync, or does not begin at the cursor; or log entries came before the copy was
+    /// done. Holds the cursor of the sync under way, if there is one.
     Sync { cursor: Option<Bytes> },
     /// A guarded key holds something else.
     Guard { key: Bytes },

@@ -32,9 +32,7 @@ impl Merkle {
     /// An empty tree. The key only separates data sets; values are ciphertexts, which nobody outside can choose.
     pub fn new(dataset: DatasetId) -> Merkle {
         let key = blake3::derive_key("twinkeep 2026 merkle tree of a data set", &dataset.0);
-        let mut tree = Merkle { key, nodes: vec![[0; 32]; 2 * LEAVES], dirty: vec![true; LEAVES], any_dirty: true };
-        tree.settle();
-        tree
+        Merkle { key, nodes: vec![[0; 32]; 2 * LEAVES], dirty: vec![true; LEAVES], any_dirty: true }
     }
 
     /// The tree of what `reader` holds, and the count and bytes of its entries.

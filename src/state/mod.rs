@@ -20,6 +20,6 @@ pub mod wal;
 mod apply;
 
 pub use apply::State;
-pub use batch::{Batch, Class, Op, Stored, WalEntry};
+pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
 pub use command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
-pub use path::{EpochStart, PathChange, PathState, Role, SyncKind, SyncState};
+pub use path::{EpochStart, Fence, KnownPrimary, PathChange, PathState, Role, SyncKind, SyncState};

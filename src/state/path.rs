@@ -7,6 +7,7 @@
 //!      └──── Fence ──► fenced ┘ BeginSync               Fence └──► fenced
 //! ```
 
+use super::batch::Totals;
 use super::command::Refusal;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
@@ -60,10 +61,12 @@ pub struct SyncState {
     pub kind: SyncKind,
     /// The primary's head when the sync began: streaming goes on behind it.
     pub start: Position,
-    /// The last key that was copied. `None` once the copy is done and only the replay to `whole_at` is left.
+    /// The last key that was copied; empty at the start. `None` once the copy is done and only the replay to
+    /// `whole_at` is left.
     pub cursor: Option<Bytes>,
-    /// Known when the copy is done: the region is whole when it has applied this.
-    pub whole_at: Option<Position>,
+    /// The newest position that any chunk was read at: once the copy is done, the region is whole when it has applied
+    /// this.
+    pub whole_at: Position,
     pub entries_done: u64,
     pub bytes_done: u64,
     /// The primary's count of entries and their bytes when the sync began: an estimate, since writes go on.
@@ -106,6 +109,8 @@ pub struct PathState {
     pub applied: Position,
     /// When the batch at `applied` was evaluated by its primary.
     pub applied_at: UnixMs,
+    /// What all batches of the data set up to `applied` come to.
+    pub totals: Totals,
     pub sync: Option<SyncState>,
     /// Of a standby or a fenced region: who is primary.
     pub primary: Option<KnownPrimary>,
@@ -113,6 +118,8 @@ pub struct PathState {
     /// Entries in the data tree and bytes of their keys and values.
     pub entries: u64,
     pub bytes: u64,
+    /// The oldest index that the WAL holds; one behind `applied` if it is empty.
+    pub wal_first: u64,
     /// Bytes of keys and values in the WAL.
     pub wal_bytes: u64,
 }
@@ -128,8 +135,11 @@ pub enum PathChange {
         sync: SyncState,
         dataset: DatasetId,
         epoch: Epoch,
-        /// The primary's history up to `sync.start`.
+        /// The primary's history.
         history: Vec<EpochStart>,
+        /// Of the primary at `sync.start`, and when the batch there was evaluated.
+        totals: Totals,
+        start_at: UnixMs,
         primary: KnownPrimary,
     },
     /// The primary's epoch or address changed (another region was promoted) and this standby follows it; its
@@ -152,11 +162,13 @@ impl PathState {
             history: vec![EpochStart { epoch: Epoch::FIRST, first_index: 1 }],
             applied: Position::ZERO,
             applied_at: UnixMs(0),
+            totals: Totals::default(),
             sync: None,
             primary: None,
             fence: None,
             entries: 0,
             bytes: 0,
+            wal_first: 1,
             wal_bytes: 0,
         }
     }
@@ -181,7 +193,7 @@ impl PathState {
                 }
                 next.dataset = *dataset;
             }
-            PathChange::BeginSync { sync, dataset, epoch, history, primary } => {
+            PathChange::BeginSync { sync, dataset, epoch, history, totals, start_at, primary } => {
                 self.expect_epoch_not_below(*epoch)?;
                 let replaces_own_data = self.role == Role::Primary && self.epoch >= *epoch && self.dataset == *dataset;
                 if replaces_own_data {
@@ -192,6 +204,9 @@ impl PathState {
                 next.dataset = *dataset;
                 next.history = history.clone();
                 next.applied = sync.start;
+                next.applied_at = *start_at;
+                next.totals = *totals;
+                next.wal_first = sync.start.index + 1;
                 next.sync = Some(sync.clone());
                 next.primary = Some(primary.clone());
                 next.fence = None;
@@ -214,6 +229,8 @@ impl PathState {
                 }
                 next.role = Role::Primary;
                 next.epoch = *epoch;
+                // An epoch that this region never got to is no part of its line.
+                next.history.retain(|start| start.first_index <= self.applied.index);
                 next.history.push(EpochStart { epoch: *epoch, first_index: self.applied.index + 1 });
                 next.primary = None;
             }
