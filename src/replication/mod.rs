@@ -1,3 +1,5 @@
 //! Replication of a region's data to another region.
 
 pub mod crypto;
+pub mod token;
+pub mod token_records;
