@@ -1,5 +1,6 @@
 //! Replication of a region's data to another region.
 
 pub mod crypto;
+pub mod envelope;
 pub mod token;
 pub mod token_records;

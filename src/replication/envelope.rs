@@ -1,0 +1,461 @@
+//! The envelope of every body on a link: whoever does not hold the link credential can neither forge, change,
+//! replay nor redirect one, with TLS or without.
+//!
+//! ```text
+//! version 1 │ from 16 │ session 16 │ number 8 │ sent at 8 │ authenticator 32 │ payload
+//! ```
+//!
+//! The authenticator covers everything else, and the path, the kind of request and, in an answer, the authenticator
+//! of the request. Keys differ by direction, and for requests and answers. A sender first asks for a session
+//! (`OPEN`); the receiver names one at random, so that requests recorded earlier belong to no session that it knows.
+//! Inside a session a number is taken once, in any order within a window.
+
+use super::crypto::{Mac, Secret};
+use crate::clock::{self, UnixMs};
+use crate::error::{Error, Result};
+use crate::ids::RegionId;
+use bytes::{BufMut, Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// The kind of the request that asks for a session.
+pub const OPEN: &str = "open";
+/// The longest body that is taken from the network.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 1 + 16 + 16 + 8 + 8;
+const MAC_BYTES: usize = 32;
+/// How far behind the newest number of a session a number may arrive.
+const WINDOW: u64 = 1024;
+/// Sessions that the receiver remembers: the one in use, and those that were asked for meanwhile.
+const SESSIONS_MAX: usize = 8;
+
+/// Names a conversation of a sender with a receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Session(pub [u8; 16]);
+
+/// Who sends requests to whom, on which path, and the keys of that direction.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    path: String,
+    from: RegionId,
+    to: RegionId,
+    request_key: Secret,
+    answer_key: Secret,
+}
+
+/// A sealed request, or a request as it was opened, as its answer refers to it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestTag {
+    session: Session,
+    number: u64,
+    mac: Mac,
+}
+
+/// What an envelope carried.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub payload: Bytes,
+    pub sent_at: UnixMs,
+    pub tag: RequestTag,
+}
+
+impl Channel {
+    pub fn new(credential: &Secret, path: &str, from: RegionId, to: RegionId) -> Channel {
+        let key = |context| credential.derive(context, &[path.as_bytes(), &from.0, &to.0]);
+        Channel {
+            path: path.to_owned(),
+            from,
+            to,
+            request_key: key("twinkeep 2026 link request"),
+            answer_key: key("twinkeep 2026 link answer"),
+        }
+    }
+
+    fn seal(&self, key: &Secret, bound: &Bound<'_>, sent_at: UnixMs, payload: &[u8]) -> Result<(Bytes, Mac)> {
+        let length = HEADER_BYTES + MAC_BYTES + payload.len();
+        if length > BODY_BYTES_MAX {
+            return Err(Error::TooLarge { got: length as u64, max: BODY_BYTES_MAX as u64 });
+        }
+        let mut body = BytesMut::with_capacity(length);
+        body.put_u8(VERSION);
+        body.put_slice(&bound.author.0);
+        body.put_slice(&bound.session.0);
+        body.put_u64(bound.number);
+        body.put_u64(sent_at.0);
+        let mac = self.mac(key, bound, &body, payload);
+        body.put_slice(&mac.0);
+        body.put_slice(payload);
+        Ok((body.freeze(), mac))
+    }
+
+    fn open(&self, key: &Secret, bound: &Bound<'_>, body: &Bytes) -> Result<(Bytes, UnixMs, Mac)> {
+        let parts = Parts::split(body)?;
+        if parts.author != bound.author || parts.session != bound.session || parts.number != bound.number {
+            return Err(Error::PermissionDenied);
+        }
+        if self.mac(key, bound, &body[..HEADER_BYTES], &parts.payload) != parts.mac {
+            return Err(Error::PermissionDenied);
+        }
+        Ok((parts.payload, parts.sent_at, parts.mac))
+    }
+
+    fn mac(&self, key: &Secret, bound: &Bound<'_>, header: &[u8], payload: &[u8]) -> Mac {
+        let answers = bound.answers.map(|mac| mac.0).unwrap_or_default();
+        let ends = [self.from.0, self.to.0].concat();
+        key.authenticate(&[self.path.as_bytes(), bound.kind.as_bytes(), &ends, &answers, header, payload])
+    }
+}
+
+/// What a body must belong to.
+struct Bound<'a> {
+    author: RegionId,
+    kind: &'a str,
+    session: Session,
+    number: u64,
+    /// Of an answer: the authenticator of its request.
+    answers: Option<Mac>,
+}
+
+/// A body, cut into its fields.
+struct Parts {
+    author: RegionId,
+    session: Session,
+    number: u64,
+    sent_at: UnixMs,
+    mac: Mac,
+    payload: Bytes,
+}
+
+impl Parts {
+    fn split(body: &Bytes) -> Result<Parts> {
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Error::TooLarge { got: body.len() as u64, max: BODY_BYTES_MAX as u64 });
+        }
+        if body.len() < HEADER_BYTES + MAC_BYTES {
+            return Err(Error::corrupt("a body on the link is shorter than its envelope"));
+        }
+        if body[0] != VERSION {
+            return Err(Error::invalid("the other region speaks another version of the link protocol"));
+        }
+        let array = |at: usize| -> [u8; 16] { body[at..at + 16].try_into().expect("the length was checked") };
+        let word = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().expect("the length was checked"));
+        Ok(Parts {
+            author: RegionId(array(1)),
+            session: Session(array(17)),
+            number: word(33),
+            sent_at: UnixMs(word(41)),
+            mac: Mac(body[HEADER_BYTES..HEADER_BYTES + MAC_BYTES].try_into().expect("the length was checked")),
+            payload: body.slice(HEADER_BYTES + MAC_BYTES..),
+        })
+    }
+}
+
+/// Which region says that it sent this body: to look up its link, before anything is proven.
+pub fn claimed_sender(body: &Bytes) -> Result<RegionId> {
+    Ok(Parts::split(body)?.author)
+}
+
+/// The side that sends requests.
+#[derive(Debug)]
+pub struct Sender {
+    channel: Channel,
+    session: Session,
+    next: u64,
+}
+
+impl Sender {
+    /// Has no session yet: only `seal_open` works.
+    pub fn new(channel: Channel) -> Sender {
+        Sender { channel, session: Session::default(), next: 1 }
+    }
+
+    pub fn has_session(&self) -> bool {
+        self.session != Session::default()
+    }
+
+    /// Forgets the session, after the receiver said that it does not know it.
+    pub fn drop_session(&mut self) {
+        self.session = Session::default();
+    }
+
+    /// The request for a session.
+    pub fn seal_open(&self, at: UnixMs) -> Result<(Bytes, RequestTag)> {
+        // A random number in place of a count: the answer is bound to just this request.
+        let number = u64::from_be_bytes(clock::random_bytes());
+        self.seal_with(OPEN, Session::default(), number, at, &[])
+    }
+
+    /// Takes up the session that the answer to `seal_open` names.
+    pub fn open_session(&mut self, tag: RequestTag, body: &Bytes) -> Result<UnixMs> {
+        let opened = self.open_answer(tag, OPEN, body)?;
+        let session = opened.payload.as_ref().try_into();
+        let session =
+            Session(session.map_err(|_| Error::corrupt("the answer to a request for a session is no session"))?);
+        (self.session, self.next) = (session, 1);
+        Ok(opened.sent_at)
+    }
+
+    pub fn seal_request(&mut self, kind: &str, at: UnixMs, payload: &[u8]) -> Result<(Bytes, RequestTag)> {
+        if !self.has_session() {
+            return Err(Error::internal("a request on a link needs a session"));
+        }
+        let number = self.next;
+        self.next += 1;
+        self.seal_with(kind, self.session, number, at, payload)
+    }
+
+    /// Opens the answer to the request with this tag, and to no other.
+    pub fn open_answer(&self, tag: RequestTag, kind: &str, body: &Bytes) -> Result<Opened> {
+        open_answer(&self.channel, tag, kind, body)
+    }
+
+    fn seal_with(
+        &self,
+        kind: &str,
+        session: Session,
+        number: u64,
+        at: UnixMs,
+        payload: &[u8],
+    ) -> Result<(Bytes, RequestTag)> {
+        let bound = Bound { author: self.channel.from, kind, session, number, answers: None };
+        let (body, mac) = self.channel.seal(&self.channel.request_key, &bound, at, payload)?;
+        Ok((body, RequestTag { session, number, mac }))
+    }
+}
+
+fn open_answer(channel: &Channel, tag: RequestTag, kind: &str, body: &Bytes) -> Result<Opened> {
+    let bound = Bound { author: channel.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
+    let (payload, sent_at, mac) = channel.open(&channel.answer_key, &bound, body)?;
+    Ok(Opened { payload, sent_at, tag: RequestTag { mac, ..tag } })
+}
+
+/// The side that takes requests.
+#[derive(Debug)]
+pub struct Receiver {
+    channel: Channel,
+    /// Oldest first. A session in use drops those before it.
+    sessions: VecDeque<(Session, Window)>,
+}
+
+/// What the receiver found in a body that proved to be the sender's.
+#[derive(Debug)]
+pub enum Incoming {
+    Request(Opened),
+    /// It asked for a session: the answer to send.
+    Opened(Bytes),
+    /// Its session is not known here, after a restart or a change of leader: it must ask for one.
+    NoSession,
+}
+
+impl Receiver {
+    pub fn new(channel: Channel) -> Receiver {
+        Receiver { channel, sessions: VecDeque::new() }
+    }
+
+    pub fn open(&mut self, kind: &str, now: UnixMs, body: &Bytes) -> Result<Incoming> {
+        let parts = Parts::split(body)?;
+        let bound =
+            Bound { author: self.channel.from, kind, session: parts.session, number: parts.number, answers: None };
+        let (payload, sent_at, mac) = self.channel.open(&self.channel.request_key, &bound, body)?;
+        let tag = RequestTag { session: parts.session, number: parts.number, mac };
+        if kind == OPEN {
+            return Ok(Incoming::Opened(self.new_session(tag, now)?));
+        }
+        let Some(at) = self.sessions.iter().position(|(session, _)| *session == tag.session) else {
+            return Ok(Incoming::NoSession);
+        };
+        if !self.sessions[at].1.take(tag.number) {
+            return Err(Error::Conflict("this request was already taken: a replay".into()));
+        }
+        self.sessions.drain(..at);
+        Ok(Incoming::Request(Opened { payload, sent_at, tag }))
+    }
+
+    pub fn seal_answer(&self, tag: RequestTag, kind: &str, at: UnixMs, payload: &[u8]) -> Result<Bytes> {
+        let bound =
+            Bound { author: self.channel.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
+        Ok(self.channel.seal(&self.channel.answer_key, &bound, at, payload)?.0)
+    }
+
+    fn new_session(&mut self, tag: RequestTag, now: UnixMs) -> Result<Bytes> {
+        let session = Session(clock::random_bytes());
+        if self.sessions.len() == SESSIONS_MAX {
+            // The first is the one in use; a flood of recorded requests must not push it out.
+            self.sessions.remove(1);
+        }
+        self.sessions.push_back((session, Window::default()));
+        self.seal_answer(tag, OPEN, now, &session.0)
+    }
+}
+
+/// Which numbers of a session were taken.
+#[derive(Debug, Default)]
+struct Window {
+    newest: u64,
+    /// One bit for each of the `WINDOW` numbers up to `newest`, by number modulo `WINDOW`.
+    taken: [u64; (WINDOW / 64) as usize],
+}
+
+impl Window {
+    /// True once for each number; false for one that is too old to tell.
+    fn take(&mut self, number: u64) -> bool {
+        if number == 0 || number.saturating_add(WINDOW) <= self.newest {
+            return false;
+        }
+        if number > self.newest {
+            let passed = (number - self.newest).min(WINDOW);
+            for between in number + 1 - passed..=number {
+                self.set(between, false);
+            }
+            self.newest = number;
+        } else if self.get(number) {
+            return false;
+        }
+        self.set(number, true);
+        true
+    }
+
+    fn get(&self, number: u64) -> bool {
+        let at = number % WINDOW;
+        self.taken[(at / 64) as usize] >> (at % 64) & 1 == 1
+    }
+
+    fn set(&mut self, number: u64, taken: bool) {
+        let at = number % WINDOW;
+        let word = &mut self.taken[(at / 64) as usize];
+        *word = *word & !(1 << (at % 64)) | u64::from(taken) << (at % 64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    const AT: UnixMs = UnixMs(1_000);
+
+    fn channel() -> Channel {
+        Channel::new(&Secret::new([5; 32]), "default", RegionId([1; 16]), RegionId([2; 16]))
+    }
+
+    /// A sender and a receiver with a session.
+    fn pair() -> (Sender, Receiver) {
+        let (mut sender, mut receiver) = (Sender::new(channel()), Receiver::new(channel()));
+        let (body, tag) = sender.seal_open(AT).expect("sealed");
+        let Incoming::Opened(answer) = receiver.open(OPEN, AT, &body).expect("opened") else { panic!("no session") };
+        sender.open_session(tag, &answer).expect("a session");
+        (sender, receiver)
+    }
+
+    fn payload(incoming: Result<Incoming>) -> Option<Bytes> {
+        match incoming {
+            Ok(Incoming::Request(opened)) => Some(opened.payload),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_request_and_its_answer_go_through_and_belong_together() {
+        let (mut sender, mut receiver) = pair();
+        let (one, tag_one) = sender.seal_request("wal", AT, b"one").expect("sealed");
+        let (two, tag_two) = sender.seal_request("wal", AT, b"two").expect("sealed");
+        let Ok(Incoming::Request(two)) = receiver.open("wal", AT, &two) else { panic!("refused") };
+        let Ok(Incoming::Request(one)) = receiver.open("wal", AT, &one) else { panic!("refused out of order") };
+        assert_eq!((one.payload.as_ref(), two.payload.as_ref()), (&b"one"[..], &b"two"[..]));
+        let answer = receiver.seal_answer(one.tag, "wal", UnixMs(7), b"yes").expect("sealed");
+        let opened = sender.open_answer(tag_one, "wal", &answer).expect("its answer");
+        assert_eq!((opened.payload.as_ref(), opened.sent_at), (&b"yes"[..], UnixMs(7)));
+        assert!(sender.open_answer(tag_two, "wal", &answer).is_err(), "an answer to another request");
+        assert!(sender.open_answer(tag_one, "hello", &answer).is_err(), "an answer of another kind");
+    }
+
+    #[test]
+    fn a_replay_is_refused_inside_a_session_and_across_sessions() {
+        let (mut sender, mut receiver) = pair();
+        let (old, _) = sender.seal_request("wal", AT, b"old").expect("sealed");
+        assert!(payload(receiver.open("wal", AT, &old)).is_some());
+        assert!(matches!(receiver.open("wal", AT, &old), Err(Error::Conflict(_))));
+        let (mut next, mut fresh) = pair();
+        assert!(matches!(fresh.open("wal", AT, &old), Ok(Incoming::NoSession)));
+        let (body, _) = next.seal_request("wal", AT, b"new").expect("sealed");
+        assert!(payload(fresh.open("wal", AT, &body)).is_some());
+    }
+
+    #[test]
+    fn recorded_requests_for_sessions_do_not_push_out_the_one_in_use() {
+        let (mut sender, mut receiver) = pair();
+        let (first, _) = sender.seal_request("wal", AT, b"1").expect("sealed");
+        assert!(payload(receiver.open("wal", AT, &first)).is_some());
+        let (recorded, _) = sender.seal_open(AT).expect("sealed");
+        for _ in 0..3 * SESSIONS_MAX {
+            receiver.open(OPEN, AT, &recorded).expect("a session");
+        }
+        let (second, _) = sender.seal_request("wal", AT, b"2").expect("sealed");
+        assert!(payload(receiver.open("wal", AT, &second)).is_some());
+    }
+
+    #[test]
+    fn another_path_direction_kind_or_credential_opens_nothing() {
+        let (mut sender, mut receiver) = pair();
+        let (body, _) = sender.seal_request("wal", AT, b"x").expect("sealed");
+        assert!(receiver.open("copy", AT, &body).is_err());
+        let (one, two) = (RegionId([1; 16]), RegionId([2; 16]));
+        let others = [
+            Channel::new(&Secret::new([6; 32]), "default", one, two),
+            Channel::new(&Secret::new([5; 32]), "other", one, two),
+            Channel::new(&Secret::new([5; 32]), "default", two, one),
+        ];
+        for other in others {
+            let mut other = Receiver::new(other);
+            other.sessions = receiver.sessions.iter().map(|(session, _)| (*session, Window::default())).collect();
+            assert!(matches!(other.open("wal", AT, &body), Err(Error::PermissionDenied)));
+        }
+        assert!(payload(receiver.open("wal", AT, &body)).is_some(), "a refused body took no number");
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_refused_and_changes_nothing() {
+        let (mut sender, mut receiver) = pair();
+        let (body, _) = sender.seal_request("wal", AT, b"payload").expect("sealed");
+        for at in 0..body.len() {
+            for bit in 0..8 {
+                let mut changed = body.to_vec();
+                changed[at] ^= 1 << bit;
+                assert!(payload(receiver.open("wal", AT, &changed.into())).is_none(), "byte {at}");
+            }
+            assert!(receiver.open("wal", AT, &body.slice(..at)).is_err(), "cut at {at}");
+        }
+        assert!(payload(receiver.open("wal", AT, &body)).is_some());
+    }
+
+    #[test]
+    fn what_is_too_long_is_neither_sent_nor_read() {
+        let (mut sender, mut receiver) = pair();
+        let long = vec![0; BODY_BYTES_MAX];
+        assert!(matches!(sender.seal_request("wal", AT, &long), Err(Error::TooLarge { .. })));
+        let long = Bytes::from(vec![1; BODY_BYTES_MAX + 1]);
+        assert!(matches!(receiver.open("wal", AT, &long), Err(Error::TooLarge { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_receiver_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let (_, mut receiver) = pair();
+            prop_assert!(payload(receiver.open("wal", AT, &body.into())).is_none());
+        }
+
+        #[test]
+        fn the_window_takes_each_number_at_most_once(numbers in proptest::collection::vec(0u64..5_000, 0..400)) {
+            let (mut window, mut seen, mut newest) = (Window::default(), HashSet::new(), 0);
+            for number in numbers {
+                let expected = number > 0 && number + WINDOW > newest && !seen.contains(&number);
+                prop_assert_eq!(window.take(number), expected);
+                if expected {
+                    seen.insert(number);
+                    newest = newest.max(number);
+                }
+            }
+        }
+    }
+}
