@@ -4,3 +4,4 @@ pub mod crypto;
 pub mod envelope;
 pub mod token;
 pub mod token_records;
+pub mod protocol;

@@ -96,7 +96,7 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Where a scan stops: after `entries` entries, or with the entry that brings keys and values to `bytes` or more.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ScanLimit {
     pub entries: usize,
     pub bytes: usize,

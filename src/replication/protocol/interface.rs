@@ -1,0 +1,229 @@
+//! What goes into the core and what comes out of it: the driver's side of the contract.
+//!
+//! The driver gives every input together with the moment and with the region's durable facts as they are then
+//! (`Core::step`), runs the effects in order, and brings back what became of each. It may lose an effect only by
+//! dropping the core, which it does when its node's leadership ends.
+
+use super::message::{Answer, Identity, Request, Root};
+use crate::api::replication::{LossEstimate, Plan};
+use crate::clock::UnixMs;
+use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
+use crate::state::{Command, KnownPrimary, Outcome, Stored, WalEntry};
+use crate::storage::ScanLimit;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The moment of an input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Now {
+    /// Milliseconds by a clock that never goes back, for deadlines; any zero.
+    pub steady_ms: u64,
+    /// For what people read, and for lags; may jump.
+    pub wall: UnixMs,
+}
+
+/// What a core is made with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    pub identity: Identity,
+    pub timing: Timing,
+    /// From the operating system's generator, new for each core: ids of syncs, jitter.
+    pub seed: [u8; 32],
+}
+
+/// Periods, in milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    pub heartbeat_every_ms: u64,
+    /// A request that was not answered by then is given up and made again.
+    pub request_deadline_ms: u64,
+    /// The first and the longest pause before a lost link is dialled again.
+    pub backoff_min_ms: u64,
+    pub backoff_max_ms: u64,
+    /// Between two looks at a region that refused: it may change its mind.
+    pub refused_every_ms: u64,
+    /// Before a proposal that failed in the own region is made again.
+    pub propose_again_ms: u64,
+    /// A primary that was not heard for so long counts as out of reach.
+    pub silent_after_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            heartbeat_every_ms: 500,
+            request_deadline_ms: 10_000,
+            backoff_min_ms: 200,
+            backoff_max_ms: 10_000,
+            refused_every_ms: 5_000,
+            propose_again_ms: 200,
+            silent_after_ms: 3_000,
+        }
+    }
+}
+
+/// Another region that this one has, or is about to have, a link credential for: its durable link record in the
+/// core's words. A primary dials all of them; a standby and a fenced region only answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    pub region: RegionId,
+    pub name: String,
+    /// False while there is only an activation token: the core asks for `Effect::Activate` first.
+    pub activated: bool,
+    pub paused: bool,
+    /// Requests in flight at most.
+    pub max_parallel: u32,
+}
+
+/// Whose data set this region agreed to take over in place of its own: the newest activation token of this region that
+/// was used. At most one holds at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Adoption {
+    pub from: RegionId,
+    pub dataset: DatasetId,
+}
+
+/// A request that came in, an own request, a proposal, a read: numbers that only their maker reads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProposalId(pub u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReadId(pub u64);
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Input {
+    /// Time passed; due at `Core::wakes_at` at the latest.
+    Tick,
+    /// The path's record changed (the facts that come with each input say how).
+    Applied,
+    /// The link records changed. Also right after the core was made.
+    Peers { peers: Vec<Peer>, adopts: Option<Adoption> },
+    /// What became of `Effect::Activate`. On success the link record holds a credential by now.
+    Activation { peer: RegionId, result: Result<(), Failure> },
+    /// An authenticated request of `from`; the answer comes as `Effect::Reply` with the same id, at once or after
+    /// something was agreed on. The driver numbers it.
+    Request { id: RequestId, from: RegionId, request: Request },
+    /// The authenticated answer to an own request.
+    Answer { call: CallId, from: RegionId, answer: Answer },
+    /// An own request came to nothing: no connection, no answer in time, or an answer that says nothing.
+    Failed { call: CallId, from: RegionId, failure: Failure },
+    /// What became of `Effect::Propose`.
+    Proposed { id: ProposalId, result: Result<Outcome, Failure> },
+    /// What `Effect::ReadWal` read; empty if the log holds nothing from there on.
+    WalRead { read: ReadId, result: Result<Vec<WalEntry>, Failure> },
+    /// What `Effect::ReadRange` read.
+    RangeRead { read: ReadId, result: Result<RangeRead, Failure> },
+    /// A Merkle root of this region that the driver computed (now and then; it costs).
+    Root(Root),
+    /// The operator asks this standby for a promotion. Safe to repeat.
+    Promote(PromoteOrder),
+}
+
+/// A stretch of the data tree, read at one moment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RangeRead {
+    pub entries: Vec<(Bytes, Stored)>,
+    /// Whether the tree holds nothing behind the last entry.
+    pub end: bool,
+    /// The applied position of a moment not before the read: take it after the read.
+    pub read_at: Position,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PromoteOrder {
+    pub id: PromotionId,
+    /// The hash of the plan that the operator saw.
+    pub plan: String,
+    pub accept_loss: bool,
+    pub outside: Outside,
+    /// The record that the region tree holds under `id` already, if it does.
+    pub earlier: Option<PromotionRecord>,
+}
+
+/// What a plan needs to know and only the driver sees. `None`: could not be found out.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Outside {
+    /// Whether this node is sealed: after a promotion a sealed region acknowledges nothing.
+    pub sealed: Option<bool>,
+    /// Voters of this region, and how many of them the leader reached lately.
+    pub voters: Option<(u32, u32)>,
+    /// Whether the link credential to the old primary is there, so that it can be fenced.
+    pub credential: Option<bool>,
+}
+
+/// Why something did not work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// It may work later; nothing was done, or it does no harm to do it again.
+    Retry(String),
+    /// It will never work as it stands: a spent token, an unknown credential, another path.
+    Final(String),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Prove the activation token to this region, send the keyring, keep the credential (DESIGN.md, “The token”): a
+    /// matter of cryptography, which the driver does on its own.
+    Activate { peer: RegionId },
+    Send { call: CallId, to: RegionId, request: Request, deadline_ms: u64 },
+    /// The answer to `Input::Request`. A request whose core is dropped is answered by nobody: its sender repeats it.
+    Reply { id: RequestId, answer: Answer },
+    /// Agree on this in the own region.
+    Propose { id: ProposalId, command: Command },
+    /// Entries of the log from this index on.
+    ReadWal { read: ReadId, from: u64, limit: ScanLimit },
+    /// The data tree behind this key (empty: from its start).
+    ReadRange { read: ReadId, after: Bytes, limit: ScanLimit },
+    /// Something to tell people, and to keep in the events of the path.
+    Report(Fact),
+}
+
+/// What happened, as a value: the driver puts it into words, metrics and events.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Fact {
+    /// A link changed what it does.
+    Link { peer: RegionId, state: crate::api::replication::LinkState, error: Option<String> },
+    /// This standby began to take over a primary's data: why, in words.
+    SyncBegan { from: RegionId, reason: &'static str },
+    /// The sync is done: readers see one position's state again.
+    Whole { applied: Position },
+    /// This region is fenced, durably.
+    Fenced { by_epoch: Epoch, by: RegionId, reached: Position },
+    /// Another region said that it is fenced, durably, and where it stopped.
+    PeerFenced { peer: RegionId, by_epoch: Epoch, reached: Position },
+    /// This standby follows a primary of a new epoch.
+    Follows { primary: RegionId, epoch: Epoch },
+    /// The roots of both regions at this position; `equal: false` is an alarm.
+    Roots { peer: RegionId, at: Position, equal: bool },
+    /// Two regions are primary in one epoch: an alarm.
+    SameEpoch { peer: RegionId, epoch: Epoch },
+    Promotion { id: PromotionId, progress: PromotionProgress },
+}
+
+/// How a promotion goes. `Done` and `Refused` are final.
+#[derive(Clone, PartialEq, Debug)]
+pub enum PromotionProgress {
+    /// The incoming stream is frozen, or the promotion waits to be agreed on.
+    Running,
+    Done(Box<PromotionRecord>),
+    /// Nothing was changed: why, and the plan as it is now.
+    Refused { reason: String, plan: Box<Plan> },
+    /// The region could not say whether it agreed. The core goes on asking; so must who asked.
+    Unknown(String),
+}
+
+/// What is kept of a promotion, under `Key::Promotion(id)` as postcard, in the same commit as the new role.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PromotionRecord {
+    pub id: PromotionId,
+    /// The epoch that it opened.
+    pub epoch: Epoch,
+    pub at: UnixMs,
+    /// What this region had applied: whatever the old primary wrote behind it is lost here, and kept there.
+    pub fork: Position,
+    pub loss: LossEstimate,
+    pub old_primary: Option<KnownPrimary>,
+}

@@ -1,0 +1,207 @@
+//! Everything that crosses the link: requests from a primary, and the answers of its standby.
+//!
+//! Every request may be repeated, delayed, or arrive twice or out of order: what it does depends on what the standby
+//! durably holds, never on what was sent before. The table in `replication/mod.rs` says who sends each message,
+//! when, and what it proves. Bodies are encoded with postcard; the driver authenticates them.
+
+use crate::clock::UnixMs;
+use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
+use crate::state::merkle::Hash;
+use crate::state::{CopyChunk, EpochStart, Fence, KnownPrimary, PathState, Role, Totals, WalEntry};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The version of these messages. A region that speaks another refuses the `Hello` and says which it speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// Who a region is, in its own words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    pub region: RegionId,
+    pub name: String,
+    /// API addresses of its nodes, the answering one first.
+    pub addresses: Vec<String>,
+    /// Of the program.
+    pub version: String,
+}
+
+/// A request from a primary.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub header: Header,
+    pub ask: Ask,
+}
+
+/// What each request says of its sender, as of when it was sent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Header {
+    pub dataset: DatasetId,
+    pub epoch: Epoch,
+    /// The newest position that is agreed on in the primary region, and when its batch was evaluated.
+    pub head: Position,
+    pub head_at: UnixMs,
+    /// Of all batches up to `head`: with the standby's own they give the lag in bytes and by class.
+    pub totals: Totals,
+    /// By the sender's wall clock.
+    pub sent_at: UnixMs,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Ask {
+    Hello(Hello),
+    /// Entries of the log, ascending without a gap, all agreed on in the primary region.
+    Append {
+        entries: Vec<WalEntry>,
+    },
+    /// A stretch of the data tree for the full sync under way.
+    Copy(CopyChunk),
+    Heartbeat {
+        /// The newest root the primary computed, for the standby to compare when it stands at that position.
+        root: Option<Root>,
+    },
+}
+
+/// The first request of a link, and again whenever either side may have forgotten something.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    pub protocol: u32,
+    pub identity: Identity,
+    /// Where each epoch of the primary's line began: what the standby finds the fork with.
+    pub history: Vec<EpochStart>,
+    /// The oldest index of the primary's log. A standby that lacks an older one needs a sync.
+    pub wal_first: u64,
+    /// Entries in the primary's data tree and their bytes: what a full sync would copy.
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+/// A Merkle root and the position it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Root {
+    pub at: Position,
+    pub hash: Hash,
+}
+
+/// The answer to any request: where the standby stands, durably, and what it wants next.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    pub standing: Standing,
+    pub want: Want,
+}
+
+/// The answering region's durable facts. Nothing in it is promised before a majority of the region holds it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    pub identity: Identity,
+    pub role: Role,
+    pub dataset: DatasetId,
+    pub epoch: Epoch,
+    pub history: Vec<EpochStart>,
+    /// Durable here.
+    pub received: Position,
+    /// What readers see here (nothing while `sync` is set).
+    pub applied: Position,
+    pub applied_at: UnixMs,
+    pub totals: Totals,
+    pub sync: Option<SyncStanding>,
+    /// Of a fenced region: the proof that it takes no more writes, and where it stopped.
+    pub fence: Option<Fence>,
+    /// Who this region believes is primary, if not itself.
+    pub primary: Option<KnownPrimary>,
+    /// By the answering region's wall clock.
+    pub answered_at: UnixMs,
+}
+
+/// How far a sync got.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SyncStanding {
+    pub id: SyncId,
+    /// `None`: the copy is done, the log is being replayed.
+    pub cursor: Option<Bytes>,
+    pub entries_done: u64,
+    pub bytes_done: u64,
+    pub entries_total: u64,
+    pub bytes_total: u64,
+    pub began_at: UnixMs,
+}
+
+/// What the answering region wants next. Diff sync (Merkle nodes, key ranges) and a handover join here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Want {
+    /// The log from this index on.
+    Log { from: u64 },
+    /// The data tree behind this key (empty: from its start).
+    Copy { sync: SyncId, after: Bytes },
+    /// An introduction: the answering region does not know, or no longer, what the sender is to it.
+    Hello,
+    Refused(Refused),
+}
+
+/// Why a region takes nothing from the sender.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Refused {
+    /// The sender's epoch is over: it must fence itself. `primary` is who to follow now.
+    Epoch { epoch: Epoch, primary: Option<KnownPrimary> },
+    /// The answering region is primary in the same epoch: two promotions did not see each other. People must choose.
+    SameEpoch,
+    /// The answering region holds another data set, and nobody agreed that it may be replaced.
+    OtherDataset,
+    /// The answering region speaks this version only.
+    Protocol { speaks: u32 },
+    /// The answering region is fenced; rejoining is its operator's decision.
+    Fenced,
+    /// A promotion is under way: the incoming stream is frozen.
+    Frozen,
+    /// A bound is reached or the answering region can't agree on anything now: the same again, later.
+    Busy,
+}
+
+impl Standing {
+    pub fn of(identity: &Identity, path: &PathState, answered_at: UnixMs) -> Standing {
+        let sync = path.sync.as_ref().map(|sync| SyncStanding {
+            id: sync.id,
+            cursor: sync.cursor.clone(),
+            entries_done: sync.entries_done,
+            bytes_done: sync.bytes_done,
+            entries_total: sync.entries_total,
+            bytes_total: sync.bytes_total,
+            began_at: sync.began_at,
+        });
+        Standing {
+            identity: identity.clone(),
+            role: path.role,
+            dataset: path.dataset,
+            epoch: path.epoch,
+            history: path.history.clone(),
+            received: path.applied,
+            applied: path.applied,
+            applied_at: path.applied_at,
+            totals: path.totals,
+            sync,
+            fence: path.fence.clone(),
+            primary: path.primary.clone(),
+            answered_at,
+        }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refused::Epoch { epoch, primary: Some(primary) } => {
+                write!(f, "epoch {epoch} has begun: the primary is {}", primary.name)
+            }
+            Refused::Epoch { epoch, primary: None } => write!(f, "epoch {epoch} has begun"),
+            Refused::SameEpoch => write!(f, "the other region is primary in the same epoch: demote one of the two"),
+            Refused::OtherDataset => {
+                write!(f, "the other region holds another data set: make a new activation token there to replace it")
+            }
+            Refused::Protocol { speaks } => {
+                write!(f, "the other region speaks protocol {speaks}, this one {PROTOCOL}: run the same version on both")
+            }
+            Refused::Fenced => write!(f, "the other region is fenced and waits for its operator to rejoin it"),
+            Refused::Frozen => write!(f, "a promotion is under way in the other region"),
+            Refused::Busy => write!(f, "the other region is busy"),
+        }
+    }
+}
