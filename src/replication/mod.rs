@@ -2,6 +2,6 @@
 
 pub mod crypto;
 pub mod envelope;
+pub mod protocol;
 pub mod token;
 pub mod token_records;
-pub mod protocol;

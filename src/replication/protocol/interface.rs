@@ -167,16 +167,37 @@ pub enum Failure {
 pub enum Effect {
     /// Prove the activation token to this region, send the keyring, keep the credential (DESIGN.md, “The token”): a
     /// matter of cryptography, which the driver does on its own.
-    Activate { peer: RegionId },
-    Send { call: CallId, to: RegionId, request: Request, deadline_ms: u64 },
+    Activate {
+        peer: RegionId,
+    },
+    Send {
+        call: CallId,
+        to: RegionId,
+        request: Request,
+        deadline_ms: u64,
+    },
     /// The answer to `Input::Request`. A request whose core is dropped is answered by nobody: its sender repeats it.
-    Reply { id: RequestId, answer: Answer },
+    Reply {
+        id: RequestId,
+        answer: Answer,
+    },
     /// Agree on this in the own region.
-    Propose { id: ProposalId, command: Command },
+    Propose {
+        id: ProposalId,
+        command: Command,
+    },
     /// Entries of the log from this index on.
-    ReadWal { read: ReadId, from: u64, limit: ScanLimit },
+    ReadWal {
+        read: ReadId,
+        from: u64,
+        limit: ScanLimit,
+    },
     /// The data tree behind this key (empty: from its start).
-    ReadRange { read: ReadId, after: Bytes, limit: ScanLimit },
+    ReadRange {
+        read: ReadId,
+        after: Bytes,
+        limit: ScanLimit,
+    },
     /// Something to tell people, and to keep in the events of the path.
     Report(Fact),
 }
@@ -185,22 +206,52 @@ pub enum Effect {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fact {
     /// A link changed what it does.
-    Link { peer: RegionId, state: crate::api::replication::LinkState, error: Option<String> },
+    Link {
+        peer: RegionId,
+        state: crate::api::replication::LinkState,
+        error: Option<String>,
+    },
     /// This standby began to take over a primary's data: why, in words.
-    SyncBegan { from: RegionId, reason: &'static str },
+    SyncBegan {
+        from: RegionId,
+        reason: &'static str,
+    },
     /// The sync is done: readers see one position's state again.
-    Whole { applied: Position },
+    Whole {
+        applied: Position,
+    },
     /// This region is fenced, durably.
-    Fenced { by_epoch: Epoch, by: RegionId, reached: Position },
+    Fenced {
+        by_epoch: Epoch,
+        by: RegionId,
+        reached: Position,
+    },
     /// Another region said that it is fenced, durably, and where it stopped.
-    PeerFenced { peer: RegionId, by_epoch: Epoch, reached: Position },
+    PeerFenced {
+        peer: RegionId,
+        by_epoch: Epoch,
+        reached: Position,
+    },
     /// This standby follows a primary of a new epoch.
-    Follows { primary: RegionId, epoch: Epoch },
+    Follows {
+        primary: RegionId,
+        epoch: Epoch,
+    },
     /// The roots of both regions at this position; `equal: false` is an alarm.
-    Roots { peer: RegionId, at: Position, equal: bool },
+    Roots {
+        peer: RegionId,
+        at: Position,
+        equal: bool,
+    },
     /// Two regions are primary in one epoch: an alarm.
-    SameEpoch { peer: RegionId, epoch: Epoch },
-    Promotion { id: PromotionId, progress: PromotionProgress },
+    SameEpoch {
+        peer: RegionId,
+        epoch: Epoch,
+    },
+    Promotion {
+        id: PromotionId,
+        progress: PromotionProgress,
+    },
 }
 
 /// How a promotion goes. `Done` and `Refused` are final.
@@ -210,7 +261,10 @@ pub enum PromotionProgress {
     Running,
     Done(Box<PromotionRecord>),
     /// Nothing was changed: why, and the plan as it is now.
-    Refused { reason: String, plan: Box<Plan> },
+    Refused {
+        reason: String,
+        plan: Box<Plan>,
+    },
     /// The region could not say whether it agreed. The core goes on asking; so must who asked.
     Unknown(String),
 }

@@ -129,9 +129,14 @@ pub struct SyncStanding {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Want {
     /// The log from this index on.
-    Log { from: u64 },
+    Log {
+        from: u64,
+    },
     /// The data tree behind this key (empty: from its start).
-    Copy { sync: SyncId, after: Bytes },
+    Copy {
+        sync: SyncId,
+        after: Bytes,
+    },
     /// An introduction: the answering region does not know, or no longer, what the sender is to it.
     Hello,
     Refused(Refused),
@@ -197,7 +202,10 @@ impl std::fmt::Display for Refused {
                 write!(f, "the other region holds another data set: make a new activation token there to replace it")
             }
             Refused::Protocol { speaks } => {
-                write!(f, "the other region speaks protocol {speaks}, this one {PROTOCOL}: run the same version on both")
+                write!(
+                    f,
+                    "the other region speaks protocol {speaks}, this one {PROTOCOL}: run the same version on both"
+                )
             }
             Refused::Fenced => write!(f, "the other region is fenced and waits for its operator to rejoin it"),
             Refused::Frozen => write!(f, "a promotion is under way in the other region"),
