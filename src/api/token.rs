@@ -1,0 +1,41 @@
+//! `auth/token/lookup-self`: who a token belongs to.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What is known of a token.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenLookup {
+    pub accessor: String,
+    /// Seconds since 1970.
+    pub creation_time: u64,
+    /// Seconds; 0 for a token that does not expire.
+    pub creation_ttl: u64,
+    pub display_name: String,
+    pub entity_id: String,
+    /// RFC 3339; `null` for a token that does not expire.
+    pub expire_time: Option<String>,
+    pub explicit_max_ttl: u64,
+    /// The token itself.
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_time: Option<String>,
+    pub meta: Option<BTreeMap<String, String>>,
+    pub num_uses: u64,
+    pub orphan: bool,
+    pub path: String,
+    pub policies: Vec<String>,
+    pub renewable: bool,
+    pub ttl: u64,
+    /// `service`
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+impl fmt::Debug for TokenLookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenLookup {{ accessor: {:?}, policies: {:?}, … }}", self.accessor, self.policies)
+    }
+}
