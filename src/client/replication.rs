@@ -1,0 +1,100 @@
+//! `sys/replication/path/:path/`: what the console and `twinkeep replication` do.
+
+use super::request::list;
+use super::{Client, EventStream, Result};
+use crate::api::replication::{
+    Event, LinkRequest, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenInfo, TokenRequest,
+};
+use crate::api::replication_answers::{Events, LinkList, TokenList};
+use crate::ids::PromotionId;
+use reqwest::Method;
+
+const PATH: &str = "sys/replication/path";
+
+impl Client {
+    /// `GET …/status`
+    pub async fn path_status(&self, path: &str) -> Result<PathStatus> {
+        self.get(&[PATH, path, "status"]).data().await
+    }
+
+    /// `GET …/events?after=ID`: what happened since, oldest first.
+    pub async fn events(&self, path: &str, after: u64) -> Result<Vec<Event>> {
+        let answer: Events = self.get(&[PATH, path, "events"]).query("after", after).data().await?;
+        Ok(answer.events)
+    }
+
+    /// `GET …/events` as a stream: first what happened since `after`, then what happens.
+    pub async fn event_stream(&self, path: &str, after: u64) -> Result<EventStream> {
+        let response = self.get(&[PATH, path, "events"]).query("after", after).stream().await?;
+        Ok(EventStream::new(self.address(), response))
+    }
+
+    /// `POST …/tokens` on a standby
+    pub async fn generate_token(&self, path: &str, request: &TokenRequest) -> Result<TokenCreated> {
+        self.request(Method::POST, &[PATH, path, "tokens"]).json(request).data().await
+    }
+
+    /// `LIST …/tokens`
+    pub async fn tokens(&self, path: &str) -> Result<TokenList> {
+        let listed = self.request(list(), &[PATH, path, "tokens"]).data_if_any().await?;
+        Ok(listed.unwrap_or_else(|| TokenList::new([])))
+    }
+
+    /// `GET …/tokens/:accessor`
+    pub async fn token_info(&self, path: &str, accessor: &str) -> Result<TokenInfo> {
+        self.get(&[PATH, path, "tokens", accessor]).data().await
+    }
+
+    /// `DELETE …/tokens/:accessor`
+    pub async fn revoke_token(&self, path: &str, accessor: &str) -> Result<()> {
+        self.request(Method::DELETE, &[PATH, path, "tokens", accessor]).done().await
+    }
+
+    /// `POST …/links` on a primary
+    pub async fn connect(&self, path: &str, request: &LinkRequest) -> Result<()> {
+        self.request(Method::POST, &[PATH, path, "links"]).json(request).done().await
+    }
+
+    /// `LIST …/links`
+    pub async fn links(&self, path: &str) -> Result<LinkList> {
+        let listed = self.request(list(), &[PATH, path, "links"]).data_if_any().await?;
+        Ok(listed.unwrap_or_else(|| LinkList::new([])))
+    }
+
+    /// `DELETE …/links/:region`; the region by name or id.
+    pub async fn disconnect(&self, path: &str, region: &str) -> Result<()> {
+        self.request(Method::DELETE, &[PATH, path, "links", region]).done().await
+    }
+
+    /// `POST …/pause`
+    pub async fn pause(&self, path: &str) -> Result<()> {
+        self.request(Method::POST, &[PATH, path, "pause"]).done().await
+    }
+
+    /// `POST …/resume`
+    pub async fn resume(&self, path: &str) -> Result<()> {
+        self.request(Method::POST, &[PATH, path, "resume"]).done().await
+    }
+
+    /// `GET …/plan?mode=…` on a standby
+    pub async fn plan(&self, path: &str, mode: PromoteMode) -> Result<Plan> {
+        let mode = match mode {
+            PromoteMode::Forced => "forced",
+        };
+        self.get(&[PATH, path, "plan"]).query("mode", mode).data().await
+    }
+
+    /// `POST …/promote` on a standby. To repeat it with the same id is safe.
+    pub async fn promote(&self, path: &str, request: &PromoteRequest) -> Result<Promotion> {
+        self.request(Method::POST, &[PATH, path, "promote"]).json(request).data().await
+    }
+
+    /// `GET …/promote/:id`: its progress and its outcome. `None`: this region knows of no such promotion.
+    pub async fn promotion(&self, path: &str, id: PromotionId) -> Result<Option<Promotion>> {
+        match self.get(&[PATH, path, "promote", &id.to_string()]).data().await {
+            Ok(promotion) => Ok(Some(promotion)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Whom a client believes to be the server.
+
+use super::error::{ClientError, Result};
+use crate::tls::{Fingerprint, pinned_client_config};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which certificates are good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those that an authority of the operating system signed.
+    System,
+    /// Those that an authority in this PEM file signed (`-ca-cert`, `VAULT_CACERT`).
+    CaFile(PathBuf),
+    /// This one and no other.
+    Pinned(Fingerprint),
+    /// Any at all (`-tls-skip-verify`, `VAULT_SKIP_VERIFY`): whoever sits between can read and change everything.
+    Anything,
+    /// None: for connections without TLS.
+    Nothing,
+}
+
+impl Trust {
+    pub(super) fn client_config(&self) -> Result<ClientConfig> {
+        match self {
+            Trust::System => Ok(with_roots(system_roots())),
+            Trust::CaFile(path) => Ok(with_roots(roots_in(path)?)),
+            Trust::Pinned(fingerprint) => {
+                pinned_client_config(*fingerprint).map_err(|error| ClientError::Options(error.to_string()))
+            }
+            Trust::Anything => Ok(without_verification()),
+            Trust::Nothing => Ok(with_roots(RootCertStore::empty())),
+        }
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default versions of TLS")
+}
+
+fn with_roots(roots: RootCertStore) -> ClientConfig {
+    builder().with_root_certificates(roots).with_no_client_auth()
+}
+
+/// Unreadable files of the system are passed over: a server that none of the rest vouches for is refused anyway.
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn roots_in(path: &Path) -> Result<RootCertStore> {
+    let wrong = |why: String| {
+        ClientError::Options(format!("{}: {why}; expected a PEM file with the authority's certificate", path.display()))
+    };
+    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(wrong("it holds no certificate".into())) } else { Ok(roots) }
+}
+
+fn without_verification() -> ClientConfig {
+    builder().dangerous().with_custom_certificate_verifier(Arc::new(NoVerification(provider()))).with_no_client_auth()
+}
+
+#[derive(Debug)]
+struct NoVerification(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for NoVerification {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
