@@ -9,7 +9,7 @@ use bytes::Bytes;
 /// A named tree. The first two belong to the node, the third to the region, the last two cross the link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Tree {
-    /// The node's own: format, identity, vote, what was applied. Never agreed on, never sent.
+    /// The node's own: identity, vote, what was applied. Never agreed on, never sent.
     Node,
     /// The Raft log of this node.
     Log,
@@ -38,8 +38,6 @@ impl Tree {
 /// A stored key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Key {
-    /// `Node` `[01]` → the data directory's format version and engine (text; see `format`).
-    Format,
     /// `Node` `[02]` → postcard of the node's identity: its configured node id.
     NodeIdentity,
     /// `Node` `[03]` → postcard of openraft's vote. Flushed before it is answered.
@@ -77,13 +75,7 @@ pub enum Key {
 impl Key {
     pub fn tree(&self) -> Tree {
         match self {
-            Key::Format
-            | Key::NodeIdentity
-            | Key::Vote
-            | Key::Purged
-            | Key::Applied
-            | Key::Committed
-            | Key::RaftKey => Tree::Node,
+            Key::NodeIdentity | Key::Vote | Key::Purged | Key::Applied | Key::Committed | Key::RaftKey => Tree::Node,
             Key::LogEntry(_) => Tree::Log,
             Key::Path
             | Key::RegionIdentity
@@ -99,7 +91,7 @@ impl Key {
 
     pub fn to_bytes(&self) -> Bytes {
         match self {
-            Key::Format | Key::Path => Bytes::from_static(&[1]),
+            Key::Path => Bytes::from_static(&[1]),
             Key::NodeIdentity | Key::RegionIdentity => Bytes::from_static(&[2]),
             Key::Vote | Key::Seal => Bytes::from_static(&[3]),
             Key::Purged | Key::Keyring => Bytes::from_static(&[4]),

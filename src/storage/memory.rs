@@ -57,6 +57,7 @@ impl Reader for Memory {
 
 impl Store for Memory {
     fn write(&self, batch: WriteBatch) -> Result<()> {
+        batch.check_keys()?;
         let mut inner = self.inner();
         let map = Arc::make_mut(&mut inner.visible);
         for (tree, key, value) in batch.into_ops() {

@@ -14,16 +14,21 @@
 
 pub mod fjall;
 pub mod format;
+mod group;
 pub mod keys;
 pub mod memory;
 pub mod sled;
+mod undo;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::sync::Arc;
 
-pub use format::open;
-pub use keys::Tree;
+pub use format::{claim_node, open};
+pub use keys::{Key, Tree};
+
+/// What every engine takes; fjall panics on more.
+pub const KEY_BYTES_MAX: usize = 32 << 10;
 
 /// The storage engine of a data directory, chosen once by `engine` in the `storage` stanza.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -169,6 +174,18 @@ impl WriteBatch {
 
     pub fn len(&self) -> usize {
         self.ops.len()
+    }
+
+    /// Refuses keys that no engine would take.
+    fn check_keys(&self) -> Result<()> {
+        match self.ops.iter().find(|(_, key, _)| key.is_empty() || key.len() > KEY_BYTES_MAX) {
+            Some((tree, key, _)) => Err(Error::internal(format!(
+                "a key of {} bytes in the {} tree: 1 to {KEY_BYTES_MAX} are taken",
+                key.len(),
+                tree.name()
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The operations in order; `None` deletes.
