@@ -2,6 +2,7 @@
 
 pub mod crypto;
 pub mod envelope;
+pub mod handshake;
 pub mod protocol;
 pub mod token;
 pub mod token_records;
