@@ -347,6 +347,8 @@ pub struct Promotion {
     pub ended_at: Option<UnixMs>,
     pub loss: Option<LossEstimate>,
     pub error: Option<String>,
+    /// The plan as it is now, when the promotion was refused because of it.
+    pub plan: Option<Box<Plan>>,
     /// What is known of the old primary: fenced (it said so), or unproven.
     pub fence: FenceProof,
 }

@@ -17,20 +17,17 @@
 //! Pure: values and bytes in, values and bytes out.
 
 use super::crypto::{self, Mac, Secret};
+use super::protocol::PROTOCOL;
 use super::token::ActivationToken;
-use super::token_records::{Fate, TokenRecord};
+use super::token_records::{Fate, TokenRecord, Use};
 use crate::api::replication::TokenState;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crate::ids::{DatasetId, Epoch, Position, RegionId};
-use crate::state::batch::Totals;
-use crate::state::{EpochStart, PathState};
+use crate::ids::{DatasetId, RegionId};
 use crate::tls::Fingerprint;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// The version of the protocol between regions. Both sides must speak the same one.
-pub const PROTOCOL: u32 = 1;
 /// The longest request or answer of a handshake; a keyring is far smaller.
 pub const HANDSHAKE_BYTES_MAX: usize = 1 << 20;
 pub const START: &str = "start";
@@ -63,33 +60,10 @@ struct StartAnswer {
 /// What the standby will take over, and how the primary is reached.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Offer {
+    /// The standby agrees, by spending the token, that its own data may be replaced by this data set.
     pub dataset: DatasetId,
-    pub epoch: Epoch,
-    pub history: Vec<EpochStart>,
-    pub head: Position,
-    pub head_at: UnixMs,
-    pub totals: Totals,
-    pub entries: u64,
-    pub bytes: u64,
     pub addresses: Vec<String>,
     pub fingerprints: Vec<Fingerprint>,
-}
-
-impl Offer {
-    pub fn of(path: &PathState, addresses: Vec<String>, fingerprints: Vec<Fingerprint>) -> Offer {
-        Offer {
-            dataset: path.dataset,
-            epoch: path.epoch,
-            history: path.history.clone(),
-            head: path.applied,
-            head_at: path.applied_at,
-            totals: path.totals,
-            entries: path.entries,
-            bytes: path.bytes,
-            addresses,
-            fingerprints,
-        }
-    }
 }
 
 /// The second request.
@@ -245,7 +219,7 @@ impl Standby<'_> {
             return Err(self.wrong());
         }
         let hash = *blake3::hash(request).as_bytes();
-        if matches!(&record.fate, Fate::Used { finish, .. } if *finish == hash) {
+        if matches!(&record.fate, Fate::Used(used) if used.finish == hash) {
             return Ok(Verdict::Repeated { primary: finish.start.primary });
         }
         self.still_good(record, RegionId::default())?;
@@ -298,8 +272,8 @@ impl Standby<'_> {
         match (&record.fate, record.state(self.now)) {
             (_, TokenState::Issued) => Ok(()),
             // Lets a primary whose first finish got through, but not its answer, repeat it.
-            (Fate::Used { by, .. }, _) if *by == asking => Ok(()),
-            (Fate::Used { by_name, at, .. }, _) => {
+            (Fate::Used(used), _) if used.by == asking => Ok(()),
+            (Fate::Used(Use { by_name, at, .. }), _) => {
                 Err(Error::invalid(format!("the activation token was used already, by {by_name} at {at}: {again}")))
             }
             (Fate::Revoked { at }, _) => {
@@ -377,6 +351,7 @@ mod tests {
             path: token.path.clone(),
             created_at: UnixMs(0),
             expires_at: token.expires_at,
+            forced: false,
             proof_key: token.proof_key(),
             fate: Fate::Issued { opening_key },
         };
@@ -384,8 +359,8 @@ mod tests {
     }
 
     fn offer() -> Offer {
-        let path = PathState::first("default", DatasetId([8; 16]));
-        Offer::of(&path, vec!["http://127.0.0.1:8200".into()], Vec::new())
+        let addresses = vec!["http://127.0.0.1:8200".into()];
+        Offer { dataset: DatasetId([8; 16]), addresses, fingerprints: Vec::new() }
     }
 
     fn begin(token: &ActivationToken) -> Attempt {
@@ -403,7 +378,8 @@ mod tests {
 
     fn used(record: &TokenRecord, by: Party, request: &Bytes) -> TokenRecord {
         let finish = *blake3::hash(request).as_bytes();
-        let fate = Fate::Used { by: by.id, by_name: by.name, at: UnixMs(500), finish };
+        let dataset = offer().dataset;
+        let fate = Fate::Used(Use { by: by.id, by_name: by.name, at: UnixMs(500), dataset, finish });
         TokenRecord { fate, ..record.clone() }
     }
 

@@ -9,7 +9,7 @@ use crate::api::replication::{RegionInfoShort, TokenInfo, TokenState, TokenSumma
 use crate::clock::{self, UnixMs};
 use crate::consensus::Consensus;
 use crate::error::{Error, Result};
-use crate::ids::RegionId;
+use crate::ids::{DatasetId, RegionId};
 use crate::state::{Command, Outcome, Refusal, RegionChange, State};
 use crate::storage::keys::{self, Key};
 use crate::tls::Fingerprint;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub const TTL_DEFAULT: Duration = Duration::from_secs(30 * 60);
 pub const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Records of tokens that can't be used any more are kept so long, to say what became of them.
+/// Records of tokens that were never used are kept so long after they expired, to say what became of them.
 const KEEP_DEAD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Issued tokens at one time.
 const ISSUED_MAX: usize = 64;
@@ -32,6 +32,8 @@ pub struct TokenRecord {
     pub path: String,
     pub created_at: UnixMs,
     pub expires_at: UnixMs,
+    /// Whether the operator agreed that secrets which only this region holds may be replaced.
+    pub forced: bool,
     /// The hash of the secret: both sides prove to each other that they hold it.
     pub proof_key: Secret,
     pub fate: Fate,
@@ -44,18 +46,24 @@ pub enum Fate {
     Issued {
         opening_key: Secret,
     },
-    Used {
-        by: RegionId,
-        by_name: String,
-        at: UnixMs,
-        /** Which finish spent it: the same one may be repeated. */
-        finish: [u8; 32],
-    },
+    Used(Use),
     Revoked {
         at: UnixMs,
     },
     /// Its time was over when the region looked; the opening key is gone.
     Expired,
+}
+
+/// How a token was spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    pub by: RegionId,
+    pub by_name: String,
+    pub at: UnixMs,
+    /// The data set that this region agreed to take over in place of its own.
+    pub dataset: DatasetId,
+    /// The hash of the finish that spent it: the same one may be repeated.
+    pub finish: [u8; 32],
 }
 
 impl TokenRecord {
@@ -64,15 +72,15 @@ impl TokenRecord {
         match &self.fate {
             Fate::Issued { .. } if now < self.expires_at => TokenState::Issued,
             Fate::Issued { .. } | Fate::Expired => TokenState::Expired,
-            Fate::Used { .. } => TokenState::Used,
+            Fate::Used(_) => TokenState::Used,
             Fate::Revoked { .. } => TokenState::Revoked,
         }
     }
 
     pub fn info(&self, now: UnixMs) -> TokenInfo {
         let (used_by, used_at, revoked_at) = match &self.fate {
-            Fate::Used { by, by_name, at, .. } => {
-                (Some(RegionInfoShort { id: *by, name: by_name.clone() }), Some(*at), None)
+            Fate::Used(used) => {
+                (Some(RegionInfoShort { id: used.by, name: used.by_name.clone() }), Some(used.at), None)
             }
             Fate::Revoked { at } => (None, None, Some(*at)),
             Fate::Issued { .. } | Fate::Expired => (None, None, None),
@@ -112,7 +120,12 @@ pub struct Issuer {
 }
 
 /// Makes a token and agrees on its record.
-pub async fn generate(consensus: &dyn Consensus, issuer: Issuer, ttl: Duration) -> Result<(String, TokenRecord)> {
+pub async fn generate(
+    consensus: &dyn Consensus,
+    issuer: Issuer,
+    ttl: Duration,
+    forced: bool,
+) -> Result<(String, TokenRecord)> {
     if ttl.is_zero() || ttl > TTL_MAX {
         return Err(Error::invalid("an activation token lives at least a second and at most a day (-ttl)"));
     }
@@ -140,6 +153,7 @@ pub async fn generate(consensus: &dyn Consensus, issuer: Issuer, ttl: Duration) 
         path: issuer.path,
         created_at: now,
         expires_at: token.expires_at,
+        forced,
         proof_key: proof_key(&token.secret),
         fate: Fate::Issued { opening_key },
     };
@@ -179,7 +193,7 @@ pub async fn revoke(consensus: &dyn Consensus, accessor: &str) -> Result<TokenRe
     replace(consensus, &record, Some(Fate::Revoked { at: now })).await
 }
 
-/// Forgets the opening keys of expired tokens, and, after a week, tokens that can't be used any more. Returns the
+/// Forgets the opening keys of expired tokens, and, after a week, tokens that were never used. Returns the
 /// records whose expiry it wrote down.
 pub async fn sweep(consensus: &dyn Consensus) -> Result<Vec<TokenRecord>> {
     let now = clock::now();
@@ -187,7 +201,9 @@ pub async fn sweep(consensus: &dyn Consensus) -> Result<Vec<TokenRecord>> {
     for record in list(consensus.state())? {
         if matches!(record.fate, Fate::Issued { .. }) && record.state(now) == TokenState::Expired {
             expired.push(replace(consensus, &record, Some(Fate::Expired)).await?);
-        } else if record.state(now) != TokenState::Issued && now.since(record.expires_at) > KEEP_DEAD {
+        } else if matches!(record.fate, Fate::Revoked { .. } | Fate::Expired)
+            && now.since(record.expires_at) > KEEP_DEAD
+        {
             replace(consensus, &record, None).await?;
         }
     }
@@ -259,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn the_record_says_what_the_token_says_but_never_its_secret() {
         let region = region();
-        let (text, record) = generate(&region, issuer(), TTL_DEFAULT).await.expect("a token");
+        let (text, record) = generate(&region, issuer(), TTL_DEFAULT, false).await.expect("a token");
         let token = ActivationToken::decode(&text).expect("decodes");
         assert_eq!(get(region.state(), &token.accessor).expect("read"), Some(record.clone()));
         let stored = region.state().region(&Key::ActivationToken(token.accessor.clone())).expect("read");
@@ -272,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_token_forgets_its_key_and_stays_revoked() {
         let region = region();
-        let (_, record) = generate(&region, issuer(), TTL_DEFAULT).await.expect("a token");
+        let (_, record) = generate(&region, issuer(), TTL_DEFAULT, false).await.expect("a token");
         let revoked = revoke(&region, &record.accessor).await.expect("revoked");
         assert_eq!(revoked.state(clock::now()), TokenState::Revoked);
         assert_eq!(revoke(&region, &record.accessor).await.expect("again"), revoked);
@@ -282,7 +298,7 @@ mod tests {
     #[tokio::test]
     async fn expiry_is_known_before_and_after_the_region_wrote_it_down() {
         let region = region();
-        let (_, record) = generate(&region, issuer(), Duration::from_secs(1)).await.expect("a token");
+        let (_, record) = generate(&region, issuer(), Duration::from_secs(1), false).await.expect("a token");
         assert_eq!(record.state(record.expires_at), TokenState::Expired);
         let overdue = TokenRecord { expires_at: UnixMs(clock::now().0 - 1), ..record.clone() };
         let change = RegionChange {
@@ -299,7 +315,7 @@ mod tests {
     async fn a_ttl_of_nothing_or_of_more_than_a_day_is_refused() {
         let region = region();
         for ttl in [Duration::ZERO, TTL_MAX + Duration::from_secs(1)] {
-            assert!(matches!(generate(&region, issuer(), ttl).await, Err(Error::Invalid(_))));
+            assert!(matches!(generate(&region, issuer(), ttl, false).await, Err(Error::Invalid(_))));
         }
     }
 }

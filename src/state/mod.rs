@@ -13,6 +13,7 @@
 
 pub mod batch;
 pub mod command;
+pub mod identity;
 pub mod merkle;
 pub mod path;
 pub mod wal;
@@ -22,4 +23,5 @@ mod apply;
 pub use apply::State;
 pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
 pub use command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
+pub use identity::RegionIdentity;
 pub use path::{EpochStart, Fence, KnownPrimary, PathChange, PathState, Role, SyncKind, SyncState};
