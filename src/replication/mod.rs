@@ -2,7 +2,9 @@
 
 pub mod crypto;
 pub mod envelope;
+pub mod events;
 pub mod handshake;
+pub mod link_record;
 pub mod protocol;
 pub mod token;
 pub mod token_records;

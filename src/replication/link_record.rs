@@ -1,0 +1,152 @@
+//! What a region keeps of a link: `Key::Link(other region)` in its own tree, on both sides.
+//!
+//! The record has no direction: whoever is primary dials, so that after a promotion the same record, with the same
+//! credential, works the other way round.
+
+use super::crypto::Secret;
+use super::protocol::{Adoption, Peer};
+use super::token_records::{self, Fate};
+use crate::clock::UnixMs;
+use crate::error::{Error, Result};
+use crate::ids::RegionId;
+use crate::state::{RegionChange, State};
+use crate::storage::keys::{self, Key};
+use crate::tls::Fingerprint;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Requests in flight on a link, unless the operator says otherwise, and at most.
+pub const MAX_PARALLEL_DEFAULT: u32 = 8;
+pub const MAX_PARALLEL_MAX: u32 = 64;
+
+/// The stored record of one link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkRecord {
+    pub region: RegionId,
+    pub name: String,
+    /// API addresses of the other region, as configured or handed over, best first.
+    pub addresses: Vec<String>,
+    /// The certificates of its nodes; empty if they speak plain HTTP or are known to an authority.
+    pub fingerprints: Vec<Fingerprint>,
+    pub max_parallel: u32,
+    pub paused: bool,
+    pub created_at: UnixMs,
+    /// Names the activation token that the link was, or will be, made with.
+    pub accessor: String,
+    /// Of an activated link. Stays while a newer token waits to replace it.
+    pub credential: Option<Secret>,
+    pub pending: Option<Pending>,
+}
+
+/// An activation that is not done yet: on the primary only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pending {
+    /// The token, as the operator gave it.
+    Token(String),
+    /// The finish was made and may have got through: it must be repeated as it is, with the credential it leads to.
+    Finishing { request: Bytes, credential: Secret },
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Pending::Token(_) => "Token(<sensitive>)",
+            Pending::Finishing { .. } => "Finishing { … }",
+        })
+    }
+}
+
+impl LinkRecord {
+    pub fn key(&self) -> Bytes {
+        Key::Link(self.region).to_bytes()
+    }
+
+    pub fn to_bytes(&self) -> Result<Bytes> {
+        Ok(postcard::to_stdvec(self)?.into())
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<LinkRecord> {
+        postcard::from_bytes(bytes).map_err(|_| Error::corrupt("a link's record does not decode"))
+    }
+
+    /// The record in the core's words.
+    pub fn peer(&self) -> Peer {
+        Peer {
+            region: self.region,
+            name: self.name.clone(),
+            activated: self.pending.is_none(),
+            paused: self.paused,
+            max_parallel: self.max_parallel,
+        }
+    }
+
+    /// Whether the other side is reached over TLS.
+    pub fn tls(&self) -> bool {
+        self.addresses.first().is_some_and(|address| address.starts_with("https://"))
+    }
+}
+
+pub fn list(state: &State) -> Result<Vec<LinkRecord>> {
+    let pairs = state.scan_region(keys::LINKS)?;
+    pairs.iter().map(|(_, value)| LinkRecord::from_bytes(value)).collect()
+}
+
+pub fn get(state: &State, region: RegionId) -> Result<Option<LinkRecord>> {
+    let bytes = state.region(&Key::Link(region))?;
+    bytes.map(|bytes| LinkRecord::from_bytes(&bytes)).transpose()
+}
+
+/// Puts `next` in the place of `before`, unless somebody changed it meanwhile.
+pub fn replacement(before: Option<&LinkRecord>, next: &LinkRecord) -> Result<RegionChange> {
+    let expected = before.map(LinkRecord::to_bytes).transpose()?;
+    Ok(RegionChange {
+        expect: vec![(next.key(), expected)],
+        puts: vec![(next.key(), Some(next.to_bytes()?))],
+        path: None,
+    })
+}
+
+pub fn removal(record: &LinkRecord) -> Result<RegionChange> {
+    Ok(RegionChange {
+        expect: vec![(record.key(), Some(record.to_bytes()?))],
+        puts: vec![(record.key(), None)],
+        path: None,
+    })
+}
+
+/// What the core is to know of the links, and whose data this region agreed to take over: that of the newest used
+/// token, as long as its link was not disconnected.
+pub fn peers(state: &State) -> Result<(Vec<Peer>, Option<Adoption>)> {
+    let links = list(state)?;
+    let used = token_records::list(state)?.into_iter().filter_map(|record| match record.fate {
+        Fate::Used(used) => Some(used),
+        Fate::Issued { .. } | Fate::Revoked { .. } | Fate::Expired => None,
+    });
+    let newest = used.filter(|used| links.iter().any(|link| link.region == used.by)).max_by_key(|used| used.at);
+    let adopts = newest.map(|used| Adoption { from: used.by, dataset: used.dataset });
+    Ok((links.iter().map(LinkRecord::peer).collect(), adopts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let record = LinkRecord {
+            region: RegionId([1; 16]),
+            name: "us-east-1".into(),
+            addresses: vec!["http://127.0.0.1:8200".into()],
+            fingerprints: Vec::new(),
+            max_parallel: MAX_PARALLEL_DEFAULT,
+            paused: false,
+            created_at: UnixMs(0),
+            accessor: "accessor".into(),
+            credential: Some(Secret::new(*b"canary-canary-canary-canary-cana")),
+            pending: Some(Pending::Token("s.canary".into())),
+        };
+        assert!(!format!("{record:?}").contains("canary"));
+        assert_eq!(LinkRecord::from_bytes(&record.to_bytes().expect("bytes")).expect("record"), record);
+        assert!(!record.peer().activated && !record.tls());
+    }
+}
