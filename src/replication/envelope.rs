@@ -173,9 +173,11 @@ impl Sender {
         self.session != Session::default()
     }
 
-    /// Forgets the session, after the receiver said that it does not know it.
-    pub fn drop_session(&mut self) {
-        self.session = Session::default();
+    /// Forgets the session of this request, after the receiver said that it does not know it. A newer one stays.
+    pub fn drop_session(&mut self, tag: RequestTag) {
+        if self.session == tag.session {
+            self.session = Session::default();
+        }
     }
 
     /// The request for a session.

@@ -1,0 +1,53 @@
+//! What replication needs from the layers beside and above it, as it is given at the start.
+
+use super::protocol::Timing;
+use crate::error::Result;
+use crate::tls::Fingerprint;
+use bytes::Bytes;
+
+/// The keyring, which replication carries from region to region but never reads. All calls may block.
+pub trait KeyringPort: Send + Sync + 'static {
+    /// The keyring, sealed to an X25519 public key. Fails with `Error::Sealed` on a sealed node.
+    fn export(&self, recipient: &[u8; 32]) -> Result<Vec<u8>>;
+
+    /// Opens what another region exported, and says what to put into `Tree::Region` so that it takes the place of
+    /// this region's own. Changes nothing itself. Fails with `Error::Sealed` on a sealed node.
+    fn import(&self, sealed: &[u8], secret_key: &[u8; 32]) -> Result<Vec<(Bytes, Option<Bytes>)>>;
+
+    fn is_sealed(&self) -> bool;
+
+    /// Whether clients have stored secrets in this region, which a sync would replace.
+    fn holds_client_secrets(&self) -> Result<bool>;
+}
+
+/// The node that this runs on, and its bounds.
+#[derive(Clone, Debug)]
+pub struct RegionConfig {
+    /// The configured `node_id`.
+    pub node: String,
+    /// Where this node is reached, as other regions are told.
+    pub api_addr: String,
+    /// Of the program.
+    pub version: String,
+    /// The certificates of the region's nodes, this node's first; empty with `tls_disable`.
+    pub fingerprints: Vec<Fingerprint>,
+    pub timing: Timing,
+    /// The WAL is kept for links that lag until it holds so many bytes.
+    pub wal_bytes_max: u64,
+}
+
+/// `RegionConfig::wal_bytes_max`, unless the operator says otherwise.
+pub const WAL_BYTES_MAX_DEFAULT: u64 = 256 << 20;
+
+impl RegionConfig {
+    pub fn new(node: impl Into<String>, api_addr: impl Into<String>) -> RegionConfig {
+        RegionConfig {
+            node: node.into(),
+            api_addr: api_addr.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprints: Vec::new(),
+            timing: Timing::default(),
+            wal_bytes_max: WAL_BYTES_MAX_DEFAULT,
+        }
+    }
+}
