@@ -25,13 +25,16 @@ impl Direct {
             matched_index: None,
         };
         let members = BTreeMap::from([(me, member)]);
-        let standing = Standing { me, is_leader: true, leader: Some(me), term: 1, members, ..Standing::default() };
+        let standing = Standing { me, is_leader: true, leader: Some(me), term: 1, lead_term: Some(1), members, ..Standing::default() };
         Direct { state, standing: watch::Sender::new(standing) }
     }
 
     /// A change of leader, to this node again in a new term.
     pub fn next_term(&self) {
-        self.standing.send_modify(|standing| standing.term += 1);
+        self.standing.send_modify(|standing| {
+            standing.term += 1;
+            standing.lead_term = Some(standing.term);
+        });
     }
 }
 
@@ -53,6 +56,10 @@ impl Consensus for Direct {
 
     async fn read_barrier(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn lead_term(&self) -> Result<u64> {
+        Ok(self.standing.borrow().term)
     }
 
     fn standing(&self) -> watch::Receiver<Standing> {

@@ -4,16 +4,20 @@
 //! What holds whatever stands behind the face:
 //! * `propose` returns an outcome only after the command is on the disks of a majority and applied here.
 //! * An `Error::Unknown` says that the command may yet be applied; `Error::Unavailable` that it never will be.
+//! * What is evaluated in a term (`lead_term`) has seen everything that was agreed on before.
 //! * After `read_barrier`, the local state holds everything that was acknowledged before the call.
 
 pub mod direct;
+pub mod raft;
 
 use crate::error::{Error, Result, WrongRole};
 use crate::ids::{NodeId, Position};
 use crate::state::{Batch, Command, Outcome, Refusal, State};
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 #[async_trait]
@@ -30,6 +34,12 @@ pub trait Consensus: Send + Sync + 'static {
     /// Concurrent callers share one round to the followers.
     async fn read_barrier(&self) -> Result<()>;
 
+    /// The Raft term to evaluate a write in. Ask after taking the locks and before reading what the write depends on;
+    /// `write` and apply then refuse the batch if the leader has changed meanwhile. `Error::Unavailable` on a node
+    /// that does not lead, that has not yet applied all that earlier leaders agreed on, or while the outcome of a
+    /// write is open that was given up before it was confirmed.
+    fn lead_term(&self) -> Result<u64>;
+
     /// Where this node stands in its region; wakes on every change.
     fn standing(&self) -> watch::Receiver<Standing>;
 
@@ -43,6 +53,8 @@ pub struct Standing {
     pub is_leader: bool,
     pub leader: Option<NodeId>,
     pub term: u64,
+    /// The term to evaluate writes in, on a leader that has applied all that was agreed on before it.
+    pub lead_term: Option<u64>,
     pub last_log_index: u64,
     pub committed_index: u64,
     pub applied_index: u64,
@@ -67,6 +79,13 @@ impl Standing {
         let leader = self.members.get(&self.leader?)?;
         Some(&leader.api_addr)
     }
+}
+
+/// How the nodes of a region reach each other. The server implements it over HTTP; tests in memory.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `body` as a message of `kind` to the node at `to_addr` (an API address), and returns its answer.
+    async fn call(&self, to_addr: &str, kind: &str, body: Bytes, timeout: Duration) -> Result<Bytes>;
 }
 
 /// The error that a client sees for a write that apply refused.

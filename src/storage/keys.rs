@@ -46,10 +46,12 @@ pub enum Key {
     Purged,
     /// `Node` `[05]` → postcard of the last applied log id and the membership it implies. Written with each apply.
     Applied,
-    /// `Node` `[06]` → postcard of the log id that is known to be committed.
-    Committed,
     /// `Node` `[07]` → 32 bytes: the key that authenticates requests between the nodes of this region.
     RaftKey,
+    /// `Node` `[08]` → postcard of what a snapshot's install will have applied. There while it lasts.
+    Installing,
+    /// `Node` `[09] number` → a part of the snapshot that is being received, encoded by the sender.
+    SnapshotPart(u64),
     /// `Log` index as u64 big-endian → postcard of an openraft entry.
     LogEntry(u64),
     /// `Region` `[01]` → postcard of `state::path::PathState`.
@@ -75,7 +77,13 @@ pub enum Key {
 impl Key {
     pub fn tree(&self) -> Tree {
         match self {
-            Key::NodeIdentity | Key::Vote | Key::Purged | Key::Applied | Key::Committed | Key::RaftKey => Tree::Node,
+            Key::NodeIdentity
+            | Key::Vote
+            | Key::Purged
+            | Key::Applied
+            | Key::RaftKey
+            | Key::Installing
+            | Key::SnapshotPart(_) => Tree::Node,
             Key::LogEntry(_) => Tree::Log,
             Key::Path
             | Key::RegionIdentity
@@ -96,8 +104,9 @@ impl Key {
             Key::Vote | Key::Seal => Bytes::from_static(&[3]),
             Key::Purged | Key::Keyring => Bytes::from_static(&[4]),
             Key::Applied => Bytes::from_static(&[5]),
-            Key::Committed => Bytes::from_static(&[6]),
             Key::RaftKey => Bytes::from_static(&[7]),
+            Key::Installing => Bytes::from_static(&[8]),
+            Key::SnapshotPart(number) => tagged(9, &number.to_be_bytes()),
             Key::ActivationToken(accessor) => tagged(5, accessor.as_bytes()),
             Key::Link(region) => tagged(6, &region.0),
             Key::Promotion(id) => tagged(7, id),
@@ -111,6 +120,9 @@ impl Key {
 pub const ACTIVATION_TOKENS: &[u8] = &[5];
 pub const LINKS: &[u8] = &[6];
 pub const PROMOTIONS: &[u8] = &[7];
+
+/// The prefix of the parts of a snapshot in `Tree::Node`.
+pub const SNAPSHOT_PARTS: &[u8] = &[9];
 
 /// The index that a key of `Tree::Log` or `Tree::Wal` names; `None` if it is none of theirs.
 pub fn index_of(key: &[u8]) -> Option<u64> {

@@ -1,0 +1,385 @@
+//! Agreement through openraft 0.9, behind `Consensus`. Nothing outside this folder knows openraft.
+//!
+//! * `log_store`, `log_writer`: the Raft log, in the same store as everything else, one flush for all that waits.
+//! * `state_machine`, `snapshot`: applying to `state::State`; snapshots are views of the store, streamed when needed.
+//! * `network`, `receive`, `codec`: messages between the nodes, in an encoding of our own.
+//! * `proposer`, `barrier`: writes and reads that wait share an entry, or a round to the followers.
+//! * `members`, `retention`, `standing`: who belongs to the region, how much log is kept, how things stand.
+//!
+//! Known limits of openraft 0.9, and what is done about them: its core waits for each flush of the log and sends no
+//! heartbeats meanwhile, so a leader whose disk stalls longer than an election takes is replaced, and everything
+//! that waits has a deadline; it can't hand leadership over, so `step_down` falls silent until another stands; it
+//! purges the log under a snapshot before that is installed, so the writer's thread holds the purge back.
+
+mod barrier;
+mod codec;
+mod log_store;
+mod log_writer;
+mod members;
+mod network;
+mod proposer;
+mod receive;
+mod retention;
+mod snapshot;
+mod standing;
+mod state_machine;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Consensus, Member, Standing, Transport};
+use crate::error::{Error, Result};
+use crate::ids::{NodeId, Position};
+use crate::state::{Batch, Command, Outcome, State};
+use crate::storage::SharedStore;
+use crate::storage::keys::Key;
+use async_trait::async_trait;
+use barrier::Barrier;
+use bytes::Bytes;
+use log_store::{LogStore, blocking};
+use log_writer::AppliedNext;
+use members::Members;
+use network::Network;
+use openraft::SnapshotPolicy;
+use openraft::error::{InitializeError, RaftError};
+use proposer::{Ledger, Proposer};
+use receive::Receiver;
+pub use retention::Stretch;
+use standing::not_leading;
+use state_machine::StateMachine;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use types::{Payload, Peer, Reply, Types};
+
+/// Entries of one message to a follower at most; bytes bound it further.
+const MESSAGE_ENTRIES_MAX: u64 = 256;
+
+/// What a node needs to take part.
+pub struct Options {
+    pub node: NodeId,
+    /// The configured `node_id`.
+    pub name: String,
+    pub api_addr: String,
+    /// The store that `state` is open on.
+    pub store: SharedStore,
+    pub state: Arc<State>,
+    pub transport: Arc<dyn Transport>,
+    pub timing: Timing,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    pub heartbeat: Duration,
+    /// A follower waits this long, plus `election_max`, after it last heard of a leader before it stands for
+    /// election; each node draws its own between the two.
+    pub election_min: Duration,
+    pub election_max: Duration,
+    /// The deadline of a proposal and of a read barrier.
+    pub deadline: Duration,
+    /// How long a node that joins may take to catch up.
+    pub catch_up: Duration,
+    /// How much of the log is kept.
+    pub log: Stretch,
+}
+
+impl Timing {
+    /// For nodes of one site. A leader that falls silent is replaced after 1.05 to 1.35 s (openraft's ticks included):
+    /// more than a second, since a stalled flush sends no heartbeats, and no longer than that.
+    pub fn wan_free_default() -> Timing {
+        Timing {
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(450),
+            election_max: Duration::from_millis(600),
+            deadline: Duration::from_secs(5),
+            catch_up: Duration::from_secs(600),
+            log: Stretch::default(),
+        }
+    }
+
+    /// For tests: elections within half a second, everything else with patience, since tests run on busy machines.
+    pub fn fast() -> Timing {
+        Timing {
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(300),
+            deadline: Duration::from_secs(20),
+            catch_up: Duration::from_secs(60),
+            log: Stretch::default(),
+        }
+    }
+
+    fn config(&self) -> Result<openraft::Config> {
+        let ms = |duration: Duration| duration.as_millis() as u64;
+        let config = openraft::Config {
+            cluster_name: "region".to_owned(),
+            heartbeat_interval: ms(self.heartbeat),
+            election_timeout_min: ms(self.election_min),
+            election_timeout_max: ms(self.election_max),
+            max_payload_entries: MESSAGE_ENTRIES_MAX,
+            // `retention` decides when to purge, and builds the snapshot for it.
+            snapshot_policy: SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: u64::MAX,
+            ..openraft::Config::default()
+        };
+        config.validate().map_err(|error| Error::invalid(format!("the timing of Raft: {error}")))
+    }
+}
+
+/// A node's part in its region's Raft cluster.
+pub struct Raft {
+    me: NodeId,
+    peer: Peer,
+    node: openraft::Raft<Types>,
+    state: Arc<State>,
+    standing: watch::Receiver<Standing>,
+    proposer: Proposer,
+    ledger: Arc<Ledger>,
+    barrier: Barrier,
+    members: Members,
+    receiver: Receiver,
+    deadline: Duration,
+    /// Set while this node leaves leadership to another.
+    stepping_down: AtomicBool,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    log_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Raft {
+    /// Takes part with what the store holds. A fresh node waits: `initialise` starts a region with it, or another
+    /// node's `add_node` takes it into one.
+    pub async fn open(options: Options) -> Result<Arc<Raft>> {
+        let Options { node: me, name, api_addr, store, state, transport, timing } = options;
+        let config = Arc::new(timing.config()?);
+        let applied_next = AppliedNext::default();
+        let (log, log_thread, machine) = {
+            let (store, state, name) = (store.clone(), state.clone(), name.clone());
+            blocking(move || open_stored(store, state, &name, applied_next)).await?
+        };
+        let shared = log.shared();
+        let network = Network { transport };
+        let node = openraft::Raft::new(me, config, network, log, machine).await;
+        let node = node.map_err(|error| Error::Storage(format!("Raft does not start: {error}")))?;
+        let ledger = Arc::new(Ledger::default());
+        let (standing, follows) = standing::follow(node.metrics(), shared.clone());
+        let (proposer, proposes) =
+            Proposer::start(node.clone(), state.clone(), standing.clone(), ledger.clone(), timing.deadline);
+        let (barrier, confirms) = Barrier::start(node.clone(), timing.deadline);
+        let keeps = tokio::spawn(retention::keep(node.clone(), shared.watch_appended(), timing.log));
+        Ok(Arc::new(Raft {
+            me,
+            peer: Peer { name, api_addr },
+            members: Members::new(node.clone(), standing.clone(), timing.deadline, timing.catch_up),
+            receiver: Receiver::new(node.clone(), store),
+            node,
+            state,
+            standing,
+            proposer,
+            ledger,
+            barrier,
+            deadline: timing.deadline,
+            stepping_down: AtomicBool::new(false),
+            tasks: vec![follows, proposes, confirms, keeps],
+            log_thread: Mutex::new(Some(log_thread)),
+        }))
+    }
+
+    /// Starts a region whose only voter is this node, and waits until it leads.
+    pub async fn initialise(&self) -> Result<()> {
+        let members = BTreeMap::from([(self.me, self.peer.clone())]);
+        match self.node.initialize(members).await {
+            Ok(()) => {}
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
+                return Err(Error::Conflict("this node belongs to a region already".into()));
+            }
+            Err(error) => return Err(Error::unavailable(format!("the region can't be started: {error}"))),
+        }
+        let mut standing = self.standing.clone();
+        let leads = standing.wait_for(|standing| standing.lead_term.is_some());
+        match tokio::time::timeout(self.deadline, leads).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Error::unavailable("the region is started, but this node does not lead it yet")),
+        }
+    }
+
+    /// Whether this node belongs to a region.
+    pub async fn is_initialised(&self) -> Result<bool> {
+        self.node.is_initialized().await.map_err(|error| Error::unavailable(format!("Raft has stopped: {error}")))
+    }
+
+    /// On the leader: takes a node in, as a learner until it has caught up, then as a voter. The member's `voter` and
+    /// `matched_index` don't matter.
+    pub async fn add_node(&self, id: NodeId, member: Member) -> Result<()> {
+        self.members.add(id, Peer { name: member.name, api_addr: member.api_addr }).await
+    }
+
+    /// On the leader: removes a node.
+    pub async fn remove_node(&self, id: NodeId) -> Result<()> {
+        self.members.remove(id).await
+    }
+
+    /// Leaves leadership to another voter: proposes nothing, sends no heartbeats and stands for no election until
+    /// another node leads. On a node that does not lead it does nothing.
+    pub async fn step_down(&self) -> Result<()> {
+        let mut standing = self.standing.clone();
+        {
+            let now = standing.borrow();
+            if !now.is_leader {
+                return Ok(());
+            }
+            if !now.members.iter().any(|(id, member)| *id != self.me && member.voter) {
+                return Err(Error::Conflict("there is no other voter to lead the region".into()));
+            }
+        }
+        let _silence = Silence::keep(self);
+        let me = self.me;
+        let another = standing.wait_for(|standing| standing.leader.is_some_and(|leader| leader != me));
+        match tokio::time::timeout(self.deadline, another).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Error::unavailable("this node is shutting down")),
+            Err(_) => Err(Error::unavailable("no other node took over in time; this node leads on")),
+        }
+    }
+
+    /// Answers a message of another node. The caller has checked that it comes from one.
+    pub async fn handle_rpc(&self, kind: &str, body: Bytes) -> Result<Bytes> {
+        self.receiver.handle(kind, body).await
+    }
+
+    /// Stops taking part. Waits until the log is flushed and the store no longer used.
+    pub async fn shutdown(&self) -> Result<()> {
+        let stopped = self.node.shutdown().await;
+        for task in &self.tasks {
+            task.abort();
+        }
+        let thread = self.log_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            blocking(move || thread.join().map_err(|_| Error::internal("the log's thread panicked"))).await?;
+        }
+        stopped.map_err(|error| Error::internal(format!("Raft did not stop as it should: {error}")))
+    }
+
+    fn may_propose(&self) -> Result<()> {
+        if self.stepping_down.load(Ordering::Acquire) {
+            return Err(Error::unavailable("this node is leaving leadership to another; try again"));
+        }
+        let standing = self.standing.borrow();
+        if standing.is_leader { Ok(()) } else { Err(not_leading(&standing)) }
+    }
+}
+
+/// Everything that is read from the store before openraft starts.
+fn open_stored(
+    store: SharedStore,
+    state: Arc<State>,
+    name: &str,
+    applied_next: AppliedNext,
+) -> Result<(LogStore, std::thread::JoinHandle<()>, StateMachine)> {
+    check_identity(&store, name)?;
+    if snapshot::recover(&store)? {
+        state.reload()?;
+    }
+    let machine = StateMachine::open(state, applied_next.clone())?;
+    let (log, thread) = LogStore::open(store, applied_next)?;
+    Ok((log, thread, machine))
+}
+
+/// A node's votes bind its name: under another it could vote twice.
+fn check_identity(store: &SharedStore, name: &str) -> Result<()> {
+    let key = Key::NodeIdentity;
+    match store.get(key.tree(), &key.to_bytes())? {
+        None => {
+            let mut batch = crate::storage::WriteBatch::new();
+            batch.put(key.tree(), key.to_bytes(), postcard::to_stdvec(name)?);
+            store.write(batch)?;
+            store.flush()
+        }
+        Some(stored) => {
+            let stored: String = postcard::from_bytes(&stored)?;
+            if stored == name {
+                return Ok(());
+            }
+            Err(Error::invalid(format!(
+                "the data directory belongs to node `{stored}`, but `node_id` is `{name}`: set it back, or give this \
+                 node an empty directory"
+            )))
+        }
+    }
+}
+
+/// While it lives, this node neither proposes nor sends heartbeats nor stands for election.
+struct Silence<'a> {
+    raft: &'a Raft,
+}
+
+impl Silence<'_> {
+    fn keep(raft: &Raft) -> Silence<'_> {
+        let silence = Silence { raft };
+        silence.set(true);
+        silence
+    }
+
+    fn set(&self, silent: bool) {
+        self.raft.stepping_down.store(silent, Ordering::Release);
+        self.raft.node.runtime_config().heartbeat(!silent);
+        self.raft.node.runtime_config().elect(!silent);
+    }
+}
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
+
+#[async_trait]
+impl Consensus for Raft {
+    async fn propose(&self, command: Command) -> Result<Outcome> {
+        self.may_propose()?;
+        let outcome = self.node.client_write_ff(Payload::new(command)).await;
+        let outcome = outcome.map_err(|error| Error::unavailable(format!("Raft has stopped on this node: {error}")))?;
+        let unknown = |why: &str| Err(Error::Unknown(format!("{why}; look before repeating")));
+        match tokio::time::timeout(self.deadline, outcome).await {
+            Ok(Ok(Ok(response))) => match response.data {
+                Reply::Outcome(outcome) => Ok(outcome),
+                Reply::Nothing => Err(Error::internal("a command came out as an entry of Raft's own")),
+            },
+            Ok(Ok(Err(_))) => unknown("the leader changed"),
+            Ok(Err(_)) => unknown("Raft has stopped on this node"),
+            Err(_) => unknown("the proposal was not confirmed in time"),
+        }
+    }
+
+    async fn write(&self, term: u64, batch: Batch) -> Result<Position> {
+        self.may_propose()?;
+        let epoch = self.state.path().epoch;
+        self.proposer.write(term, epoch, batch).await
+    }
+
+    async fn read_barrier(&self) -> Result<()> {
+        self.may_propose()?;
+        self.barrier.pass().await
+    }
+
+    fn lead_term(&self) -> Result<u64> {
+        self.may_propose()?;
+        let term = self.standing.borrow().lead_term;
+        let term = term.ok_or_else(|| not_leading(&self.standing.borrow()))?;
+        if self.ledger.is_open(term) {
+            return Err(Error::unavailable("the outcome of an earlier write is not known yet; try again"));
+        }
+        Ok(term)
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+}

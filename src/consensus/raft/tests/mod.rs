@@ -1,0 +1,4 @@
+//! Raft in one process: what must hold when nodes crash, stall, join, leave and can't reach each other.
+
+mod region;
+mod writes;
