@@ -25,7 +25,15 @@ impl Direct {
             matched_index: None,
         };
         let members = BTreeMap::from([(me, member)]);
-        let standing = Standing { me, is_leader: true, leader: Some(me), term: 1, lead_term: Some(1), members, ..Standing::default() };
+        let standing = Standing {
+            me,
+            is_leader: true,
+            leader: Some(me),
+            term: 1,
+            lead_term: Some(1),
+            members,
+            ..Standing::default()
+        };
         Direct { state, standing: watch::Sender::new(standing) }
     }
 

@@ -38,7 +38,11 @@ impl Barrier {
     }
 }
 
-async fn run(node: openraft::Raft<Types>, mut waiting: mpsc::Receiver<oneshot::Sender<Result<()>>>, deadline: Duration) {
+async fn run(
+    node: openraft::Raft<Types>,
+    mut waiting: mpsc::Receiver<oneshot::Sender<Result<()>>>,
+    deadline: Duration,
+) {
     while let Some(first) = waiting.recv().await {
         // Only who waits before the round begins may count on it.
         let mut round = vec![first];

@@ -3,7 +3,9 @@
 //! The forms mirror openraft's types but are our own, so that a newer openraft changes neither disks nor wire. An
 //! enum's ordinal is stored: variants are only ever added at the end.
 
-use super::types::{Entry, EntryPayload, LogId, Membership, Payload, Peer, SnapshotMeta, StoredMembership, Types, Vote};
+use super::types::{
+    Entry, EntryPayload, LogId, Membership, Payload, Peer, SnapshotMeta, StoredMembership, Types, Vote,
+};
 use crate::error::Result;
 use crate::ids::NodeId;
 use crate::state::Command;

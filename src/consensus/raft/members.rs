@@ -94,7 +94,9 @@ impl Members {
         match tokio::time::timeout(self.deadline, done).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(refused(error)),
-            Err(_) => Err(Error::Unknown("the change of members was not confirmed in time; look before repeating".into())),
+            Err(_) => {
+                Err(Error::Unknown("the change of members was not confirmed in time; look before repeating".into()))
+            }
         }
     }
 

@@ -106,12 +106,16 @@ impl Waiter {
     /// What a write that was given up is called, or `None` if its outcome has come in at the last moment.
     fn give_up(&self) -> Option<Error> {
         if self.ticket.moves(QUEUED, GIVEN_UP) {
-            return Some(Error::unavailable("the write could not be proposed in time; nothing was done, send it again"));
+            return Some(Error::unavailable(
+                "the write could not be proposed in time; nothing was done, send it again",
+            ));
         }
         // Entered before the stage changes, so that the proposer never strikes it out before it is in.
         self.ledger.open(self.term);
         if self.ticket.moves(PROPOSED, GIVEN_UP) {
-            return Some(Error::Unknown("the write was proposed, but not confirmed in time; read before repeating".into()));
+            return Some(Error::Unknown(
+                "the write was proposed, but not confirmed in time; read before repeating".into(),
+            ));
         }
         self.ledger.close(self.term);
         None

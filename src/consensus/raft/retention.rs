@@ -30,9 +30,8 @@ pub async fn keep(node: openraft::Raft<Types>, mut appended: watch::Receiver<App
     // Where the stretch before the present one ended. What was in the log at the start counts as one.
     let mut former_end = began.last_index;
     loop {
-        let full = |now: &Appended| {
-            now.entries - began.entries >= stretch.entries || now.bytes - began.bytes >= stretch.bytes
-        };
+        let full =
+            |now: &Appended| now.entries - began.entries >= stretch.entries || now.bytes - began.bytes >= stretch.bytes;
         let now = match appended.wait_for(full).await {
             Ok(now) => *now,
             Err(_) => return,

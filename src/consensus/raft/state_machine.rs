@@ -8,9 +8,7 @@ use super::codec::{Applied, Encoded};
 use super::log_store::blocking;
 use super::log_writer::AppliedNext;
 use super::snapshot::{self, Cutter, SnapshotData};
-use super::types::{
-    Entry, LogId, Payload, Reply, SnapshotMeta, StorageError, StorageIoError, StoredMembership, Types,
-};
+use super::types::{Entry, LogId, Payload, Reply, SnapshotMeta, StorageError, StorageIoError, StoredMembership, Types};
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::storage::keys::Key;

@@ -178,8 +178,7 @@ impl Region {
     }
 
     pub async fn with(count: u8, timing: Timing) -> Region {
-        let mut region =
-            Region { mesh: Arc::default(), timing, nodes: BTreeMap::new(), disks: BTreeMap::new() };
+        let mut region = Region { mesh: Arc::default(), timing, nodes: BTreeMap::new(), disks: BTreeMap::new() };
         for at in 0..count {
             let name = char::from(b'a' + at).to_string();
             region.start(&name).await;
