@@ -4,6 +4,7 @@ pub mod api;
 pub mod client;
 pub mod clock;
 pub mod consensus;
+pub mod console;
 pub mod duration;
 pub mod error;
 pub mod ids;

@@ -1,0 +1,135 @@
+//! What an operator must know first, in words, worst first.
+
+use super::node::Contact;
+use super::pair::{LinkLook, PairView, pair};
+use super::region::RegionView;
+use super::units::{duration, lag_ms, plural, skew};
+use super::world::World;
+use crate::api::replication::EventLevel;
+use crate::clock::UnixMs;
+use crate::state::Role;
+use std::time::Duration;
+
+/// A standby that is so far behind is worth a line.
+pub const LAG_WARN_MS: u64 = 30_000;
+/// Clocks that are so far apart make times of two regions incomparable.
+pub const SKEW_WARN_MS: i64 = 1_000;
+/// An unused activation token that expires so soon is worth a line.
+pub const TOKEN_EXPIRY_WARN: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Alarm {
+    pub level: EventLevel,
+    pub text: String,
+}
+
+/// All that is wrong or soon will be. Empty means that nothing wrong was *observed*.
+pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
+    let regions = world.regions();
+    let mut found = Found::default();
+    for region in &regions {
+        of_region(region, now, &mut found);
+    }
+    for (at, left) in regions.iter().enumerate() {
+        for right in &regions[at + 1..] {
+            of_pair(&pair(left.clone(), right.clone(), now), &mut found);
+        }
+    }
+    let heard = regions.iter().filter(|region| region.status.is_some()).count();
+    let claims = regions.iter().filter(|region| region.role() == Some(Role::Primary)).count();
+    if heard > 0 && heard == regions.len() && claims == 0 {
+        found.alarm("no region in view is primary: nothing takes writes".into());
+    }
+    found.0.sort_by_key(|alarm| std::cmp::Reverse(alarm.level));
+    found.0.dedup();
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Alarm>);
+
+impl Found {
+    fn alarm(&mut self, text: String) {
+        self.0.push(Alarm { level: EventLevel::Alarm, text });
+    }
+
+    fn warn(&mut self, text: String) {
+        self.0.push(Alarm { level: EventLevel::Warn, text });
+    }
+}
+
+fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
+    let name = &region.name;
+    if let Some((since, _, _)) = region.silence() {
+        match region.read(now) {
+            Some(reading) => {
+                let role = reading.value.role;
+                found.alarm(format!("{name} ({role}) does not answer: last heard {} ago", duration(reading.age)));
+            }
+            None => found.alarm(format!("{name} never answered: tried for {}", duration(now.since(since)))),
+        }
+        return;
+    }
+    for node in &region.nodes {
+        if let Contact::Gone { since, .. } = node.contact {
+            let node = node.name().unwrap_or(&node.address);
+            found.warn(format!("node {node} of {name} does not answer, for {}", duration(now.since(since))));
+        }
+    }
+    let Some(status) = region.status.map(|status| status.last()) else { return };
+    if status.sealed {
+        found.alarm(format!("{name} is sealed: unseal it with `twinkeep operator unseal`"));
+    } else if status.role == Role::Primary && !status.writable {
+        found.alarm(format!("{name} is primary and takes no writes"));
+    }
+    if region.leader().is_none() {
+        found.warn(format!("{name} has no leader"));
+    }
+    if let Some(fence) = &status.fence {
+        found.warn(format!("{name} is fenced by epoch {}: it reached {}", fence.by_epoch, fence.reached));
+    }
+    if let Some(at) = status.tokens.next_expiry_at {
+        let left = at.since(status.observed_at);
+        if status.tokens.issued > 0 && !left.is_zero() && left < TOKEN_EXPIRY_WARN {
+            found.warn(format!("an unused token of {name} expires in {}", duration(left)));
+        }
+    }
+}
+
+fn of_pair(pair: &PairView<'_>, found: &mut Found) {
+    if pair.is_split_brain() {
+        let claim = |region: &RegionView<'_>| {
+            region.status.map_or_else(String::new, |status| format!("{} (epoch {})", region.name, status.last().epoch))
+        };
+        found.alarm(format!("SPLIT BRAIN: {} and {} both claim primary", claim(&pair.left), claim(&pair.right)));
+        return;
+    }
+    let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return };
+    match (pair.link.look, &pair.link.said) {
+        (LinkLook::Refused, Some(link)) => {
+            let why = link.value.error.as_deref().unwrap_or("no reason given");
+            found.alarm(format!("{} refused the link: {why}", standby.name));
+        }
+        (LinkLook::Connecting, Some(link)) if !standby.is_dark() && !primary.is_dark() => {
+            let since = link.value.since;
+            // Both are the server's times; the console's clock does not come into it.
+            let status = primary.status.map_or(since, |status| status.last().observed_at);
+            found.warn(format!("the link is down, for {}", duration(status.since(since))));
+        }
+        (LinkLook::Paused, _) => found.warn("the link is paused: the standby falls behind".into()),
+        _ => {}
+    }
+    match pair.lag() {
+        Some(lag) if lag.lag.ms >= LAG_WARN_MS => {
+            let behind = plural(lag.lag.entries, "entry", "entries");
+            found.warn(format!("{} is {} and {behind} behind", standby.name, lag_ms(lag.lag.ms)));
+        }
+        _ => {}
+    }
+    if let Some(apart) = pair.clock_skew_ms.filter(|ms| ms.abs() >= SKEW_WARN_MS) {
+        found.warn(format!("the clock of {} is {} off that of {}", standby.name, skew(apart), primary.name));
+    }
+    if let Some(words) = &pair.disagreement {
+        found.warn(words.clone());
+    }
+}

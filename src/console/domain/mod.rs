@@ -1,0 +1,25 @@
+//! What the console knows, and what follows from it. Pure: no clock, no sockets, no terminal.
+//!
+//! Everything that came over the network is an [`Observed`] value: it has an age, and no view gets the value without it.
+//! Nothing is ever removed because a node fell silent; it grows old instead. What was never heard is `None`, and is
+//! shown as unknown, never as 0.
+
+pub mod alarm;
+pub mod node;
+pub mod observed;
+pub mod pair;
+pub mod region;
+pub mod units;
+pub mod world;
+
+pub use alarm::{Alarm, alarms};
+pub use node::{Access, Contact, NodeReport, NodeView};
+pub use observed::{FRESH_FOR, Observed, Reading};
+pub use pair::{LagReading, LinkLook, LinkView, PairView};
+pub use region::{Health, RegionView};
+pub use world::World;
+
+#[cfg(test)]
+pub mod fixtures;
+#[cfg(test)]
+mod tests;

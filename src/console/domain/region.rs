@@ -1,0 +1,154 @@
+//! A region as a whole: the best answer of its nodes, and whether any of them answers at all.
+
+use super::node::{Access, Contact, NodeView};
+use super::observed::{Observed, Reading};
+use crate::api::replication::{PathStatus, TokenInfo};
+use crate::clock::UnixMs;
+use crate::ids::RegionId;
+use crate::state::Role;
+use std::time::Duration;
+
+/// A node's answer replaces the leader's once it is so much newer.
+const LEADER_PREFERRED_FOR: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Debug)]
+pub struct RegionView<'a> {
+    /// `None` until somebody said it.
+    pub id: Option<RegionId>,
+    /// Its name, or the address while the name is unknown.
+    pub name: String,
+    pub nodes: Vec<&'a NodeView>,
+    /// The newest answer, the leader's if it is as good as new.
+    pub status: Option<&'a Observed<PathStatus>>,
+}
+
+/// How a region is, in one word. Ordered from well to worst.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Health {
+    Well,
+    /// It works, but something wants attention.
+    Degraded,
+    /// Never heard.
+    Unknown,
+    /// It answered once and does not any more.
+    Dark,
+    /// It answers, and cannot do its work.
+    Down,
+}
+
+impl Health {
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Well => "healthy",
+            Health::Degraded => "degraded",
+            Health::Unknown => "unknown",
+            Health::Dark => "dark",
+            Health::Down => "down",
+        }
+    }
+}
+
+impl<'a> RegionView<'a> {
+    pub fn read(&self, now: UnixMs) -> Option<Reading<'a, PathStatus>> {
+        self.status.map(|status| status.read(now))
+    }
+
+    /// The role as last heard.
+    pub fn role(&self) -> Option<Role> {
+        self.status.map(|status| status.last().role)
+    }
+
+    /// Whether no node answers this console now.
+    pub fn is_dark(&self) -> bool {
+        !self.nodes.iter().any(|node| node.is_up())
+    }
+
+    pub fn answering(&self) -> usize {
+        self.nodes.iter().filter(|node| node.is_up()).count()
+    }
+
+    /// Nodes that the region says it has, or those in view while it has said nothing.
+    pub fn size(&self) -> usize {
+        self.status.map_or(0, |status| status.last().nodes.len()).max(self.nodes.len())
+    }
+
+    pub fn health(&self, now: UnixMs) -> Health {
+        let Some(reading) = self.read(now) else { return Health::Unknown };
+        let status = reading.value;
+        if self.is_dark() {
+            return Health::Dark;
+        }
+        let unserving = status.sealed || (status.role == Role::Primary && !status.writable);
+        if unserving {
+            return Health::Down;
+        }
+        let incomplete = !status.whole || status.role == Role::Fenced || self.leader().is_none();
+        let partly = self.answering() < self.size() || status.nodes.iter().any(|node| node.sealed == Some(true));
+        if incomplete || partly || reading.is_old() { Health::Degraded } else { Health::Well }
+    }
+
+    pub fn leader(&self) -> Option<&'a str> {
+        self.status
+            .and_then(|status| status.last().nodes.iter().find(|node| node.leader))
+            .map(|node| node.name.as_str())
+    }
+
+    /// Addresses to ask, the leader's first, then those that answer, then the rest.
+    pub fn addresses(&self) -> Vec<String> {
+        let leader = self.leader();
+        let mut nodes: Vec<&NodeView> = self.nodes.clone();
+        nodes.sort_by_key(|node| (!node.is_up(), node.name() != leader));
+        nodes.iter().map(|node| node.address.clone()).collect()
+    }
+
+    /// The address by which the other region reaches it: what it calls its own, else where it was seen.
+    pub fn api_address(&self) -> String {
+        match self.status.map(|status| status.last().region.api_addr.clone()) {
+            Some(address) if !address.is_empty() => address,
+            _ => self.addresses().into_iter().next().unwrap_or_default(),
+        }
+    }
+
+    /// The newest list of activation tokens that a node told.
+    pub fn tokens(&self) -> Option<&'a Observed<Vec<TokenInfo>>> {
+        self.nodes.iter().filter_map(|node| node.tokens.as_ref()).max_by_key(|tokens| tokens.at())
+    }
+
+    /// The best that any node said to our tokens.
+    pub fn access(&self) -> Access {
+        let rank = |access: &Access| match access {
+            Access::Accepted => 3,
+            Access::Refused => 2,
+            Access::NoToken => 1,
+            Access::Untried => 0,
+        };
+        self.nodes.iter().map(|node| node.access).max_by_key(rank).unwrap_or_default()
+    }
+
+    /// Since when no node answers, why, and when the next try is: of the node that was heard last.
+    pub fn silence(&self) -> Option<(UnixMs, &'a str, Option<UnixMs>)> {
+        let gone = self.nodes.iter().filter_map(|node| match &node.contact {
+            Contact::Gone { since, error, retry_at, .. } => Some((*since, error.as_str(), *retry_at)),
+            _ => None,
+        });
+        if self.is_dark() { gone.max_by_key(|(since, ..)| *since) } else { None }
+    }
+
+    /// The region's clock minus the console's.
+    pub fn clock_skew_ms(&self) -> Option<i64> {
+        self.nodes.iter().filter(|node| node.is_up()).find_map(|node| node.clock_skew_ms)
+    }
+
+    pub(super) fn best_status(&self) -> Option<&'a Observed<PathStatus>> {
+        let answers = || self.nodes.iter().filter_map(|node| node.status.as_ref());
+        let newest = answers().max_by_key(|status| status.at())?;
+        let of_leader = answers().filter(|status| {
+            let said = status.last();
+            said.nodes.iter().any(|node| node.leader && node.name == said.region.node)
+        });
+        match of_leader.max_by_key(|status| status.at()) {
+            Some(leader) if newest.at().since(leader.at()) <= LEADER_PREFERRED_FOR => Some(leader),
+            _ => Some(newest),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Stories of worlds: who is primary, how far behind, what is wrong.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use super::fixtures::*;
+use super::*;
+use crate::api::replication::EventLevel;
+use crate::clock::UnixMs;
+
+#[test]
+fn a_primary_and_its_standby_are_told_apart_and_both_sides_lags_are_kept() {
+    let world = streaming();
+    let pair = world.pair(0, NOW).unwrap();
+    assert_eq!(pair.primary().unwrap().name, "us-east-1");
+    assert_eq!(pair.link.look, LinkLook::Streaming);
+    assert_eq!(pair.lag_by_standby.as_ref().unwrap().lag.entries, 8);
+    assert_eq!(pair.lag_by_primary.as_ref().unwrap().lag.entries, 9);
+    assert_eq!(pair.disagreement, None);
+    assert_eq!(pair.left.health(NOW), Health::Well);
+    assert_eq!((pair.left.answering(), pair.left.size()), (3, 3));
+    assert_eq!(alarms(&world, NOW), []);
+}
+
+#[test]
+fn two_fresh_regions_are_unlinked_not_split() {
+    let world = unlinked();
+    let pair = world.pair(0, NOW).unwrap();
+    assert_eq!((pair.link.look, pair.primary_is_left), (LinkLook::Unlinked, None));
+    assert!(!alarms(&world, NOW).iter().any(|alarm| alarm.text.contains("SPLIT")));
+}
+
+#[test]
+fn two_primaries_of_the_same_data_are_a_split_brain_and_the_higher_epoch_leads() {
+    let world = split_brain();
+    let pair = world.pair(0, NOW).unwrap();
+    assert!(pair.is_split_brain());
+    assert_eq!(pair.primary().unwrap().name, "eu-west-1");
+    let worst = &alarms(&world, NOW)[0];
+    assert_eq!(worst.level, EventLevel::Alarm);
+    assert!(worst.text.starts_with("SPLIT BRAIN: us-east-1 (epoch 3) and eu-west-1 (epoch 4)"), "{}", worst.text);
+}
+
+#[test]
+fn a_dark_region_keeps_what_it_said_and_the_link_is_what_the_other_side_says() {
+    let world = dark_standby();
+    let pair = world.pair(0, NOW).unwrap();
+    assert_eq!(pair.right.health(NOW), Health::Dark);
+    assert_eq!(pair.right.read(NOW).unwrap().value.entries, 31_405);
+    assert_eq!(pair.link.look, LinkLook::Connecting);
+    assert_eq!(pair.lag().unwrap().lag.entries, 2_104, "the primary's account is newer");
+    assert!(alarms(&world, NOW)[0].text.contains("eu-west-1 (standby) does not answer: last heard 41s ago"));
+}
+
+#[test]
+fn the_head_of_a_dark_primary_is_old_and_its_lag_says_so() {
+    let world = dark_primary();
+    let pair = world.pair(0, NOW).unwrap();
+    assert_eq!(pair.primary().unwrap().name, "us-east-1");
+    let lag = pair.lag_by_standby.as_ref().unwrap();
+    assert!(lag.age.as_secs() >= 40, "{:?}", lag.age);
+}
+
+#[test]
+fn a_lost_node_of_a_region_is_a_warning_and_a_lost_report_forgets_nothing() {
+    let mut world = streaming();
+    let mut report = NodeReport::new(address(EU, 1));
+    report.contact = Contact::Gone { since: NOW, error: "timeout".into(), attempts: 1, retry_at: None };
+    world.take(report);
+    let later = UnixMs(NOW.0 + 2_000);
+    assert!(alarms(&world, later)[0].text.contains("node eu-west-1b of eu-west-1 does not answer"));
+    assert_eq!(world.regions()[1].health(later), Health::Degraded);
+}
+
+#[test]
+fn a_node_that_never_answered_is_counted_to_the_region_that_names_it() {
+    let mut reports = vec![NodeReport::new("http://10.2.2.3:8200"), NodeReport::new("http://10.9.9.9:8200")];
+    reports.push(up(status(EU, crate::state::Role::Standby, Default::default()), Default::default()));
+    let world = world(reports);
+    let regions = world.regions();
+    assert_eq!(
+        regions.iter().map(|region| region.name.as_str()).collect::<Vec<_>>(),
+        ["eu-west-1", "http://10.9.9.9:8200"]
+    );
+    assert_eq!(regions[0].nodes.len(), 2);
+}
+
+#[test]
+fn sides_that_contradict_each_other_are_named() {
+    let mut us = status(US, crate::state::Role::Primary, Default::default());
+    us.links[0].lag.as_mut().unwrap().entries = 5_000;
+    let eu = status(EU, crate::state::Role::Standby, Default::default());
+    let world = world([up(us, Default::default()), up(eu, Default::default())]);
+    let words = world.pair(0, NOW).unwrap().disagreement.unwrap();
+    assert!(words.contains("eu-west-1 says 8 entries, us-east-1 says 5 000 entries"), "{words}");
+}

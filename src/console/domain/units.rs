@@ -1,0 +1,136 @@
+//! Numbers as people read them: grouped counts, bytes, durations, rates. One place, so that all screens agree.
+
+use crate::clock::UnixMs;
+use std::time::Duration;
+
+/// `48 219`
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 entry`, `8 entries`
+pub fn entries(number: u64) -> String {
+    plural(number, "entry", "entries")
+}
+
+/// `1 write`, `2 writes`
+pub fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// `812 B`, `2.1 kB`, `14.2 MB`: decimal, as disks and links are sold.
+pub fn bytes(number: u64) -> String {
+    scaled(number as f64, "B")
+}
+
+/// `4.2 MB/s`; `–` for what is no number.
+pub fn byte_rate(per_second: f64) -> String {
+    if per_second.is_finite() { format!("{}/s", scaled(per_second.max(0.0), "B")) } else { "unknown".into() }
+}
+
+/// `51.2/s`, `1 204/s`
+pub fn rate(per_second: f64) -> String {
+    if !per_second.is_finite() {
+        return "unknown".into();
+    }
+    if per_second >= 1_000.0 {
+        format!("{}/s", count(per_second.round() as u64))
+    } else {
+        format!("{:.1}/s", per_second.max(0.0))
+    }
+}
+
+/// `0.4s`, `12s`, `4m 10s`, `2h 05m`, `3d 04h`: an age, or a time left.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", duration.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// A lag in time: `0.16 s`, `2.0 s`, `1m 04s`.
+pub fn lag_ms(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{:.2} s", ms as f64 / 1_000.0),
+        1_000..60_000 => format!("{:.1} s", ms as f64 / 1_000.0),
+        _ => duration(Duration::from_millis(ms)),
+    }
+}
+
+/// `80 ms`, `0.4 ms`
+pub fn millis(ms: f64) -> String {
+    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+}
+
+/// `+1.2 s`: how far a clock is ahead (or behind).
+pub fn skew(ms: i64) -> String {
+    if ms.abs() < 1_000 { format!("{ms:+} ms") } else { format!("{:+.1} s", ms as f64 / 1_000.0) }
+}
+
+/// `02:58:41Z`
+pub fn clock_time(at: UnixMs) -> String {
+    let seconds = at.0 / 1_000 % 86_400;
+    format!("{:02}:{:02}:{:02}Z", seconds / 3_600, seconds % 3_600 / 60, seconds % 60)
+}
+
+/// `3:48 219`
+pub fn position(position: crate::ids::Position) -> String {
+    format!("{}:{}", position.epoch, count(position.index))
+}
+
+/// The share of the whole. Zero of zero is done; a share is only 1 when all is done.
+pub fn share(done: u64, total: u64) -> f64 {
+    match (done, total) {
+        (_, 0) => 1.0,
+        (done, total) if done >= total => 1.0,
+        (done, total) => (done as f64 / total as f64).min(0.999),
+    }
+}
+
+fn scaled(number: f64, unit: &str) -> String {
+    let mut number = number;
+    for prefix in ["", "k", "M", "G", "T"] {
+        if number < 999.5 || prefix == "T" {
+            let plain = prefix.is_empty();
+            return if plain { format!("{number:.0} {unit}") } else { format!("{number:.1} {prefix}{unit}") };
+        }
+        number /= 1_000.0;
+    }
+    unreachable!("the last prefix always returns")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!([count(0), count(999), count(1_000), count(48_219)], ["0", "999", "1 000", "48 219"]);
+        assert_eq!([bytes(0), bytes(812), bytes(2_149), bytes(14_200_000)], ["0 B", "812 B", "2.1 kB", "14.2 MB"]);
+        assert_eq!([rate(51.23), rate(1_204.4), rate(f64::NAN)], ["51.2/s", "1 204/s", "unknown"]);
+        assert_eq!([lag_ms(160), lag_ms(2_000), lag_ms(64_000)], ["0.16 s", "2.0 s", "1m 04s"]);
+        let spans = [400, 12_000, 250_000, 7_500_000, 273_600_000].map(|ms| duration(Duration::from_millis(ms)));
+        assert_eq!(spans, ["0.4s", "12s", "4m 10s", "2h 05m", "3d 04h"]);
+        assert_eq!([entries(1), entries(0)], ["1 entry", "0 entries"]);
+        assert_eq!([skew(-40), skew(2_300)], ["-40 ms", "+2.3 s"]);
+    }
+
+    #[test]
+    fn nothing_is_done_before_all_is() {
+        assert_eq!(share(0, 0), 1.0);
+        assert!(share(999_999, 1_000_000) < 1.0);
+        assert_eq!(share(5, 4), 1.0);
+    }
+}

@@ -1,0 +1,3 @@
+//! The terminal console.
+
+pub mod domain;
