@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::any;
 use serde_json::json;
 use std::net::SocketAddr;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 /// A server that answers everything with this.
@@ -93,6 +93,8 @@ async fn a_body_that_breaks_off_is_no_answer() {
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
+            // Read first: a socket that is closed with something unread in it resets the connection.
+            let _ = socket.read(&mut [0; 4096]).await;
             let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"sealed\"").await;
         }
     });
