@@ -1,0 +1,187 @@
+//! The configuration of a server: parsed from HCL, then validated, and only then used.
+//!
+//! * `problem.rs`: what is wrong, and where: `FILE:LINE: …`. All that is found is reported at once.
+//! * `section.rs`: a stanza whose keys are asked for by name and type; what nobody asked for is an unknown key.
+//! * `validate.rs`: from stanzas to [`ServerConfig`].
+//!
+//! Values that the file leaves out, and where they come from:
+//!
+//! | key | default |
+//! |---|---|
+//! | `cluster_name` | the `node_id`: set it once a region has more than one node |
+//! | `api_addr` | the listener's address, `http` with `tls_disable`, else `https`; required if the listener takes any address (`0.0.0.0`) |
+//! | `engine` | `fjall` |
+//! | the path's name | `default`; else the label of `replication` or `replication_path` |
+//! | `max_parallel` | [`MAX_PARALLEL_DEFAULT`] |
+//!
+//! Relative file names are relative to the directory the server is started in, as in Vault.
+
+mod problem;
+mod section;
+mod validate;
+
+use crate::error::{Error, Result};
+use crate::sensitive::SensitiveString;
+use crate::storage::Engine;
+use problem::{Problems, Source};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Requests in flight on a link, if the file does not say.
+pub const MAX_PARALLEL_DEFAULT: u32 = 8;
+/// The most that a link may have: beyond it, more connections bring nothing but memory.
+pub const MAX_PARALLEL_MAX: u32 = 64;
+/// A configuration is a page, no data set.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// All that a server needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The region's name. It counts when the region is initialised; nodes that join take over the region's.
+    pub cluster_name: String,
+    /// Where other nodes, the other region and clients reach this node: a URL without a slash at its end.
+    pub api_addr: String,
+    pub listener: Listener,
+    pub storage: Storage,
+    pub seal: Seal,
+    pub replication: Replication,
+    pub log_level: LogLevel,
+    pub log_format: LogFormat,
+    /// What was understood and has no effect, each as `FILE:LINE: …`: to be logged at the start.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub tls: Tls,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    Disabled,
+    Files {
+        certificate: PathBuf,
+        key: PathBuf,
+    },
+    /// A pair that the server makes at its first start and keeps in its data directory.
+    SelfSigned,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    pub path: PathBuf,
+    pub node_id: String,
+    pub engine: Engine,
+    pub retry_join: Vec<RetryJoin>,
+}
+
+/// A node to ask for admission to its region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryJoin {
+    /// A URL without a slash at its end. A node that finds its own here skips it.
+    pub leader_api_addr: String,
+    /// The authority that signed the leader's certificate. Without it: any of the operating system's.
+    pub leader_ca_cert_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seal {
+    Shamir,
+    /// Auto-unseal with the key in this file.
+    File {
+        path: PathBuf,
+    },
+}
+
+/// The region's one path.
+#[derive(Clone, Debug)]
+pub struct Replication {
+    pub path: String,
+    /// False: `replication` says so; no link is dialled and none is let in.
+    pub enabled: bool,
+    pub links: Vec<Link>,
+}
+
+/// A standby that this region replicates to while it is primary.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// A URL without a slash at its end.
+    pub address: String,
+    /// The activation token that the standby made.
+    pub token: SensitiveString,
+    pub max_parallel: u32,
+    /// The standby's name, to tell several apart.
+    pub region: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Standard,
+    Json,
+}
+
+impl LogLevel {
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Trace => "trace",
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        }
+    }
+}
+
+/// Reads a file, or all `*.hcl` files of a directory in the order of their names, as one configuration.
+pub fn load(path: &Path) -> Result<ServerConfig> {
+    let sources: Vec<Source> = files(path)?.into_iter().map(read).collect::<Result<_>>()?;
+    let problems = Problems::default();
+    let config = validate::server(&sources, path, &problems);
+    match (config, problems.into_error()) {
+        (Some(config), None) => Ok(config),
+        (_, Some(error)) => Err(error),
+        (None, None) => Err(Error::internal(format!("{}: refused, yet nothing is wrong with it", path.display()))),
+    }
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let unreadable = |error: std::io::Error| Error::invalid(format!("{}: {error}", path.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if file.extension().is_some_and(|extension| extension == "hcl") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::invalid(format!("{}: no `*.hcl` file in this directory", path.display())));
+    }
+    Ok(files)
+}
+
+fn read(path: PathBuf) -> Result<Source> {
+    let unreadable = |why: String| Error::invalid(format!("{}: {why}", path.display()));
+    let bytes = std::fs::metadata(&path).map_err(|error| unreadable(error.to_string()))?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(unreadable(format!("{bytes} bytes are too many for a configuration: at most {FILE_BYTES_MAX}")));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Source { path, text })
+}
+
+#[cfg(test)]
+mod tests;
