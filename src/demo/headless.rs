@@ -1,0 +1,63 @@
+//! The demo without a terminal: connects the two regions, prints a JSON line a second, and judges the end.
+
+use super::{Demo, PATH, STANDBY};
+use crate::api::replication::{LinkRequest, PathStatus, TokenRequest};
+use crate::clock;
+use crate::error::{Error, Result};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long the standby may take to reach the primary after the load ended.
+const CATCH_UP: Duration = Duration::from_secs(60);
+const LINE_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How a headless demo ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Both regions stand at one position, with equal Merkle roots.
+    Equal,
+    Different,
+}
+
+pub async fn run(demo: &Demo, duration: Duration) -> Result<Verdict> {
+    let unavailable = |error: crate::client::ClientError| Error::unavailable(error.to_string());
+    let (primary, standby) = (demo.primary.client()?, demo.standby.client()?);
+    let token = standby.generate_token(PATH, &TokenRequest::default()).await.map_err(unavailable)?;
+    line(demo, json!({ "event": "token", "region": STANDBY, "accessor": token.accessor, "expires_at": token.expires_at }));
+    let request = LinkRequest { address: None, token: token.token, max_parallel: None };
+    primary.connect(PATH, &request).await.map_err(unavailable)?;
+
+    let began = clock::steady();
+    let mut lines = tokio::time::interval(LINE_EVERY);
+    while began.elapsed() < duration {
+        lines.tick().await;
+        let (one, two) = tokio::join!(primary.path_status(PATH), standby.path_status(PATH));
+        line(demo, json!({ "event": "status", "primary": one.ok(), "standby": two.ok() }));
+    }
+
+    demo.load.pause();
+    let ended = clock::steady();
+    loop {
+        let (one, two) = tokio::join!(primary.path_status(PATH), standby.path_status(PATH));
+        let equal = matches!((&one, &two), (Ok(one), Ok(two)) if in_step(one, two));
+        if equal || ended.elapsed() > CATCH_UP {
+            let root = |status: Result<PathStatus, _>| status.ok().map(|status| status.merkle_root);
+            line(demo, json!({ "event": "end", "equal": equal, "primary_root": root(one), "standby_root": root(two) }));
+            return Ok(if equal { Verdict::Equal } else { Verdict::Different });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether the standby is whole and holds what the primary holds.
+fn in_step(primary: &PathStatus, standby: &PathStatus) -> bool {
+    let place = |status: &PathStatus| (status.dataset, status.applied, status.merkle_root.clone());
+    standby.whole && place(primary) == place(standby)
+}
+
+fn line(demo: &Demo, mut value: serde_json::Value) {
+    value["at"] = json!(clock::now());
+    value["load"] = json!({ "acknowledged": demo.load.acknowledged(), "failed": demo.load.failed() });
+    println!("{value}");
+}

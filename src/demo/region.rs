@@ -1,0 +1,127 @@
+//! One region of the demo: its configuration files, its nodes, its initialisation.
+
+use super::wan::{Quality, Wan};
+use super::{PATH, client, wait_for};
+use crate::api::seal::InitRequest;
+use crate::client::Client;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::sensitive::SensitiveString;
+use crate::server::{self, Running};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// What a region is to be.
+pub struct Shape {
+    pub name: &'static str,
+    pub nodes: u32,
+    pub folder: PathBuf,
+    /// Of the link by which other regions reach it.
+    pub quality: Quality,
+}
+
+pub struct Region {
+    nodes: Vec<Running>,
+    addresses: Vec<String>,
+    token: SensitiveString,
+    /// In front of each node: what the other region dials.
+    _links: Vec<Wan>,
+}
+
+impl Region {
+    /// Starts the nodes, initialises the region and waits until it takes writes. It unseals itself, with a key file.
+    pub async fn start(shape: Shape) -> Result<Region> {
+        std::fs::create_dir_all(&shape.folder)?;
+        let mut nodes: Vec<Running> = Vec::new();
+        let mut addresses: Vec<String> = Vec::new();
+        let mut links = Vec::new();
+        for number in 1..=shape.nodes {
+            let listen = free_address()?;
+            let link = Wan::start(listen, shape.quality).await?;
+            let address = format!("http://{listen}");
+            let first = addresses.first().unwrap_or(&address);
+            let file = write_config(&shape, number, listen, link.address(), first)?;
+            nodes.push(server::start(config::load(&file)?).await?);
+            addresses.push(address);
+            links.push(link);
+            if number == 1 {
+                let token = initialise(&addresses[0]).await?;
+                std::fs::write(shape.folder.join("root-token"), token.expose())?;
+            }
+        }
+        let token = SensitiveString::new(std::fs::read_to_string(shape.folder.join("root-token"))?);
+        let region = Region { nodes, addresses, token, _links: links };
+        region.wait_until_whole().await?;
+        Ok(region)
+    }
+
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.addresses.iter().map(String::as_str)
+    }
+
+    pub fn token(&self) -> &SensitiveString {
+        &self.token
+    }
+
+    /// A client of the first node, as the region's own root.
+    pub fn client(&self) -> Result<Client> {
+        self.client_as(&self.token)
+    }
+
+    pub fn client_as(&self, token: &SensitiveString) -> Result<Client> {
+        client(&self.addresses[0], token)
+    }
+
+    /// Until all nodes are voters and the region acknowledges writes.
+    async fn wait_until_whole(&self) -> Result<()> {
+        let client = self.client()?;
+        wait_for("a region's nodes to join", || async {
+            let status = client.path_status(PATH).await.ok()?;
+            let voters = status.nodes.iter().filter(|node| node.voter).count();
+            (voters == self.nodes.len() && status.writable).then_some(())
+        })
+        .await
+    }
+
+    pub async fn stop(self) {
+        futures::future::join_all(self.nodes.into_iter().map(Running::shutdown)).await;
+    }
+}
+
+/// `operator init`, by HTTP as anybody would.
+async fn initialise(address: &str) -> Result<SensitiveString> {
+    let client = client(address, &SensitiveString::new(""))?;
+    let request = InitRequest { secret_shares: 1, secret_threshold: 1, ..InitRequest::default() };
+    let answer = client.init(&request).await.map_err(|error| Error::unavailable(error.to_string()))?;
+    Ok(SensitiveString::new(answer.root_token))
+}
+
+/// A loopback address that nobody listens on at the moment.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+fn write_config(shape: &Shape, number: u32, listen: SocketAddr, link: SocketAddr, first: &str) -> Result<PathBuf> {
+    let name = shape.name;
+    let folder = shape.folder.display();
+    let file = shape.folder.join(format!("{name}-{number}.hcl"));
+    let text = format!(
+        r#"cluster_name = "{name}"
+api_addr     = "http://{listen}"
+cluster_addr = "http://{link}"   # what other regions dial: the link with WAN latency in front of this node
+listener "tcp" {{
+  address     = "{listen}"
+  tls_disable = 1
+}}
+storage "raft" {{
+  path    = "{folder}/{number}"
+  node_id = "{name}-{number}"
+  retry_join {{ leader_api_addr = "{first}" }}
+}}
+seal "file" {{ path = "{folder}/unseal.key" }}
+replication "{PATH}" {{ enabled = true }}
+"#
+    );
+    std::fs::write(&file, text)?;
+    Ok(Path::new(&file).to_owned())
+}
