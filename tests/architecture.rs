@@ -22,12 +22,39 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("console", &["client", "api", "error", "ids", "clock", "sensitive"]),
     (
         "server",
-        &["secrets", "replication", "consensus", "state", "storage", "config", "client", "api", "tls", "error", "ids", "clock", "sensitive"],
+        &[
+            "secrets",
+            "replication",
+            "consensus",
+            "state",
+            "storage",
+            "config",
+            "client",
+            "api",
+            "tls",
+            "error",
+            "ids",
+            "clock",
+            "sensitive",
+        ],
     ),
     ("demo", &["server", "console", "client", "config", "api", "error", "ids", "clock", "sensitive"]),
     (
         "cli",
-        &["demo", "server", "console", "client", "config", "api", "tls", "storage", "error", "ids", "clock", "sensitive"],
+        &[
+            "demo",
+            "server",
+            "console",
+            "client",
+            "config",
+            "api",
+            "tls",
+            "storage",
+            "error",
+            "ids",
+            "clock",
+            "sensitive",
+        ],
     ),
 ];
 
@@ -35,9 +62,15 @@ const BOTTOM: &[&str] = &["error", "ids", "clock", "sensitive"];
 
 /// Folder → words that its files must not contain, and why.
 const PURE: &[(&str, &[&str])] = &[
-    ("src/replication/protocol", &["tokio", "std::time", "SystemTime", "Instant", "rand::", "crate::clock::now", "crate::storage", "reqwest"]),
+    (
+        "src/replication/protocol",
+        &["tokio", "std::time", "SystemTime", "Instant", "rand::", "crate::clock::now", "crate::storage", "reqwest"],
+    ),
     ("src/console/app", &["tokio", "SystemTime", "Instant::now", "crate::clock::now", "reqwest", "crossterm::execute"]),
-    ("src/console/domain", &["tokio", "SystemTime", "Instant::now", "crate::clock::now", "reqwest", "ratatui", "crossterm"]),
+    (
+        "src/console/domain",
+        &["tokio", "SystemTime", "Instant::now", "crate::clock::now", "reqwest", "ratatui", "crossterm"],
+    ),
     ("src/console/ui", &["tokio", "SystemTime", "Instant::now", "crate::clock::now", "reqwest", "crossterm::execute"]),
 ];
 
@@ -127,12 +160,23 @@ fn pure_folders_know_no_clock_no_runtime_and_no_socket() {
 
 #[test]
 fn only_clock_reads_time_and_entropy() {
-    let readers = ["SystemTime::now", "Instant::now", "OsRng", "thread_rng", "rand::random", "jiff::Timestamp::now", "jiff::Zoned::now"];
+    let readers = [
+        "SystemTime::now",
+        "Instant::now",
+        "OsRng",
+        "thread_rng",
+        "rand::random",
+        "jiff::Timestamp::now",
+        "jiff::Zoned::now",
+    ];
     let mut wrong = Vec::new();
     for file in sources(Path::new("src")).into_iter().filter(|file| !file.ends_with("clock.rs")) {
         for (number, line) in code(&file) {
             for word in readers.iter().filter(|word| line.contains(**word)) {
-                wrong.push(format!("{}:{number}: `{word}`; take the time as an argument or call crate::clock", file.display()));
+                wrong.push(format!(
+                    "{}:{number}: `{word}`; take the time as an argument or call crate::clock",
+                    file.display()
+                ));
             }
         }
     }
@@ -146,7 +190,9 @@ fn each_engine_is_known_by_its_own_file_only() {
         for engine in ["fjall", "sled"] {
             let own = Path::new("src/storage").join(format!("{engine}.rs"));
             for (number, line) in code(&file).into_iter().filter(|_| file != own) {
-                let names = line.contains(&format!("{engine}::")) && !line.contains(&format!("storage::{engine}::")) && !line.contains(&format!("super::{engine}::"));
+                let names = line.contains(&format!("{engine}::"))
+                    && !line.contains(&format!("storage::{engine}::"))
+                    && !line.contains(&format!("super::{engine}::"));
                 // `storage/mod.rs` and `format.rs` may name the module beside them.
                 if names && !file.starts_with("src/storage") {
                     wrong.push(format!("{}:{number}: only {} may know {engine}", file.display(), own.display()));

@@ -138,7 +138,8 @@ impl Region {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder for the region");
         let ports: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
-        let mut region = Region { name: name.to_owned(), nodes: Vec::new(), share: String::new(), token: String::new() };
+        let mut region =
+            Region { name: name.to_owned(), nodes: Vec::new(), share: String::new(), token: String::new() };
         for (number, port) in ports.iter().enumerate() {
             let node = format!("{name}-{number}");
             let config = folder.join(format!("{node}.hcl"));
