@@ -194,10 +194,12 @@ impl PathState {
                 next.dataset = *dataset;
             }
             PathChange::BeginSync { sync, dataset, epoch, history, totals, start_at, primary } => {
-                self.expect_epoch_not_below(*epoch)?;
-                let replaces_own_data = self.role == Role::Primary && self.epoch >= *epoch && self.dataset == *dataset;
-                if replaces_own_data {
-                    return Err(self.no_edge("take over data of its own epoch"));
+                // Epochs of two data sets have nothing to do with each other.
+                if self.dataset == *dataset {
+                    self.expect_epoch_not_below(*epoch)?;
+                    if self.role == Role::Primary && self.epoch == *epoch {
+                        return Err(self.no_edge("take over data of its own epoch"));
+                    }
                 }
                 next.role = Role::Standby;
                 next.epoch = *epoch;
@@ -250,7 +252,7 @@ impl PathState {
     }
 
     fn expect_epoch_not_below(&self, epoch: Epoch) -> Result<(), Refusal> {
-        if epoch < self.epoch && self.role != Role::Primary {
+        if epoch < self.epoch {
             return Err(Refusal::Epoch { expected: self.epoch, actual: epoch });
         }
         Ok(())

@@ -68,6 +68,8 @@ impl Default for Timing {
 pub struct Peer {
     pub region: RegionId,
     pub name: String,
+    /// API addresses of its nodes, best first.
+    pub addresses: Vec<String>,
     /// False while there is only an activation token: the core asks for `Effect::Activate` first.
     pub activated: bool,
     pub paused: bool,

@@ -3,58 +3,229 @@
 //! `Core::step` takes one input and returns effects. A core lives as long as its node leads its region: it is made
 //! from durable facts after a read barrier, and dropped with the leadership; nothing it remembers is needed by the
 //! next one. So a changed leader, a restart and a lost connection are one and the same case on either side.
+//!
+//! ```text
+//!              Input ──► epochs compared (epoch) ──► standby: order, agree, answer
+//!   facts ──►  step      held if higher,             primary: a link (progress) for each standby
+//!              Effects ◄ refused if lower            failover: freeze, agree on the next epoch (plan)
+//! ```
+//!
+//! Whatever is waited for ends in a change of the durable facts that come with each input; outcomes of proposals only
+//! say when to look, or to try again.
 
+mod context;
+pub mod epoch;
+mod failover;
 pub mod interface;
 pub mod message;
+mod plan;
+mod primary;
+mod progress;
+mod rate;
+mod reorder;
 pub mod report;
+mod standby;
 
 pub use interface::*;
 pub use message::*;
 pub use report::{LagReport, LinkReport};
 
-use crate::api::replication::Plan;
-use crate::state::PathState;
+use crate::api::replication::{LinkState, Plan};
+use crate::ids::RegionId;
+use crate::state::{PathState, Role};
+use context::Context;
+use epoch::{Compared, Gate};
+use failover::Failover;
+use primary::Primary;
+use standby::Standby;
 
 /// The protocol's state in the leader of a region.
 pub struct Core {
-    options: Options,
-    now: Now,
-    path: PathState,
+    ctx: Context,
+    gate: Gate,
+    primary: Primary,
+    standby: Standby,
+    failover: Failover,
+    role: Role,
 }
 
 impl Core {
     /// `path` as read after a read barrier. The first input after this is `Input::Peers`.
     pub fn new(options: Options, now: Now, path: PathState) -> Core {
-        Core { options, now, path }
+        Core {
+            role: path.role,
+            ctx: Context::new(options, now, path),
+            gate: Gate::default(),
+            primary: Primary::default(),
+            standby: Standby::default(),
+            failover: Failover::default(),
+        }
     }
 
     /// Takes one input at a moment, with the region's durable facts as they are then: `path` is never older than the
     /// one before, and never older than what the input speaks of.
     pub fn step(&mut self, now: Now, path: PathState, input: Input) -> Vec<Effect> {
-        let _ = input;
-        self.now = now;
-        self.path = path;
-        Vec::new()
+        debug_assert!(path.dataset != self.ctx.path.dataset || path.epoch >= self.ctx.path.epoch, "facts went back");
+        self.ctx.now = now;
+        self.ctx.path = path;
+        self.settle();
+        self.input(input);
+        self.settle();
+        self.drive();
+        std::mem::take(&mut self.ctx.effects)
     }
 
     /// When the next `Input::Tick` is due, by the steady clock, if nothing comes before.
     pub fn wakes_at(&self) -> Option<u64> {
-        Some(self.now.steady_ms + self.options.timing.heartbeat_every_ms)
+        let standby = self.standby.wakes_at(&self.ctx);
+        [self.gate.wakes_at(), self.primary.wakes_at(), standby, self.failover.wakes_at()].into_iter().flatten().min()
     }
 
+    /// The links of a primary, or the one that a standby has from its primary.
     pub fn links(&self) -> Vec<LinkReport> {
-        Vec::new()
+        match self.ctx.path.role {
+            Role::Primary => self.primary.reports(&self.ctx),
+            Role::Standby => self.incoming().into_iter().collect(),
+            Role::Fenced => Vec::new(),
+        }
     }
 
     /// The oldest index of the log that some standby still needs; `None` if no link needs any. Entries from here on
     /// are to be kept, up to the driver's bound in bytes.
     pub fn wal_floor(&self) -> Option<u64> {
-        None
+        self.primary.wal_floor(&self.ctx)
     }
 
-    /// What a failover of this standby would do now.
-    pub fn plan(&self, now: Now, outside: &Outside) -> Option<Plan> {
-        let _ = (now, outside, &self.path);
-        None
+    /// What a failover of this region would do now. Of a region that can't be promoted, the plan says why.
+    pub fn plan(&mut self, now: Now, outside: &Outside) -> Plan {
+        self.ctx.now = now;
+        plan::plan(&self.ctx, &self.standby, outside)
+    }
+
+    fn input(&mut self, input: Input) {
+        let ctx = &mut self.ctx;
+        match input {
+            Input::Tick | Input::Applied => {}
+            Input::Peers { peers, adopts } => {
+                ctx.peers = peers;
+                ctx.adopts = adopts;
+            }
+            Input::Activation { peer, result } => self.primary.activation(ctx, peer, result),
+            Input::Request { id, from, request } => self.request(id, from, request),
+            Input::Answer { call, from, answer } => self.answer(call, from, answer),
+            Input::Failed { call, from, failure } => self.primary.failed(ctx, call, from, failure),
+            Input::Proposed { id, result } => {
+                self.gate.proposed(ctx, id);
+                self.standby.proposed(ctx, id, &result);
+                self.failover.proposed(ctx, id, &result);
+            }
+            Input::WalRead { read, result } => self.primary.wal_read(ctx, read, result),
+            Input::RangeRead { read, result } => self.primary.range_read(ctx, read, result),
+            Input::Root(root) => {
+                self.primary.root(root);
+                self.standby.root(root);
+            }
+            Input::Promote(order) => self.failover.order(ctx, &mut self.standby, order),
+        }
+    }
+
+    /// The one place where a request's epoch is compared.
+    fn request(&mut self, id: RequestId, from: RegionId, request: Request) {
+        let ctx = &mut self.ctx;
+        match self.gate.compare(ctx, request.header.dataset, request.header.epoch) {
+            Compared::Higher => self.gate.hold(ctx, id, from, request),
+            Compared::Lower => {
+                let (epoch, primary) = (ctx.path.epoch, ctx.present_primary());
+                ctx.reply(id, Want::Refused(Refused::Epoch { epoch, primary }));
+            }
+            Compared::Same | Compared::Elsewhere => {
+                self.standby.request(ctx, id, from, request, self.failover.is_frozen());
+            }
+        }
+    }
+
+    /// The one place where an answer's epoch is compared.
+    fn answer(&mut self, call: CallId, from: RegionId, answer: Answer) {
+        let ctx = &mut self.ctx;
+        let standing = &answer.standing;
+        match self.gate.compare(ctx, standing.dataset, standing.epoch) {
+            Compared::Higher => {
+                let primary = match standing.role {
+                    Role::Primary => Some(ctx.known_primary(from, Some(&standing.identity))),
+                    Role::Standby | Role::Fenced => standing.primary.clone(),
+                };
+                self.gate.learn(ctx, standing.epoch, from, primary);
+            }
+            Compared::Same | Compared::Lower | Compared::Elsewhere => self.primary.answer(ctx, call, from, answer),
+        }
+    }
+
+    /// Draws the consequences of new facts.
+    fn settle(&mut self) {
+        let ctx = &mut self.ctx;
+        if self.role == Role::Primary
+            && let (Role::Fenced, Some(fence)) = (ctx.path.role, &ctx.path.fence)
+        {
+            let by = self.gate.told_by().unwrap_or_default();
+            let (by_epoch, reached) = (fence.by_epoch, fence.reached);
+            ctx.report(Fact::Fenced { by_epoch, by, reached });
+        }
+        self.role = ctx.path.role;
+        self.primary.settle(ctx);
+        self.failover.settle(ctx, &self.standby);
+        let freed = self.gate.settle(ctx);
+        let again = self.standby.settle(ctx);
+        for (id, from, request) in freed.into_iter().chain(again) {
+            self.request(id, from, request);
+        }
+    }
+
+    fn drive(&mut self) {
+        let ctx = &mut self.ctx;
+        self.gate.drive(ctx);
+        self.primary.drive(ctx);
+        self.failover.drive(ctx, &self.standby);
+        self.standby.drive(ctx, self.failover.is_frozen());
+    }
+
+    /// A standby's own view of the link from its primary.
+    fn incoming(&self) -> Option<LinkReport> {
+        let ctx = &self.ctx;
+        let primary = ctx.path.primary.as_ref()?;
+        let heard = self.standby.heard();
+        let silent_ms = heard.map(|heard| ctx.now.steady_ms.saturating_sub(heard.steady_ms));
+        let state = match silent_ms {
+            Some(ms) if ms <= ctx.options.timing.silent_after_ms => match ctx.path.is_whole() {
+                true => LinkState::Streaming,
+                false => LinkState::FullSync,
+            },
+            _ => LinkState::Connecting,
+        };
+        let standing = Standing::of(&ctx.options.identity, &ctx.path, ctx.now.wall);
+        let rate = self.standby.per_second(ctx);
+        let version = heard.and_then(|heard| heard.identity.as_ref()).map(|identity| identity.version.clone());
+        Some(LinkReport {
+            peer: primary.region,
+            name: primary.name.clone(),
+            addresses: primary.addresses.clone(),
+            version: version.unwrap_or_default(),
+            outgoing: false,
+            state,
+            since: heard.map_or(ctx.now.wall, |heard| heard.since),
+            last_heard_at: heard.map(|heard| heard.at),
+            error: None,
+            retry_at: None,
+            peer_role: heard.map(|_| Role::Primary),
+            received: standing.received,
+            applied: standing.applied,
+            lag: self.standby.lag(ctx),
+            sync: standing.sync,
+            in_flight: 0,
+            max_parallel: ctx.peer(primary.region).map_or(0, |peer| peer.max_parallel),
+            entries_per_s: rate.0,
+            bytes_per_s: rate.1,
+            round_trip_ms: None,
+            clock_skew_ms: heard.map(|heard| heard.header.sent_at.0 as i64 - heard.at.0 as i64),
+        })
     }
 }

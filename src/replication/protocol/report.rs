@@ -1,6 +1,6 @@
 //! What the core knows about its links, for status and metrics: plain values, each with when it was learned.
 
-use super::message::SyncStanding;
+use super::message::{Header, SyncStanding};
 use crate::api::replication::LinkState;
 use crate::clock::UnixMs;
 use crate::ids::{Position, RegionId};
@@ -48,4 +48,19 @@ pub struct LagReport {
     pub entries: u64,
     pub ms: u64,
     pub observed_at: UnixMs,
+}
+
+impl LagReport {
+    /// From what the primary said of its head to what a standby has applied.
+    pub(super) fn between(header: &Header, applied: Position, applied_at: UnixMs, totals: &Totals, at: UnixMs) -> Self {
+        let ms = header.head_at.since(applied_at).as_millis() as u64;
+        LagReport {
+            head: header.head,
+            head_at: header.head_at,
+            behind: header.totals.since(totals),
+            entries: header.head.index.saturating_sub(applied.index),
+            ms: if header.head <= applied { 0 } else { ms },
+            observed_at: at,
+        }
+    }
 }

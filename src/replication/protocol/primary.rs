@@ -1,0 +1,370 @@
+//! The dialling side: for each standby, finds out where it stands, sends what it wants, and keeps the link alive.
+
+use super::context::Context;
+use super::epoch::{self, Compared};
+use super::interface::*;
+use super::message::*;
+use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Streaming};
+use super::report::{LagReport, LinkReport};
+use crate::ids::RegionId;
+use crate::state::{CopyChunk, Role, WalEntry};
+use crate::storage::ScanLimit;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What one request carries of the log, and of the data tree.
+const APPEND_LIMIT: ScanLimit = ScanLimit { entries: 2048, bytes: 512 << 10 };
+const COPY_LIMIT: ScanLimit = ScanLimit { entries: 4096, bytes: 1 << 20 };
+
+#[derive(Default)]
+pub(super) struct Primary {
+    links: BTreeMap<RegionId, Link>,
+    /// The newest root that was computed here.
+    root: Option<Root>,
+}
+
+impl Primary {
+    /// Looks at new facts: a primary has a link to each peer, any other region has none.
+    pub fn settle(&mut self, ctx: &Context) {
+        if ctx.path.role != Role::Primary {
+            self.links.clear();
+            return;
+        }
+        let dialled = |region: &RegionId| ctx.peer(*region).is_some_and(|peer| is_dialled(ctx, peer));
+        self.links.retain(|region, _| dialled(region));
+        for peer in ctx.peers.iter().filter(|peer| is_dialled(ctx, peer)) {
+            match self.links.get_mut(&peer.region) {
+                Some(link) if link.peer != *peer => link.set_peer(ctx, peer.clone()),
+                Some(_) => {}
+                None => {
+                    self.links.insert(peer.region, Link::new(ctx, peer.clone()));
+                }
+            }
+        }
+    }
+
+    pub fn root(&mut self, root: Root) {
+        self.root = Some(root);
+    }
+
+    pub fn activation(&mut self, ctx: &mut Context, peer: RegionId, result: Result<(), Failure>) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Progress::Activating { asked } = &mut link.progress else { return };
+        *asked = false;
+        match result {
+            Ok(()) => {
+                link.peer.activated = true;
+                link.error = None;
+                link.failures = 0;
+                link.restart(Progress::Probing);
+            }
+            Err(Failure::Retry(error)) => link.failed(ctx, error),
+            Err(Failure::Final(error)) => link.refused_for_good(error),
+        }
+    }
+
+    /// Handles an answer whose epoch is not higher than the region's own.
+    pub fn answer(&mut self, ctx: &mut Context, call: CallId, from: RegionId, answer: Answer) {
+        let Some(link) = self.links.get_mut(&from) else { return };
+        // Without a flight the link began anew meanwhile, and what the standby wanted then is of no account.
+        let Some(flight) = link.flights.remove(&call) else { return };
+        link.hear(ctx, &flight, &answer.standing);
+        let busy = matches!(answer.want, Want::Refused(Refused::Busy | Refused::Frozen));
+        if !busy {
+            link.failures = 0;
+            link.retry_at = ctx.now.steady_ms;
+            link.error = None;
+        }
+        match answer.want {
+            Want::Refused(refused) if busy => {
+                link.put_back(flight.kind);
+                link.failed(ctx, refused.to_string());
+            }
+            Want::Refused(refused) => link.refused(ctx, refused.to_string()),
+            Want::Hello => {
+                let was_hello = matches!(flight.kind, FlightKind::Hello);
+                link.restart(Progress::Probing);
+                if was_hello {
+                    link.failed(ctx, "the other region is not ready for an introduction".into());
+                }
+            }
+            Want::Copy { sync, after } => link.wants_copy(flight, sync, after),
+            Want::Log { from } => link.wants_log(flight, from),
+        }
+    }
+
+    pub fn failed(&mut self, ctx: &mut Context, call: CallId, from: RegionId, failure: Failure) {
+        let Some(link) = self.links.get_mut(&from) else { return };
+        let Some(flight) = link.flights.remove(&call) else { return };
+        link.put_back(flight.kind);
+        match failure {
+            Failure::Retry(error) => link.failed(ctx, error),
+            Failure::Final(error) => link.refused(ctx, error),
+        }
+    }
+
+    pub fn wal_read(&mut self, ctx: &mut Context, read: ReadId, result: Result<Vec<WalEntry>, Failure>) {
+        let reading = |link: &&mut Link| matches!(&link.progress, Progress::Streaming(it) if it.reads(read));
+        let Some(link) = self.links.values_mut().find(reading) else { return };
+        link.log_read(ctx, result);
+    }
+
+    pub fn range_read(&mut self, ctx: &mut Context, read: ReadId, result: Result<RangeRead, Failure>) {
+        let reading = |link: &&mut Link| matches!(&link.progress, Progress::Copying(it) if it.read == Some(read));
+        let Some(link) = self.links.values_mut().find(reading) else { return };
+        link.range_read(ctx, result);
+    }
+
+    /// Sends what is due on each link.
+    pub fn drive(&mut self, ctx: &mut Context) {
+        for link in self.links.values_mut() {
+            link.drive(ctx, self.root);
+            link.report_state(ctx);
+        }
+    }
+
+    pub fn wakes_at(&self) -> Option<u64> {
+        self.links.values().filter_map(Link::wakes_at).min()
+    }
+
+    /// The oldest index that a standby still needs. One that was never heard may need all there is.
+    pub fn wal_floor(&self, ctx: &Context) -> Option<u64> {
+        let needs = |link: &Link| match &link.heard {
+            _ if !link.peer.activated => None,
+            None => Some(ctx.path.wal_first),
+            Some(heard) => {
+                let standing = &heard.standing;
+                let on_our_line = standing.dataset == ctx.path.dataset
+                    && standing.role == Role::Standby
+                    && epoch::holds(&ctx.path.history, standing.applied);
+                on_our_line.then_some(standing.applied.index + 1)
+            }
+        };
+        self.links.values().filter_map(needs).min()
+    }
+
+    pub fn reports(&self, ctx: &Context) -> Vec<LinkReport> {
+        self.links.values().map(|link| report(ctx, link)).collect()
+    }
+}
+
+/// A peer whose data this region is about to take over is not dialled: it dials.
+fn is_dialled(ctx: &Context, peer: &Peer) -> bool {
+    ctx.adopts.is_none_or(|adopts| adopts.from != peer.region || adopts.dataset == ctx.path.dataset)
+}
+
+impl Streaming {
+    fn reads(&self, read: ReadId) -> bool {
+        self.read.is_some_and(|it| it.read == read)
+    }
+}
+
+impl Link {
+    fn drive(&mut self, ctx: &mut Context, root: Option<Root>) {
+        self.expire(ctx);
+        if !ctx.is_due(self.retry_at) {
+            return;
+        }
+        if matches!(self.progress, Progress::Refused { until } if ctx.is_due(until)) {
+            self.progress = Link::first_progress(&self.peer);
+        }
+        match &mut self.progress {
+            Progress::Paused | Progress::Refused { .. } => {}
+            Progress::Activating { asked } => {
+                if !std::mem::replace(asked, true) {
+                    ctx.effects.push(Effect::Activate { peer: self.peer.region });
+                }
+            }
+            Progress::Probing => {
+                if !self.in_flight(|kind| matches!(kind, FlightKind::Hello)) {
+                    self.send(ctx, Ask::Hello(hello(ctx)), FlightKind::Hello);
+                }
+            }
+            Progress::Copying(_) => {
+                self.heartbeat(ctx, root);
+                self.copy(ctx);
+            }
+            Progress::Streaming(_) => {
+                self.heartbeat(ctx, root);
+                self.stream(ctx);
+            }
+        }
+    }
+
+    /// Gives up requests that were not answered in time.
+    fn expire(&mut self, ctx: &mut Context) {
+        let late: Vec<CallId> =
+            self.flights.iter().filter(|(_, flight)| ctx.is_due(flight.deadline)).map(|(call, _)| *call).collect();
+        for call in late {
+            if let Some(flight) = self.flights.remove(&call) {
+                self.put_back(flight.kind);
+                self.failed(ctx, "no answer in time".into());
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, ctx: &mut Context, root: Option<Root>) {
+        if ctx.is_due(self.heartbeat_at) && !self.in_flight(|kind| matches!(kind, FlightKind::Heartbeat)) {
+            self.heartbeat_at = ctx.after(ctx.options.timing.heartbeat_every_ms);
+            self.send(ctx, Ask::Heartbeat { root }, FlightKind::Heartbeat);
+        }
+    }
+
+    fn copy(&mut self, ctx: &mut Context) {
+        while self.has_room() {
+            let Progress::Copying(copying) = &mut self.progress else { return };
+            if let Some(chunk) = copying.unsent.pop_front() {
+                self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
+                continue;
+            }
+            if let (None, Some(after)) = (copying.read, &copying.next) {
+                let read = ReadId(ctx.number());
+                ctx.effects.push(Effect::ReadRange { read, after: after.clone(), limit: COPY_LIMIT });
+                copying.read = Some(read);
+            }
+            return;
+        }
+    }
+
+    fn stream(&mut self, ctx: &mut Context) {
+        let has_room = self.has_room();
+        let applied = self.heard.as_ref().map_or(0, |heard| heard.standing.applied.index);
+        let Progress::Streaming(streaming) = &mut self.progress else { return };
+        streaming.missing.retain(|(_, last)| *last > applied);
+        if !has_room || streaming.read.is_some() {
+            return;
+        }
+        let (first, last) = match streaming.missing.pop_front() {
+            Some((first, last)) => (first.max(applied + 1), last),
+            None if streaming.next <= ctx.path.applied.index => (streaming.next, u64::MAX),
+            None => return,
+        };
+        let read = ReadId(ctx.number());
+        ctx.effects.push(Effect::ReadWal { read, from: first, limit: APPEND_LIMIT });
+        streaming.read = Some(LogRead { read, first, last });
+    }
+
+    fn log_read(&mut self, ctx: &mut Context, result: Result<Vec<WalEntry>, Failure>) {
+        let Progress::Streaming(streaming) = &mut self.progress else { return };
+        let Some(LogRead { first, last, .. }) = streaming.read.take() else { return };
+        let mut entries = match result {
+            Ok(entries) => entries,
+            Err(Failure::Retry(error) | Failure::Final(error)) => {
+                if last != u64::MAX {
+                    streaming.missing.push_front((first, last));
+                }
+                return self.failed(ctx, format!("reading the own log failed: {error}"));
+            }
+        };
+        entries.retain(|entry| (first..=last).contains(&entry.position.index));
+        let read_through = match entries.last() {
+            Some(entry) if entries[0].position.index == first => entry.position.index,
+            // The log no longer holds it: the standby needs a sync, and learns so from the next introduction.
+            _ => return self.restart(Progress::Probing),
+        };
+        if last == u64::MAX {
+            streaming.next = read_through + 1;
+        } else if read_through < last {
+            streaming.missing.push_front((read_through + 1, last));
+        }
+        self.send(ctx, Ask::Append { entries }, FlightKind::Append { first, last: read_through });
+    }
+
+    fn range_read(&mut self, ctx: &mut Context, result: Result<RangeRead, Failure>) {
+        let Progress::Copying(copying) = &mut self.progress else { return };
+        copying.read = None;
+        let range = match result {
+            Ok(range) => range,
+            Err(Failure::Retry(error) | Failure::Final(error)) => {
+                return self.failed(ctx, format!("reading the own data failed: {error}"));
+            }
+        };
+        let Some(after) = copying.next.take() else { return };
+        // The last stretch has no end, and takes away whatever the standby still holds behind it.
+        let through = range.entries.last().map(|(key, _)| key.clone()).filter(|_| !range.end);
+        copying.next = through.clone();
+        let RangeRead { entries, read_at, .. } = range;
+        let chunk = CopyChunk { sync: copying.sync, after, through, entries, read_at };
+        self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
+    }
+
+    fn wants_copy(&mut self, flight: Flight, sync: crate::ids::SyncId, after: bytes::Bytes) {
+        match (&mut self.progress, flight.kind) {
+            (Progress::Copying(copying), FlightKind::Copy(chunk)) if copying.sync == sync => {
+                if chunk.after >= after {
+                    copying.unsent.push_back(chunk);
+                }
+            }
+            (Progress::Copying(copying), _) if copying.sync == sync => {}
+            _ => {
+                let copying = Copying { sync, next: Some(after), read: None, unsent: VecDeque::new() };
+                self.restart(Progress::Copying(copying));
+            }
+        }
+    }
+
+    fn wants_log(&mut self, flight: Flight, from: u64) {
+        match (&self.progress, flight.kind) {
+            (Progress::Streaming(_), kind) => self.put_back(kind),
+            _ => {
+                let streaming = Streaming { next: from, read: None, missing: VecDeque::new() };
+                self.restart(Progress::Streaming(streaming));
+            }
+        }
+    }
+}
+
+fn hello(ctx: &Context) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        identity: ctx.options.identity.clone(),
+        history: ctx.path.history.clone(),
+        wal_first: ctx.path.wal_first,
+        entries: ctx.path.entries,
+        bytes: ctx.path.bytes,
+    }
+}
+
+fn report(ctx: &Context, link: &Link) -> LinkReport {
+    let heard = link.heard.as_ref();
+    let standing = heard.map(|heard| &heard.standing);
+    let same_line = |standing: &&Standing| {
+        !matches!(epoch::compare(&ctx.path, standing.dataset, standing.epoch), Compared::Elsewhere)
+    };
+    let lag = heard.filter(|heard| same_line(&&heard.standing)).map(|heard| {
+        let header = Header {
+            dataset: ctx.path.dataset,
+            epoch: ctx.path.epoch,
+            head: ctx.path.applied,
+            head_at: ctx.path.applied_at,
+            totals: ctx.path.totals,
+            sent_at: ctx.now.wall,
+        };
+        let Standing { applied, applied_at, totals, .. } = &heard.standing;
+        LagReport::between(&header, *applied, *applied_at, totals, heard.at)
+    });
+    let rate = link.rate.per_second(ctx.now.steady_ms).unwrap_or_default();
+    let waits = link.retry_at.saturating_sub(ctx.now.steady_ms);
+    LinkReport {
+        peer: link.peer.region,
+        name: standing.map_or_else(|| link.peer.name.clone(), |standing| standing.identity.name.clone()),
+        addresses: standing.map_or_else(|| link.peer.addresses.clone(), |it| it.identity.addresses.clone()),
+        version: standing.map(|standing| standing.identity.version.clone()).unwrap_or_default(),
+        outgoing: true,
+        state: link.state(),
+        since: link.since,
+        last_heard_at: heard.map(|heard| heard.at),
+        error: link.error.clone(),
+        retry_at: (waits > 0).then(|| ctx.now.wall.plus(std::time::Duration::from_millis(waits))),
+        peer_role: standing.map(|standing| standing.role),
+        received: standing.map(|standing| standing.received).unwrap_or_default(),
+        applied: standing.map(|standing| standing.applied).unwrap_or_default(),
+        lag,
+        sync: standing.and_then(|standing| standing.sync.clone()),
+        in_flight: link.data_in_flight() as u32,
+        max_parallel: link.peer.max_parallel,
+        entries_per_s: rate.0,
+        bytes_per_s: rate.1,
+        round_trip_ms: link.clock.map(|clock| clock.round_trip_ms),
+        clock_skew_ms: link.clock.map(|clock| clock.skew_ms),
+    }
+}

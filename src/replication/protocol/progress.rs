@@ -1,0 +1,300 @@
+//! How far a primary got with one standby: the state of its link, and what is in flight.
+//!
+//! ```text
+//!   Activating ──► Probing ──► Copying ──► Streaming
+//!                   ▲  │ ▲________│___________│        lost: the standby is asked where it stands
+//!                   │  ▼                               any but Activating: Paused, and back to Probing
+//!                  Refused   looks again now and then
+//! ```
+//!
+//! Invariants:
+//! * `flights` never holds more than `max_parallel` requests that carry data, one `Hello`, and one heartbeat.
+//! * Streaming: every index below `next` is applied by the standby, in flight, or in `missing`.
+//! * Copying: every stretch before `next` is applied by the standby, in flight, or in `unsent`.
+
+use super::context::Context;
+use super::interface::*;
+use super::message::*;
+use super::rate::Rate;
+use crate::api::replication::LinkState;
+use crate::clock::UnixMs;
+use crate::ids::{Epoch, SyncId};
+use crate::state::CopyChunk;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// After so many failures in a row, the standby is asked where it stands.
+const FAILURES_BEFORE_HELLO: u32 = 3;
+
+pub(super) struct Link {
+    pub peer: Peer,
+    pub progress: Progress,
+    pub flights: BTreeMap<CallId, Flight>,
+    /// Failures since the standby was heard; those that come together count once.
+    pub failures: u32,
+    /// Nothing is sent before.
+    pub retry_at: u64,
+    pub heartbeat_at: u64,
+    pub heard: Option<PeerHeard>,
+    pub clock: Option<ClockSeen>,
+    pub error: Option<String>,
+    pub rate: Rate,
+    /// What was reported last, and since when.
+    pub reported: Option<(LinkState, Option<String>)>,
+    pub since: UnixMs,
+    /// The epoch whose fence the peer proved, so that it is reported once.
+    pub fence_proven: Option<Epoch>,
+}
+
+pub(super) enum Progress {
+    /// There is an activation token, and no credential yet.
+    Activating { asked: bool },
+    /// Where the standby stands is not known: `Hello` asks.
+    Probing,
+    /// The standby takes over the data tree.
+    Copying(Copying),
+    /// The standby follows the log.
+    Streaming(Streaming),
+    /// The operator stopped the link.
+    Paused,
+    /// The other side takes nothing from this region; it may change its mind.
+    Refused { until: u64 },
+}
+
+pub(super) struct Copying {
+    pub sync: SyncId,
+    /// Where the next stretch begins; `None` when all was read.
+    pub next: Option<Bytes>,
+    pub read: Option<ReadId>,
+    /// Stretches whose request failed.
+    pub unsent: VecDeque<CopyChunk>,
+}
+
+pub(super) struct Streaming {
+    /// The next index to send for the first time.
+    pub next: u64,
+    pub read: Option<LogRead>,
+    /// Stretches of the log, first and last index, whose request failed.
+    pub missing: VecDeque<(u64, u64)>,
+}
+
+/// A read of the log under way: from `first`, of use up to `last`.
+#[derive(Clone, Copy)]
+pub(super) struct LogRead {
+    pub read: ReadId,
+    pub first: u64,
+    pub last: u64,
+}
+
+pub(super) struct Flight {
+    pub kind: FlightKind,
+    pub sent: Now,
+    pub deadline: u64,
+}
+
+pub(super) enum FlightKind {
+    Hello,
+    Heartbeat,
+    Append { first: u64, last: u64 },
+    Copy(CopyChunk),
+}
+
+/// The peer as it was heard last.
+pub(super) struct PeerHeard {
+    pub standing: Standing,
+    pub at: UnixMs,
+}
+
+/// What the newest heartbeat showed of the way there and back, and of the peer's wall clock.
+#[derive(Clone, Copy)]
+pub(super) struct ClockSeen {
+    pub round_trip_ms: f64,
+    pub skew_ms: i64,
+}
+
+impl Link {
+    pub fn new(ctx: &Context, peer: Peer) -> Link {
+        let progress = Link::first_progress(&peer);
+        Link {
+            peer,
+            progress,
+            flights: BTreeMap::new(),
+            failures: 0,
+            retry_at: ctx.now.steady_ms,
+            heartbeat_at: ctx.now.steady_ms,
+            heard: None,
+            clock: None,
+            error: None,
+            rate: Rate::default(),
+            reported: None,
+            since: ctx.now.wall,
+            fence_proven: None,
+        }
+    }
+
+    pub fn first_progress(peer: &Peer) -> Progress {
+        match (peer.paused, peer.activated) {
+            (true, _) => Progress::Paused,
+            (false, false) => Progress::Activating { asked: false },
+            (false, true) => Progress::Probing,
+        }
+    }
+
+    /// The link record changed.
+    pub fn set_peer(&mut self, ctx: &Context, peer: Peer) {
+        if (peer.activated, peer.paused) != (self.peer.activated, self.peer.paused) {
+            self.restart(Link::first_progress(&peer));
+            self.retry_at = ctx.now.steady_ms;
+            self.error = None;
+        }
+        self.peer = peer;
+    }
+
+    /// Begins anew: what is in flight is forgotten, since the standby will say what it has.
+    pub fn restart(&mut self, progress: Progress) {
+        self.flights.clear();
+        self.progress = progress;
+    }
+
+    /// Requests that carry data and are in flight.
+    pub fn data_in_flight(&self) -> usize {
+        self.flights.values().filter(|flight| flight.carries_data()).count()
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.data_in_flight() < self.peer.max_parallel.max(1) as usize
+    }
+
+    pub fn in_flight(&self, which: fn(&FlightKind) -> bool) -> bool {
+        self.flights.values().any(|flight| which(&flight.kind))
+    }
+
+    pub fn send(&mut self, ctx: &mut Context, ask: Ask, kind: FlightKind) {
+        let call = ctx.send(self.peer.region, ask);
+        let deadline = ctx.after(ctx.options.timing.request_deadline_ms);
+        self.flights.insert(call, Flight { kind, sent: ctx.now, deadline });
+    }
+
+    /// Puts what a request carried back among what is to be sent, as far as the standby lacks it.
+    pub fn put_back(&mut self, kind: FlightKind) {
+        let applied = self.heard.as_ref().map_or(0, |heard| heard.standing.applied.index);
+        match (kind, &mut self.progress) {
+            (FlightKind::Append { first, last }, Progress::Streaming(streaming)) if last > applied => {
+                streaming.missing.push_back((first.max(applied + 1), last));
+            }
+            (FlightKind::Copy(chunk), Progress::Copying(copying)) if chunk.sync == copying.sync => {
+                copying.unsent.push_back(chunk);
+            }
+            _ => {}
+        }
+    }
+
+    /// Something about the link failed: pause, and after a few failures ask where the standby stands.
+    pub fn failed(&mut self, ctx: &mut Context, error: String) {
+        self.error = Some(error);
+        if !ctx.is_due(self.retry_at) {
+            return;
+        }
+        self.failures += 1;
+        let pause = self.backoff(ctx);
+        self.retry_at = ctx.after(pause);
+        let probes = matches!(self.progress, Progress::Copying(_) | Progress::Streaming(_));
+        if probes && self.failures >= FAILURES_BEFORE_HELLO {
+            self.restart(Progress::Probing);
+        }
+    }
+
+    /// It will never work as it stands: nothing is tried before the link record changes.
+    pub fn refused_for_good(&mut self, error: String) {
+        self.error = Some(error);
+        self.restart(Progress::Refused { until: u64::MAX });
+    }
+
+    /// The other side takes nothing for now: look again later.
+    pub fn refused(&mut self, ctx: &Context, error: String) {
+        self.error = Some(error);
+        self.restart(Progress::Refused { until: ctx.after(ctx.options.timing.refused_every_ms) });
+    }
+
+    /// Notes what an answer says of the peer, unless a later one said more.
+    pub fn hear(&mut self, ctx: &mut Context, flight: &Flight, standing: &Standing) {
+        let stale = self.heard.as_ref().is_some_and(|heard| {
+            let same = heard.standing.sync.as_ref().map(|sync| sync.id) == standing.sync.as_ref().map(|sync| sync.id)
+                && heard.standing.dataset == standing.dataset;
+            same && (standing.epoch, standing.applied) < (heard.standing.epoch, heard.standing.applied)
+        });
+        if stale {
+            return;
+        }
+        // Other answers wait for an agreement in the standby's region.
+        if matches!(flight.kind, FlightKind::Heartbeat) {
+            let middle = (flight.sent.wall.0 + ctx.now.wall.0) / 2;
+            let round_trip_ms = ctx.now.steady_ms.saturating_sub(flight.sent.steady_ms) as f64;
+            self.clock = Some(ClockSeen { round_trip_ms, skew_ms: standing.answered_at.0 as i64 - middle as i64 });
+        }
+        let (entries, bytes) = match &standing.sync {
+            Some(sync) if sync.cursor.is_some() => (sync.entries_done, sync.bytes_done),
+            _ => (standing.totals.entries(), standing.totals.bytes),
+        };
+        self.rate.note(ctx.now.steady_ms, entries, bytes);
+        if let Some(fence) = standing.fence.as_ref().filter(|fence| self.fence_proven != Some(fence.by_epoch)) {
+            self.fence_proven = Some(fence.by_epoch);
+            let (by_epoch, reached) = (fence.by_epoch, fence.reached);
+            ctx.report(Fact::PeerFenced { peer: self.peer.region, by_epoch, reached });
+        }
+        self.heard = Some(PeerHeard { standing: standing.clone(), at: ctx.now.wall });
+    }
+
+    /// What the link does, in the words of the status.
+    pub fn state(&self) -> LinkState {
+        let syncing = || self.heard.as_ref().is_some_and(|heard| heard.standing.sync.is_some());
+        match &self.progress {
+            Progress::Paused => LinkState::Paused,
+            Progress::Refused { .. } => LinkState::Refused,
+            Progress::Activating { .. } => LinkState::Activating,
+            Progress::Probing => LinkState::Connecting,
+            _ if self.failures > 0 => LinkState::Connecting,
+            Progress::Copying(_) => LinkState::FullSync,
+            Progress::Streaming(_) if syncing() => LinkState::FullSync,
+            Progress::Streaming(_) => LinkState::Streaming,
+        }
+    }
+
+    /// Tells of a change of `state`, once.
+    pub fn report_state(&mut self, ctx: &mut Context) {
+        let (state, error) = (self.state(), self.error.clone());
+        if self.reported.as_ref().is_some_and(|(reported, was)| *reported == state && *was == error) {
+            return;
+        }
+        if self.reported.as_ref().is_none_or(|(reported, _)| *reported != state) {
+            self.since = ctx.now.wall;
+        }
+        self.reported = Some((state, error.clone()));
+        ctx.report(Fact::Link { peer: self.peer.region, state, error });
+    }
+
+    pub fn wakes_at(&self) -> Option<u64> {
+        let flights = self.flights.values().map(|flight| flight.deadline).min();
+        let next = match &self.progress {
+            Progress::Paused | Progress::Activating { asked: true } => return flights,
+            Progress::Activating { asked: false } => self.retry_at,
+            Progress::Refused { until } if *until == u64::MAX => return flights,
+            Progress::Refused { until } => *until,
+            Progress::Probing => self.retry_at,
+            Progress::Copying(_) | Progress::Streaming(_) => self.retry_at.max(self.heartbeat_at),
+        };
+        flights.into_iter().chain([next]).min()
+    }
+
+    fn backoff(&self, ctx: &mut Context) -> u64 {
+        let timing = ctx.options.timing;
+        let doubled = timing.backoff_min_ms.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
+        ctx.jittered(doubled.min(timing.backoff_max_ms))
+    }
+}
+
+impl Flight {
+    fn carries_data(&self) -> bool {
+        matches!(self.kind, FlightKind::Append { .. } | FlightKind::Copy(_))
+    }
+}

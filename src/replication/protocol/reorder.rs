@@ -1,0 +1,112 @@
+//! What came over the link ahead of its turn: log entries by index, stretches of a sync by where they begin.
+//!
+//! Requests travel side by side, so they arrive in any order. All of it may be dropped at any time: what is missing
+//! is sent again.
+
+use crate::ids::SyncId;
+use crate::state::{CopyChunk, PathState, WalEntry};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// Bytes that wait for their turn at most. What comes next in turn is always taken.
+const BUFFERED_BYTES_MAX: u64 = 64 << 20;
+/// How much of the log one proposal takes.
+const FOLLOW_ENTRIES_MAX: usize = 4096;
+const FOLLOW_BYTES_MAX: u64 = 4 << 20;
+
+#[derive(Default)]
+pub(super) struct Reorder {
+    log: BTreeMap<u64, WalEntry>,
+    chunks: BTreeMap<Bytes, CopyChunk>,
+    bytes: u64,
+}
+
+/// What became of an offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Offered {
+    Taken,
+    /// The region holds it already.
+    Done,
+    /// There is no room for what is not next in turn.
+    Full,
+}
+
+impl Reorder {
+    /// Takes entries that continue, or come after, what is applied.
+    pub fn offer_log(&mut self, path: &PathState, entries: Vec<WalEntry>) -> Offered {
+        let next = path.applied.index + 1;
+        let Some(last) = entries.last().map(|entry| entry.position.index).filter(|last| *last >= next) else {
+            return Offered::Done;
+        };
+        let is_next = entries.iter().any(|entry| entry.position.index == next);
+        if !is_next && self.bytes >= BUFFERED_BYTES_MAX {
+            return Offered::Full;
+        }
+        for entry in entries.into_iter().filter(|entry| (next..=last).contains(&entry.position.index)) {
+            self.bytes += entry.batch.bytes();
+            if let Some(same) = self.log.insert(entry.position.index, entry) {
+                self.bytes -= same.batch.bytes();
+            }
+        }
+        Offered::Taken
+    }
+
+    /// Takes a stretch of the sync `path` is in, at or behind its cursor.
+    pub fn offer_chunk(&mut self, cursor: &Bytes, chunk: CopyChunk) -> Offered {
+        if chunk.after < *cursor {
+            return Offered::Done;
+        }
+        if chunk.after != *cursor && self.bytes >= BUFFERED_BYTES_MAX {
+            return Offered::Full;
+        }
+        self.bytes += chunk_bytes(&chunk);
+        if let Some(same) = self.chunks.insert(chunk.after.clone(), chunk) {
+            self.bytes -= chunk_bytes(&same);
+        }
+        Offered::Taken
+    }
+
+    /// The entries that come next in turn, as many as one proposal takes.
+    pub fn next_log(&self, path: &PathState) -> Vec<WalEntry> {
+        let mut next = path.applied.index + 1;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while entries.len() < FOLLOW_ENTRIES_MAX && bytes < FOLLOW_BYTES_MAX {
+            let Some(entry) = self.log.get(&next) else { break };
+            bytes += entry.batch.bytes();
+            entries.push(entry.clone());
+            next += 1;
+        }
+        entries
+    }
+
+    pub fn next_chunk(&self, sync: SyncId, cursor: &Bytes) -> Option<&CopyChunk> {
+        self.chunks.get(cursor).filter(|chunk| chunk.sync == sync)
+    }
+
+    /// Drops what the region holds by now.
+    pub fn prune(&mut self, path: &PathState) {
+        let cursor = path.sync.as_ref().and_then(|sync| sync.cursor.clone());
+        while let Some((index, entry)) = self.log.pop_first() {
+            if index > path.applied.index {
+                self.log.insert(index, entry);
+                break;
+            }
+            self.bytes -= entry.batch.bytes();
+        }
+        while let Some((after, chunk)) = self.chunks.pop_first() {
+            if cursor.as_ref().is_some_and(|cursor| after >= *cursor) {
+                self.chunks.insert(after, chunk);
+                break;
+            }
+            self.bytes -= chunk_bytes(&chunk);
+        }
+    }
+
+    pub fn clear(&mut self) {
+        *self = Reorder::default();
+    }
+}
+
+fn chunk_bytes(chunk: &CopyChunk) -> u64 {
+    chunk.entries.iter().map(|(key, stored)| (key.len() + stored.value.len()) as u64).sum()
+}
