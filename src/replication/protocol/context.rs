@@ -54,7 +54,8 @@ impl Context {
 
     /// A peer in the words of the path's record, with what its introduction says if there is one.
     pub fn known_primary(&self, region: RegionId, identity: Option<&Identity>) -> KnownPrimary {
-        let of_identity = |it: &Identity| KnownPrimary { region, name: it.name.clone(), addresses: it.addresses.clone() };
+        let of_identity =
+            |it: &Identity| KnownPrimary { region, name: it.name.clone(), addresses: it.addresses.clone() };
         let of_peer = |it: &Peer| KnownPrimary { region, name: it.name.clone(), addresses: it.addresses.clone() };
         let unknown = || KnownPrimary { region, name: region.to_string(), addresses: Vec::new() };
         identity.map(of_identity).or_else(|| self.peer(region).map(of_peer)).unwrap_or_else(unknown)

@@ -123,8 +123,7 @@ impl Gate {
         if learned.proposal.is_some() || !ctx.is_due(learned.again_at) {
             return;
         }
-        let fence =
-            PathChange::Fence { by_epoch: learned.epoch, at: ctx.now.wall, primary: learned.primary.clone() };
+        let fence = PathChange::Fence { by_epoch: learned.epoch, at: ctx.now.wall, primary: learned.primary.clone() };
         let change = RegionChange { path: Some(fence), ..RegionChange::default() };
         learned.proposal = Some(ctx.propose(Command::Region(change)));
     }

@@ -108,10 +108,7 @@ impl Failover {
         let key = Key::Promotion(record.id.0).to_bytes();
         let bytes = |encoded: postcard::Result<Vec<u8>>| Bytes::from(encoded.expect("plain values always encode"));
         let change = RegionChange {
-            expect: vec![
-                (Key::Path.to_bytes(), Some(bytes(postcard::to_stdvec(&ctx.path)))),
-                (key.clone(), None),
-            ],
+            expect: vec![(Key::Path.to_bytes(), Some(bytes(postcard::to_stdvec(&ctx.path)))), (key.clone(), None)],
             puts: vec![(key, Some(bytes(postcard::to_stdvec(&record))))],
             path: Some(PathChange::Promote { epoch, at: ctx.now.wall }),
         };

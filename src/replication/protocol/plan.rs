@@ -33,7 +33,15 @@ pub(super) fn plan(ctx: &Context, standby: &Standby, outside: &Outside) -> Plan 
     let loss = facts.loss();
     let hash = facts.hash(&checks, &loss);
     let epoch_now = ctx.path.epoch;
-    Plan { mode: PromoteMode::Forced, hash, made_at: ctx.now.wall, epoch_now, epoch_next: epoch_now.next(), checks, loss }
+    Plan {
+        mode: PromoteMode::Forced,
+        hash,
+        made_at: ctx.now.wall,
+        epoch_now,
+        epoch_next: epoch_now.next(),
+        checks,
+        loss,
+    }
 }
 
 /// Why the plan can't be carried out, in words; `None` if it can.
@@ -99,7 +107,9 @@ impl Facts<'_> {
                 let fact = format!("{reached} of {voters} voters answer");
                 self.own("quorum", Verdict::Block, fact, "bring nodes of this region back: it can't agree on anything")
             }
-            None => self.own("quorum", Verdict::Unknown, "not known how many voters answer".into(), "look at the nodes"),
+            None => {
+                self.own("quorum", Verdict::Unknown, "not known how many voters answer".into(), "look at the nodes")
+            }
         }
     }
 
@@ -110,7 +120,9 @@ impl Facts<'_> {
                 let advice = "unseal it with `twinkeep operator unseal`: until then it serves nobody";
                 self.own("unsealed", Verdict::Warn, "this node is sealed".into(), advice)
             }
-            None => self.own("unsealed", Verdict::Unknown, "not known whether it is sealed".into(), "look at the nodes"),
+            None => {
+                self.own("unsealed", Verdict::Unknown, "not known whether it is sealed".into(), "look at the nodes")
+            }
         }
     }
 

@@ -194,7 +194,9 @@ impl Standby {
             Some(SyncState { id, cursor: Some(cursor), .. }) => {
                 self.reorder.next_chunk(*id, cursor).cloned().map(Command::Copy)
             }
-            _ => Some(self.reorder.next_log(&ctx.path)).filter(|it| !it.is_empty()).map(|it| Command::Follow { entries: it }),
+            _ => Some(self.reorder.next_log(&ctx.path))
+                .filter(|it| !it.is_empty())
+                .map(|it| Command::Follow { entries: it }),
         };
         self.proposal = command.map(|command| ctx.propose(command));
     }
