@@ -74,6 +74,7 @@ impl LinkRecord {
         Peer {
             region: self.region,
             name: self.name.clone(),
+            addresses: self.addresses.clone(),
             activated: self.pending.is_none(),
             paused: self.paused,
             max_parallel: self.max_parallel,

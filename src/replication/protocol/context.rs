@@ -22,7 +22,6 @@ pub(super) struct Context {
 
 /// A deliberate mistake. The simulator must catch each: that it does shows that its invariants can see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only tests make mistakes on purpose"))]
 pub(super) enum Mutation {
     /// Every epoch counts as one's own.
     IgnoreEpochs,
