@@ -263,6 +263,12 @@ impl Raft {
         stopped.map_err(|error| Error::internal(format!("Raft did not stop as it should: {error}")))
     }
 
+    /// The index up to which the log was purged; 0 if nothing was.
+    #[cfg(test)]
+    fn purged_index(&self) -> u64 {
+        self.node.metrics().borrow().purged.map_or(0, |purged| purged.index)
+    }
+
     fn may_propose(&self) -> Result<()> {
         if self.stepping_down.load(Ordering::Acquire) {
             return Err(Error::unavailable("this node is leaving leadership to another; try again"));

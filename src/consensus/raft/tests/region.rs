@@ -20,13 +20,15 @@ pub struct TestStore {
     memory: Arc<Memory>,
     dead: AtomicBool,
     stalled: Mutex<bool>,
+    /// Whether a flush waits for `release`.
+    waited_for: AtomicBool,
     released: Condvar,
 }
 
 impl TestStore {
     fn over(memory: Arc<Memory>) -> Arc<TestStore> {
-        let (dead, stalled, released) = (AtomicBool::new(false), Mutex::new(false), Condvar::new());
-        Arc::new(TestStore { memory, dead, stalled, released })
+        let (dead, waited_for) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(TestStore { memory, dead, stalled: Mutex::new(false), waited_for, released: Condvar::new() })
     }
 
     /// From now on flushes wait until `release`.
@@ -37,6 +39,10 @@ impl TestStore {
     pub fn release(&self) {
         *self.stalled.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.released.notify_all();
+    }
+
+    pub fn is_waited_for(&self) -> bool {
+        self.waited_for.load(Ordering::SeqCst)
     }
 
     fn alive(&self) -> Result<()> {
@@ -66,7 +72,9 @@ impl Store for TestStore {
 
     fn flush(&self) -> Result<()> {
         let stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waited_for.store(*stalled, Ordering::SeqCst);
         drop(self.released.wait_while(stalled, |stalled| *stalled));
+        self.waited_for.store(false, Ordering::SeqCst);
         self.alive()?;
         self.memory.flush()
     }
@@ -223,6 +231,17 @@ impl Region {
         }
     }
 
+    /// Removes a node, by whoever leads.
+    pub async fn leave(&self, name: &str) {
+        let id = NodeId::of(name);
+        loop {
+            match self.leader().await.raft.remove_node(id).await {
+                Ok(()) | Err(Error::NotFound(_)) => return,
+                Err(error) => tracing::info!(%error, "leaving again"),
+            }
+        }
+    }
+
     /// Kills a node as a power cut does: what was not flushed is gone.
     pub async fn crash(&mut self, name: &str) {
         let node = self.nodes.remove(name).expect("the node runs");
@@ -273,8 +292,12 @@ impl Region {
 
     /// Waits until all running nodes hold the same.
     pub async fn agree(&self) {
-        let leader = self.leader().await;
-        leader.raft.read_barrier().await.expect("a majority runs");
+        let leader = loop {
+            let leader = self.leader().await;
+            if leader.raft.read_barrier().await.is_ok() {
+                break leader;
+            }
+        };
         let index = leader.raft.standing().borrow().applied_index;
         for node in self.nodes.values() {
             node.applied(index).await;

@@ -1,0 +1,103 @@
+//! Nodes that join and leave while clients write.
+
+use super::region::Region;
+use crate::consensus::{Consensus, Member};
+use crate::error::Error;
+use crate::ids::NodeId;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_join_and_leave_under_load() {
+    const WRITERS: usize = 8;
+    let mut region = Region::of(3).await;
+    for name in ["d", "e"] {
+        region.start(name).await;
+    }
+    let done = AtomicBool::new(false);
+    let written = AtomicUsize::new(0);
+    let writer = |writer: usize| {
+        let (region, done, written) = (&region, &done, &written);
+        async move {
+            let mut keys = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                let key = format!("{writer}-{}", keys.len());
+                region.write(&key, "value").await;
+                keys.push(key);
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+            keys
+        }
+    };
+    let changes = async {
+        for _ in 0..3 {
+            for name in ["d", "e"] {
+                region.join(name).await;
+                progress(&written).await;
+            }
+            for name in ["d", "e"] {
+                region.leave(name).await;
+                progress(&written).await;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    let (keys, ()) = futures::future::join(futures::future::join_all((0..WRITERS).map(writer)), changes).await;
+
+    let members: Vec<String> = region.leader().await.raft.standing().borrow().members.values().map(name_of).collect();
+    assert_eq!(members.len(), 3, "{members:?}");
+    for name in ["d", "e"] {
+        region.crash(name).await;
+    }
+    region.agree().await;
+    for node in region.nodes.values() {
+        assert!(keys.iter().flatten().all(|key| node.value(key).is_some()), "on {}", node.name);
+    }
+    region.shutdown().await;
+}
+
+fn name_of(member: &Member) -> String {
+    member.name.clone()
+}
+
+/// Waits until the writers have come on.
+async fn progress(written: &AtomicUsize) {
+    let before = written.load(Ordering::Relaxed);
+    while written.load(Ordering::Relaxed) < before + 16 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_removed_is_followed_by_another() {
+    let region = Region::of(3).await;
+    region.write("before", "value").await;
+    let old = region.leader().await.name.clone();
+    region.leave(&old).await;
+    region.write_among("after", "value", |name| name != old).await;
+    let new = region.leader_among(|name| name != old).await;
+    assert!(new.value("before").is_some() && new.value("after").is_some());
+    assert_eq!(new.raft.standing().borrow().members.len(), 2);
+    region.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_moves_is_known_at_its_new_address() {
+    let region = Region::of(3).await;
+    let leader = region.leader().await;
+    let moved = region.nodes.values().find(|node| node.name != leader.name).expect("there are three");
+    let member = Member { name: moved.name.clone(), api_addr: "elsewhere".into(), ..Member::default() };
+    leader.raft.add_node(moved.id(), member).await.expect("its address changes");
+    let mut standing = leader.raft.standing();
+    let known = standing.wait_for(|standing| standing.members[&moved.id()].api_addr == "elsewhere").await;
+    assert!(known.expect("it runs").members[&moved.id()].voter);
+    region.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_no_member_and_who_is_the_last_can_t_be_removed() {
+    let region = Region::of(1).await;
+    let only = region.leader().await;
+    assert!(matches!(only.raft.remove_node(NodeId::of("nobody")).await, Err(Error::NotFound(_))));
+    assert!(matches!(only.raft.remove_node(only.id()).await, Err(Error::Conflict(_))));
+    region.shutdown().await;
+}
