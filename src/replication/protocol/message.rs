@@ -61,6 +61,18 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// The last segment of the request's URL.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ask::Hello(_) => "hello",
+            Ask::Append { .. } => "append",
+            Ask::Copy(_) => "copy",
+            Ask::Heartbeat { .. } => "heartbeat",
+        }
+    }
+}
+
 /// The first request of a link, and again whenever either side may have forgotten something.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hello {
