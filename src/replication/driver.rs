@@ -57,7 +57,7 @@ pub(super) enum Ask {
     },
     Plan {
         outside: Outside,
-        reply: oneshot::Sender<Option<Plan>>,
+        reply: oneshot::Sender<Plan>,
     },
     Promote {
         order: Box<PromoteOrder>,
@@ -468,16 +468,15 @@ impl Leading {
         let begun = || Promoting { since: now, last: PromotionProgress::Running, waiting: Vec::new() };
         let promoting = self.promotions.entry(id).or_insert_with(begun);
         promoting.last = progress.clone();
-        if matches!(progress, PromotionProgress::Running) {
+        // An outcome that is not known yet may still become known: who waits goes on waiting.
+        if !matches!(progress, PromotionProgress::Done(_) | PromotionProgress::Refused { .. }) {
             return;
         }
         for waiting in promoting.waiting.drain(..) {
             // Who waited may have given up; it will ask again.
             let _ = waiting.send(progress.clone());
         }
-        if matches!(progress, PromotionProgress::Done(_) | PromotionProgress::Refused { .. }) {
-            self.promotions.remove(&id);
-        }
+        self.promotions.remove(&id);
     }
 }
 

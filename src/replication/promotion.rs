@@ -20,11 +20,7 @@ pub(super) async fn plan(context: &Arc<Context>, mode: PromoteMode) -> Result<Pl
     let PromoteMode::Forced = mode;
     context.lead().await?;
     let outside = outside(context).await?;
-    let plan = context.ask(|reply| Ask::Plan { outside, reply }).await?;
-    plan.ok_or_else(|| {
-        let path = context.state().path();
-        Error::Conflict(format!("only a standby can be promoted: this region is {} in epoch {}", path.role, path.epoch))
-    })
+    context.ask(|reply| Ask::Plan { outside, reply }).await
 }
 
 pub(super) async fn promote(context: &Arc<Context>, request: PromoteRequest) -> Result<Promotion> {
@@ -43,7 +39,7 @@ pub(super) async fn promote(context: &Arc<Context>, request: PromoteRequest) -> 
     let progress = match tokio::time::timeout(PROMOTE_WAIT, asked).await {
         Ok(Ok(progress)) => progress,
         Ok(Err(_)) => PromotionProgress::Unknown("this node lost its leadership meanwhile: ask the new leader".into()),
-        Err(_) => PromotionProgress::Running,
+        Err(_) => return promotion(context, request.id).await,
     };
     Ok(describe(context, request.id, began_at, progress))
 }
