@@ -10,6 +10,7 @@ pub mod duration;
 pub mod error;
 pub mod ids;
 pub mod replication;
+pub mod secrets;
 pub mod sensitive;
 pub mod state;
 pub mod storage;
