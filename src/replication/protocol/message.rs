@@ -87,9 +87,10 @@ pub struct Hello {
     pub bytes: u64,
 }
 
-/// A Merkle root and the position it belongs to.
+/// A Merkle root and the position of a data set that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Root {
+    pub dataset: DatasetId,
     pub at: Position,
     pub hash: Hash,
 }
