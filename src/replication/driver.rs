@@ -441,13 +441,15 @@ impl Driver {
         self.context.rates.sample(clock::steady(), &path);
         let Some(leading) = &mut self.leading else { return };
         leading.replies.retain(|_, reply| !reply.is_closed());
-        let root_is_old = leading.last_root.is_none_or(|root| root.at != path.applied);
+        let root_is_old = leading.last_root.is_none_or(|root| (root.dataset, root.at) != (path.dataset, path.applied));
         if self.beats.is_multiple_of(ROOT_BEATS) && path.is_whole() && root_is_old {
             let context = self.context.clone();
             self.jobs.spawn(async move {
-                match context.blocking(|context| Ok(context.state().root())).await {
-                    Ok((at, hash)) => Job::Input(Input::Root(Root { at, hash })),
-                    Err(_) => Job::Done,
+                let dataset = path.dataset;
+                match context.blocking(|context| Ok((context.state().root(), context.state().path().dataset))).await {
+                    // A root of the data set that a sync has just replaced says nothing.
+                    Ok(((at, hash), now)) if now == dataset => Job::Input(Input::Root(Root { dataset, at, hash })),
+                    _ => Job::Done,
                 }
             });
         }

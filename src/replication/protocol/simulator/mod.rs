@@ -33,7 +33,8 @@ fn run(seed: u64, mutation: Option<Mutation>) -> Result<World, String> {
 /// Runs worlds on all processors; the lowest seed that failed comes back with why.
 fn run_many(seeds: u64, mutation: Option<Mutation>) -> Option<(u64, String)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let lane = |lane: u64| (lane..seeds).step_by(threads as usize).find_map(|seed| Some((seed, run(seed, mutation).err()?)));
+    let lane =
+        |lane: u64| (lane..seeds).step_by(threads as usize).find_map(|seed| Some((seed, run(seed, mutation).err()?)));
     std::thread::scope(|scope| {
         let lanes: Vec<_> = (0..threads).map(|number| scope.spawn(move || lane(number))).collect();
         lanes.into_iter().filter_map(|lane| lane.join().expect("a world does not panic")).min_by_key(|(seed, _)| *seed)

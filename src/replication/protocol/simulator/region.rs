@@ -37,7 +37,10 @@ pub struct Proposal {
 
 #[derive(Clone, Copy)]
 pub enum Proposer {
-    Core { term: u64, id: ProposalId },
+    Core {
+        term: u64,
+        id: ProposalId,
+    },
     Client,
     /// The driver's housekeeping.
     Keeper,

@@ -408,8 +408,7 @@ impl World {
             Effect::ReadRange { read, after, .. } => {
                 let start = if after.is_empty() { Vec::new() } else { crate::state::merkle::successor(&after) };
                 let range = state.map(|state| {
-                    let entries =
-                        state.scan_data(&KeyRange::from(start), RANGE_READ).expect("memory does not fail");
+                    let entries = state.scan_data(&KeyRange::from(start), RANGE_READ).expect("memory does not fail");
                     let end = entries.len() < RANGE_READ.entries;
                     RangeRead { entries, end, read_at: state.path().applied }
                 });

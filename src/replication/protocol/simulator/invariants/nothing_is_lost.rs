@@ -69,9 +69,10 @@ impl NothingIsLost {
                 continue;
             }
             if !holds(&path.history, *at) {
-                let reported = self.forks.iter().any(|((of, epoch), fork)| {
-                    of == dataset && *epoch > at.epoch && at.index > fork.index
-                });
+                let reported = self
+                    .forks
+                    .iter()
+                    .any(|((of, epoch), fork)| of == dataset && *epoch > at.epoch && at.index > fork.index);
                 if self.acknowledged.contains(&(*dataset, *at)) && !reported {
                     return Err(format!("{at} was acknowledged and left out of the line of {}", region.name));
                 }
