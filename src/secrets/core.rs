@@ -2,25 +2,28 @@
 //! its commit.
 //!
 //! A write is evaluated on the leader against its applied state, under the lock of the record it changes, in a Raft
-//! term; apply refuses it in another term. The lock is held until the outcome is settled, even if the caller went
-//! away, since the next evaluation must see what this one did.
+//! term; apply refuses it in another term. The lock is held until the outcome has come, since the next evaluation must
+//! see what this one did. Where an outcome stays unknown, `Consensus::lead_term` lets nobody evaluate until it is settled.
 
 use super::barrier::Barrier;
 use super::keyring::Keyring;
 use crate::clock::UnixNs;
-use crate::consensus::{Consensus, Standing, wrong_role};
+use crate::consensus::{Consensus, wrong_role};
 use crate::error::{Error, Result};
 use crate::ids::Position;
 use crate::sensitive::Key as RootKey;
 use crate::state::{Batch, Class, Op, Role, State};
 use crate::storage::keys::Key;
 use bytes::Bytes;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 /// Two records share a lock with a chance of one in this many; then one waits for the other, no more.
 const LOCKS: usize = 1024;
+
+/// A new leader first applies what its predecessors agreed on; requests wait for that no longer than this.
+const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
 
 /// Where a vault has the time from.
 pub type Clock = Arc<dyn Fn() -> UnixNs + Send + Sync>;
@@ -30,8 +33,6 @@ pub struct Core {
     clock: Clock,
     keys: Mutex<Option<Keys>>,
     locks: Vec<Arc<tokio::sync::Mutex<()>>>,
-    /// The last Raft term that this node led and in which it had applied everything from before.
-    ready_term: AtomicU64,
 }
 
 /// What an unsealed node holds in memory.
@@ -58,7 +59,7 @@ pub struct Written<T> {
 impl Core {
     pub fn new(consensus: Arc<dyn Consensus>, clock: Clock) -> Core {
         let locks = (0..LOCKS).map(|_| Arc::default()).collect();
-        Core { consensus, clock, keys: Mutex::new(None), locks, ready_term: AtomicU64::new(0) }
+        Core { consensus, clock, keys: Mutex::new(None), locks }
     }
 
     pub fn state(&self) -> &Arc<State> {
@@ -133,12 +134,13 @@ impl Core {
         self.expect_serving()?;
         let guard = self.lock(lock.as_ref()).await;
         let core = self.clone();
-        // A task of its own, since a caller that goes away must not let go of the lock before the outcome is known.
+        // A task of its own: a caller that goes away would leave a write of unknown outcome, for which all others wait.
         let task = tokio::spawn(async move { core.write_locked(class, guard, change).await });
         task.await.map_err(|error| Error::internal(format!("a write was cut off: {error}")))?
     }
 
-    async fn write_locked<T, F>(self: Arc<Self>, class: Class, guard: Guard, change: F) -> Result<Written<T>>
+    /// `_guard` is the record's lock, let go when the outcome has come.
+    async fn write_locked<T, F>(self: Arc<Self>, class: Class, _guard: Guard, change: F) -> Result<Written<T>>
     where
         T: Send + 'static,
         F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
@@ -154,27 +156,22 @@ impl Core {
         if ops.is_empty() {
             return Ok(Written { value, position: self.state().path().applied });
         }
-        match self.consensus.write(term, Batch { class, at: now.ms(), ops }).await {
-            Ok(position) => Ok(Written { value, position }),
-            Err(Error::Unknown(why)) => {
-                tokio::spawn(hold_until_settled(self.consensus.clone(), term, guard));
-                Err(Error::Unknown(why))
-            }
-            Err(error) => Err(error),
-        }
+        let position = self.consensus.write(term, Batch { class, at: now.ms(), ops }).await?;
+        Ok(Written { value, position })
     }
 
-    /// The Raft term that this node leads, once its state holds all that was acknowledged before it led.
+    /// The Raft term to evaluate a write in. Waits a little where this node has just become the leader.
     pub async fn lead_term(&self) -> Result<u64> {
-        let term = self.led_term()?;
-        if self.ready_term.load(Ordering::Acquire) != term {
-            self.consensus.read_barrier().await?;
-            if self.led_term()? != term {
-                return Err(Error::unavailable("the leader changed meanwhile: send the request again"));
-            }
-            self.ready_term.store(term, Ordering::Release);
-        }
-        Ok(term)
+        self.catch_up_if_leader().await;
+        self.consensus.lead_term()
+    }
+
+    /// On a new leader, waits until it has applied what was acknowledged before it led, or for a while.
+    pub async fn catch_up_if_leader(&self) {
+        let mut standing = self.consensus.standing();
+        let caught_up = standing.wait_for(|now| !now.is_leader || now.lead_term.is_some());
+        // Too late, or the node stops: whoever goes on finds out by `lead_term` or by what is missing.
+        let _late = tokio::time::timeout(CATCH_UP_WAIT, caught_up).await;
     }
 
     /// Fails where clients' records are not served: when sealed, and in any role but a whole primary's.
@@ -190,12 +187,6 @@ impl Core {
             return Err(Error::WrongRole(wrong_role(self.state())));
         }
         Ok(())
-    }
-
-    fn led_term(&self) -> Result<u64> {
-        let standing = self.consensus.standing();
-        let Standing { is_leader, term, .. } = *standing.borrow();
-        if is_leader { Ok(term) } else { Err(Error::unavailable("this node is not its region's leader")) }
     }
 
     fn view(&self) -> Result<View> {
@@ -243,17 +234,6 @@ pub fn decode<T: serde::de::DeserializeOwned>(plain: &crate::sensitive::Sensitiv
 }
 
 type Guard = OwnedMutexGuard<()>;
-
-/// Keeps the lock while a write of unknown outcome may yet be applied: until all that is now in this node's log is,
-/// or until the term is over, when apply refuses it.
-async fn hold_until_settled(consensus: Arc<dyn Consensus>, term: u64, guard: Guard) {
-    let mut standing = consensus.standing();
-    let newest = standing.borrow().last_log_index;
-    let settled = |now: &Standing| !now.is_leader || now.term != term || now.applied_index >= newest;
-    // An error means that the node is stopping: nothing is evaluated here any more.
-    let _stopping = standing.wait_for(settled).await;
-    drop(guard);
-}
 
 /// Runs what blocks on storage off the async threads.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

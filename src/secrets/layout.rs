@@ -6,14 +6,15 @@
 use super::barrier::{Barrier, TokenHash};
 use super::mounts::MountId;
 use crate::error::{Error, Result};
+use crate::storage::KEY_BYTES_MAX;
 use bytes::Bytes;
 
 /// A path of a secret, in bytes of UTF-8, may be as long as this.
-pub const PATH_BYTES_MAX: usize = 8192;
+pub const PATH_BYTES_MAX: usize = 4096;
 /// One name between two slashes may be as long as this.
 pub const SEGMENT_BYTES_MAX: usize = 1024;
-/// The longest stored key: engines take 64 KiB, and each segment grows by 18 bytes.
-const KEY_BYTES_MAX: usize = 32 * 1024;
+/// What follows the path in the key of a version.
+const VERSION_BYTES: usize = 10;
 
 const MOUNT: u8 = 1;
 const KV_METADATA: u8 = 2;
@@ -154,8 +155,11 @@ fn path_key<'a>(
         let above = key[last..].to_vec();
         last = key.len();
         barrier.push_segment(&mut key, &above, segment)?;
-        if key.len() > KEY_BYTES_MAX {
-            return Err(Error::invalid("the path has too many names: its encrypted form is over 32 KiB"));
+        // Each name grows by 18 bytes, so a path of many short names gets here before `PATH_BYTES_MAX`.
+        if key.len() + VERSION_BYTES > KEY_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "the path has too many names: encrypted, it would be longer than {KEY_BYTES_MAX} bytes"
+            )));
         }
     }
     Ok((key, last))

@@ -12,7 +12,7 @@
 //! Invariants:
 //! * Nothing of a client reaches `Consensus` but as ciphertext: no value, no name, no token, not even its hash unkeyed.
 //! * Sealing forgets every key; storing and replicating go on.
-//! * A write holds its record's lock from its evaluation until its outcome is settled.
+//! * A write holds its record's lock from its evaluation until its outcome has come.
 //! * No error and no `Debug` carries a secret or a path.
 
 pub mod join;

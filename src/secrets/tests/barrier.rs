@@ -1,6 +1,5 @@
 //! What the barrier lets nobody change, move or compare.
 
-use super::*;
 use crate::clock::UnixMs;
 use crate::secrets::barrier::{Barrier, first_segment};
 use crate::secrets::keyring::Keyring;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Error;
+use crate::secrets::core::View;
 use tokio::task::JoinSet;
 
 const WRITERS: u64 = 32;
@@ -58,9 +59,16 @@ async fn a_caller_that_goes_away_does_not_let_go_of_the_lock() {
 }
 
 #[tokio::test]
-async fn a_write_evaluated_in_an_older_term_is_refused() {
+async fn a_write_that_was_evaluated_in_an_older_term_is_refused() {
+    use crate::state::{Class, Op};
     let f = Fixture::open().await;
-    f.put("a", "{}").await;
-    f.consensus.next_term();
-    assert_eq!(f.put("a", "{}").await, 2, "the next is evaluated in the new term");
+    let consensus = f.consensus.clone();
+    let change = move |_: &View| {
+        consensus.next_term();
+        Ok(((), vec![Op::Put { key: "key".into(), value: "value".into() }]))
+    };
+    let error = f.vault.core.write(Class::System, b"lock", change).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(f.consensus.state().data(b"key").unwrap().is_none());
+    assert_eq!(f.put("a", "{}").await, 1, "the next is evaluated in the new term");
 }

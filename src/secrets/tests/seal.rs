@@ -148,7 +148,7 @@ proptest! {
     /// No text that is given as a share breaks anything or unseals.
     #[test]
     fn any_text_is_refused_as_a_share(text in "[ -~]{0,80}", bytes in proptest::collection::vec(any::<u8>(), 33)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let f = runtime.block_on(Fixture::sealed((2, 2)));
         let _refused_or_taken = f.vault.unseal(&SensitiveString::new(text));
         let _refused_or_taken = f.vault.unseal(&SensitiveString::new(hex::encode(&bytes)));
