@@ -126,10 +126,10 @@ impl Context {
         answer.await.map_err(|_| gone())
     }
 
-    /// Tells the driver's loop that link records or used tokens changed.
-    pub async fn links_changed(&self) {
+    /// Tells the driver's loop that link records or used tokens changed, and which link is to begin anew.
+    pub async fn links_changed(&self, anew: Option<RegionId>) {
         // A loop that ended with the process needs to know nothing.
-        let _ = self.asks.send(Ask::LinksChanged).await;
+        let _ = self.asks.send(Ask::LinksChanged { anew }).await;
     }
 }
 

@@ -22,7 +22,7 @@ use crate::clock::{self, UnixMs};
 use crate::error::{Error, Result};
 use crate::ids::{PromotionId, RegionId};
 use crate::state::{Command, Outcome, RegionIdentity};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -48,8 +48,10 @@ pub(super) enum Ask {
         request: Box<Request>,
         reply: oneshot::Sender<Answer>,
     },
-    /// Link records or used tokens changed.
-    LinksChanged,
+    /// Link records or used tokens changed. A link that is given begins anew, whatever came of it before.
+    LinksChanged {
+        anew: Option<RegionId>,
+    },
     /// The configuration's links changed.
     Configured,
     Reports {
@@ -111,6 +113,8 @@ struct Leading {
     me: RegionId,
     clients: HashMap<RegionId, Arc<LinkClient>>,
     names: BTreeMap<RegionId, String>,
+    /// Links to begin anew when their records are read.
+    anew: BTreeSet<RegionId>,
     replies: HashMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     promotions: HashMap<PromotionId, Promoting>,
@@ -224,6 +228,7 @@ impl Driver {
             me: ready.identity.id,
             clients: HashMap::new(),
             names: BTreeMap::new(),
+            anew: BTreeSet::new(),
             replies: HashMap::new(),
             next_request: 0,
             promotions: HashMap::new(),
@@ -332,7 +337,10 @@ impl Driver {
                 leading.replies.insert(id, reply);
                 self.step(Input::Request { id, from, request: *request });
             }
-            Ask::LinksChanged => self.load_links(),
+            Ask::LinksChanged { anew } => {
+                leading.anew.extend(anew);
+                self.load_links();
+            }
             Ask::Configured => self.connect_configured(),
             // Who asked may have gone; nothing depends on it.
             Ask::Reports { reply } => drop(reply.send(leading.core.links())),
@@ -422,6 +430,11 @@ impl Driver {
                 Ok(None) => drop(leading.clients.remove(&record.region)),
                 Err(error) => tracing::error!("the link to {} can't be set up: {error}", record.name),
             }
+        }
+        let anew = std::mem::take(&mut leading.anew);
+        if !anew.is_empty() {
+            let others = links.peers.iter().filter(|peer| !anew.contains(&peer.region)).cloned().collect();
+            self.step(Input::Peers { peers: others, adopts: links.adopts });
         }
         self.step(Input::Peers { peers: links.peers, adopts: links.adopts });
     }

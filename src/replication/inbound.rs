@@ -153,7 +153,7 @@ async fn accept(context: &Arc<Context>, record: TokenRecord, accepted: Accepted)
     change.puts.push((spent.key(), Some(spent.to_bytes()?)));
     change.puts.extend(keyring);
     context.agree(change).await?;
-    context.links_changed().await;
+    context.links_changed(Some(primary.id)).await;
     let text =
         format!("{} used the activation token {}: its data will replace this region's", primary.name, spent.accessor);
     context.events.record(EventLevel::Info, "token", text);

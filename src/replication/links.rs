@@ -126,7 +126,9 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
     if before.as_ref() != Some(&after) {
         context.agree(link_record::replacement(before.as_ref(), &after)?).await?;
     }
-    context.links_changed().await;
+    if before.as_ref() != Some(&after) || after.pending.is_some() {
+        context.links_changed(Some(region)).await;
+    }
     Ok(Put { region, before, after })
 }
 
@@ -144,7 +146,7 @@ async fn take_back(context: &Arc<Context>, put: &Put) -> Result<()> {
         None => link_record::removal(&now)?,
     };
     context.agree(change).await?;
-    context.links_changed().await;
+    context.links_changed(Some(region)).await;
     Ok(())
 }
 
@@ -153,7 +155,7 @@ pub(super) async fn disconnect(context: &Arc<Context>, region: &str) -> Result<(
     context.lead().await?;
     let record = find(context, region).await?;
     context.agree(link_record::removal(&record)?).await?;
-    context.links_changed().await;
+    context.links_changed(None).await;
     context.events.record(EventLevel::Warn, "link", format!("the link with {} was disconnected", record.name));
     Ok(())
 }
@@ -178,7 +180,7 @@ pub(super) async fn set_paused(context: &Arc<Context>, pause: Pause) -> Result<(
             context.agree(link_record::replacement(Some(&record), &next)?).await?;
         }
     }
-    context.links_changed().await;
+    context.links_changed(None).await;
     Ok(())
 }
 
