@@ -148,6 +148,4 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;

@@ -1,4 +1,3 @@
 //! The terminal console.
 
-pub mod app;
 pub mod domain;

@@ -306,3 +306,60 @@ impl Encoded for VoteResponse<NodeId> {
         VoteResponse::new(Vote::from_form(form.vote), Option::from_form(form.last), form.granted)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn membership() -> StoredMembership {
+        let peer = |name: &str| Peer { name: name.to_owned(), api_addr: format!("http://{name}") };
+        let nodes = BTreeMap::from([(NodeId(1), peer("a")), (NodeId(2), peer("b"))]);
+        let voters = vec![BTreeSet::from([NodeId(1)]), BTreeSet::from([NodeId(1), NodeId(2)])];
+        StoredMembership::new(Some(log_id(2, 7)), Membership::new(voters, nodes))
+    }
+
+    fn log_id(term: u64, index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(term, NodeId(1)), index)
+    }
+
+    fn entry(index: u64, payload: EntryPayload) -> Entry {
+        Entry { log_id: log_id(3, index), payload }
+    }
+
+    /// Disks and other nodes hold these bytes: if they change, so must `format::VERSION` and `network::VERSION`.
+    #[test]
+    fn what_is_stored_and_sent_stays_as_it_is() {
+        let command = EntryPayload::Normal(Payload::new(Command::TrimWal { below: 300 }));
+        assert_eq!(hex::encode(entry(5, Open::Blank).encode()), "03010500");
+        assert_eq!(hex::encode(entry(6, command).encode()), "0301060104ac02");
+        assert_eq!(hex::encode(Vote::new_committed(3, NodeId(1)).encode()), "030101");
+        let applied = Applied { last: Some(log_id(3, 6)), membership: membership() };
+        assert_eq!(
+            hex::encode(applied.encode()),
+            "01030106010201070201010201020201016108687474703a2f2f6102016208687474703a2f2f62"
+        );
+    }
+
+    #[test]
+    fn what_is_decoded_is_what_was_encoded() {
+        let applied = Applied { last: Some(log_id(3, 6)), membership: membership() };
+        assert_eq!(Applied::decode(&applied.encode()).expect("it was just encoded"), applied);
+        let request = AppendEntriesRequest {
+            vote: Vote::new_committed(3, NodeId(1)),
+            prev_log_id: Some(log_id(2, 7)),
+            entries: vec![entry(8, Open::Blank), entry(9, Open::Membership(membership().membership().clone()))],
+            leader_commit: None,
+        };
+        let decoded = AppendEntriesRequest::decode(&request.encode()).expect("it was just encoded");
+        assert_eq!(format!("{decoded:?}"), format!("{request:?}"));
+        for answer in [
+            AppendEntriesResponse::Success,
+            AppendEntriesResponse::PartialSuccess(Some(log_id(2, 7))),
+            AppendEntriesResponse::Conflict,
+            AppendEntriesResponse::HigherVote(Vote::new(4, NodeId(2))),
+        ] {
+            assert_eq!(AppendEntriesResponse::decode(&answer.encode()).expect("it was just encoded"), answer);
+        }
+        assert!(Entry::decode(&[1]).is_err());
+    }
+}

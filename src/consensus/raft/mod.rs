@@ -32,8 +32,7 @@ use super::{Consensus, Member, Standing, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, Position};
 use crate::state::{Batch, Command, Outcome, State};
-use crate::storage::SharedStore;
-use crate::storage::keys::Key;
+use crate::storage::{SharedStore, format};
 use async_trait::async_trait;
 use barrier::Barrier;
 use bytes::Bytes;
@@ -285,36 +284,13 @@ fn open_stored(
     name: &str,
     applied_next: AppliedNext,
 ) -> Result<(LogStore, std::thread::JoinHandle<()>, StateMachine)> {
-    check_identity(&store, name)?;
+    format::claim_node(store.as_ref(), name)?;
     if snapshot::recover(&store)? {
         state.reload()?;
     }
     let machine = StateMachine::open(state, applied_next.clone())?;
     let (log, thread) = LogStore::open(store, applied_next)?;
     Ok((log, thread, machine))
-}
-
-/// A node's votes bind its name: under another it could vote twice.
-fn check_identity(store: &SharedStore, name: &str) -> Result<()> {
-    let key = Key::NodeIdentity;
-    match store.get(key.tree(), &key.to_bytes())? {
-        None => {
-            let mut batch = crate::storage::WriteBatch::new();
-            batch.put(key.tree(), key.to_bytes(), postcard::to_stdvec(name)?);
-            store.write(batch)?;
-            store.flush()
-        }
-        Some(stored) => {
-            let stored: String = postcard::from_bytes(&stored)?;
-            if stored == name {
-                return Ok(());
-            }
-            Err(Error::invalid(format!(
-                "the data directory belongs to node `{stored}`, but `node_id` is `{name}`: set it back, or give this \
-                 node an empty directory"
-            )))
-        }
-    }
 }
 
 /// While it lives, this node neither proposes nor sends heartbeats nor stands for election.

@@ -2,10 +2,14 @@
 //!
 //! Each body begins with the version of the encoding. A snapshot goes part by part, each acknowledged before the
 //! next, so neither side holds more than one in memory.
+//!
+//! openraft gives a message to a follower one heartbeat's time and then sends it again. A follower that is slower
+//! than that, with a busy disk and a large entry, would be sent the same ever more often. So a message with entries
+//! goes on after openraft has given up waiting, and its answer serves the message that comes next.
 
 use super::codec::{Applied, AppliedForm, Encoded, VoteForm};
 use super::snapshot::{Cutter, SnapshotData};
-use super::types::{Peer, Types, Vote};
+use super::types::{LogId, Peer, Types, Vote};
 use crate::consensus::Transport;
 use crate::consensus::raft::log_store::blocking;
 use crate::error::{Error, Result};
@@ -19,6 +23,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Kinds of messages, as the last segment of the address.
 pub const APPEND: &str = "append";
@@ -32,6 +37,8 @@ const PART_TIMEOUT: Duration = Duration::from_secs(10);
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often one part is sent before the snapshot is given up; openraft begins another later.
 const PART_ATTEMPTS_MAX: u32 = 4;
+/// How much longer than openraft a message with entries waits for its answer.
+const APPEND_PATIENCE: u32 = 4;
 /// How long a node that can't be reached is left alone.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -82,24 +89,52 @@ pub struct Network {
     pub transport: Arc<dyn Transport>,
 }
 
-pub struct Client {
+#[derive(Clone)]
+struct Link {
     transport: Arc<dyn Transport>,
     target: NodeId,
     peer: Peer,
+}
+
+pub struct Client {
+    link: Link,
+    /// Entries that are under way, though openraft may have given up waiting for the answer.
+    sending: Option<Sending>,
+}
+
+struct Sending {
+    vote: Vote,
+    previous: Option<LogId>,
+    last: LogId,
+    answer: JoinHandle<Result<AppendEntriesResponse<NodeId>>>,
+}
+
+impl Sending {
+    /// What the success of this message says about `next`, which repeats it and may hold more.
+    fn answers(&self, next: &AppendEntriesRequest<Types>) -> Option<AppendEntriesResponse<NodeId>> {
+        if self.vote != next.vote || self.previous != next.prev_log_id {
+            return None;
+        }
+        if next.entries.last()?.log_id == self.last {
+            return Some(AppendEntriesResponse::Success);
+        }
+        let repeats = next.entries.iter().any(|entry| entry.log_id == self.last);
+        repeats.then_some(AppendEntriesResponse::PartialSuccess(Some(self.last)))
+    }
 }
 
 impl RaftNetworkFactory<Types> for Network {
     type Network = Client;
 
     async fn new_client(&mut self, target: NodeId, peer: &Peer) -> Client {
-        Client { transport: self.transport.clone(), target, peer: peer.clone() }
+        Client { link: Link { transport: self.transport.clone(), target, peer: peer.clone() }, sending: None }
     }
 }
 
 type RpcError = RPCError<NodeId, Peer, RaftError<NodeId>>;
 type SnapshotError = StreamingError<Types, Fatal<NodeId>>;
 
-impl Client {
+impl Link {
     async fn call<Q: Encoded, A: Encoded>(&self, kind: &str, message: &Q, timeout: Duration) -> Result<A> {
         let answer: A::Form = self.call_with(kind, &message.to_form(), timeout).await?;
         Ok(A::from_form(answer))
@@ -164,11 +199,29 @@ impl RaftNetwork<Types> for Client {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RpcError> {
-        self.call(APPEND, &rpc, option.hard_ttl()).await.map_err(unreachable)
+        let former = match &mut self.sending {
+            Some(sending) => Some((&mut sending.answer).await),
+            None => None,
+        };
+        if let (Some(sending), Some(Ok(Ok(AppendEntriesResponse::Success)))) = (self.sending.take(), former)
+            && let Some(answer) = sending.answers(&rpc)
+        {
+            return Ok(answer);
+        }
+        let Some(last) = rpc.entries.last().map(|last| last.log_id) else {
+            return self.link.call(APPEND, &rpc, option.hard_ttl()).await.map_err(unreachable);
+        };
+        let (link, timeout) = (self.link.clone(), option.hard_ttl() * APPEND_PATIENCE);
+        let (vote, previous) = (rpc.vote, rpc.prev_log_id);
+        let answer = tokio::spawn(async move { link.call(APPEND, &rpc, timeout).await });
+        let sending = self.sending.insert(Sending { vote, previous, last, answer });
+        let answer = (&mut sending.answer).await;
+        self.sending = None;
+        answer.map_err(|error| Unreachable::new(&error))?.map_err(unreachable)
     }
 
     async fn vote(&mut self, rpc: VoteRequest<NodeId>, option: RPCOption) -> Result<VoteResponse<NodeId>, RpcError> {
-        self.call(VOTE, &rpc, option.hard_ttl()).await.map_err(unreachable)
+        self.link.call(VOTE, &rpc, option.hard_ttl()).await.map_err(unreachable)
     }
 
     async fn full_snapshot(
@@ -180,7 +233,7 @@ impl RaftNetwork<Types> for Client {
     ) -> Result<SnapshotResponse<NodeId>, SnapshotError> {
         tokio::select! {
             closed = cancel => Err(closed.into()),
-            sent = self.send_snapshot(vote, snapshot) => match sent {
+            sent = self.link.send_snapshot(vote, snapshot) => match sent {
                 Ok(vote) => Ok(SnapshotResponse::new(vote)),
                 Err(error) => Err(Unreachable::new(&error).into()),
             },

@@ -110,6 +110,9 @@ impl Waiter {
                 "the write could not be proposed in time; nothing was done, send it again",
             ));
         }
+        if self.ticket.stage.load(Ordering::Acquire) != PROPOSED {
+            return None;
+        }
         // Entered before the stage changes, so that the proposer never strikes it out before it is in.
         self.ledger.open(self.term);
         if self.ticket.moves(PROPOSED, GIVEN_UP) {

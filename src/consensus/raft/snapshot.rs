@@ -7,7 +7,8 @@
 //! The receiver keeps the parts in its own store (`Key::SnapshotPart`) and touches nothing else before it has them
 //! all. Installing then goes: mark (`Key::Installing`) and flush; empty the trees; fill them from the parts, in
 //! bounded batches; in one last batch set what is applied and take the mark away. A node that finds the mark when it
-//! opens does the same again from the parts it has, so a crash leaves either the old state or the new.
+//! opens does the same again from the parts it has, so a crash leaves either the old state or the new. Local reads
+//! mean nothing meanwhile: only followers install, and a follower answers no client.
 
 use super::codec::{Applied, AppliedForm, Encoded};
 use crate::error::{Error, Result};

@@ -13,12 +13,6 @@ pub enum Contact {
     Up {
         since: UnixMs,
     },
-    /// It answers, but not with the path's status: not initialised yet, perhaps, or no Twinkeep.
-    Erring {
-        since: UnixMs,
-        error: String,
-        retry_at: Option<UnixMs>,
-    },
     Gone {
         since: UnixMs,
         error: String,
@@ -92,7 +86,8 @@ impl NodeView {
 
 /// `http://host:port` without a trailing slash: how nodes are told apart.
 pub fn normal_address(address: &str) -> String {
-    address.trim().trim_end_matches('/').to_owned()
+    let address = address.trim().trim_end_matches('/');
+    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
 }
 
 /// The part of an address that people need: `127.0.0.1:8200`.

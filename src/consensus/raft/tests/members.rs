@@ -68,6 +68,19 @@ async fn progress(written: &AtomicUsize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_hangs_can_be_removed_and_holds_nobody_up() {
+    let region = Region::of(3).await;
+    let leader = region.leader().await.name.clone();
+    let hung = region.nodes.keys().find(|name| **name != leader).expect("there are three").clone();
+    region.mesh.mute(&hung);
+    region.write("hung", "value").await;
+    region.leave(&hung).await;
+    region.write("left", "value").await;
+    assert_eq!(region.leader().await.raft.standing().borrow().members.len(), 2);
+    region.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_removed_is_followed_by_another() {
     let region = Region::of(3).await;
     region.write("before", "value").await;

@@ -98,6 +98,8 @@ pub struct Mesh {
     nodes: Mutex<BTreeMap<String, Arc<Raft>>>,
     /// Pairs that can't reach each other, in this direction.
     cut: Mutex<BTreeSet<(String, String)>>,
+    /// Nodes that take messages and never answer.
+    mute: Mutex<BTreeSet<String>>,
 }
 
 impl Mesh {
@@ -113,6 +115,11 @@ impl Mesh {
             cut.insert((name.to_owned(), other.clone()));
             cut.insert((other, name.to_owned()));
         }
+    }
+
+    /// From now on `name` takes messages and never answers.
+    pub fn mute(&self, name: &str) {
+        Mesh::lock(&self.mute).insert(name.to_owned());
     }
 
     pub fn heal(&self) {
@@ -139,7 +146,9 @@ impl Transport for Port {
         let Some(target) = self.mesh.target(&self.from, to) else {
             return Err(Error::unavailable(format!("{to} can't be reached")));
         };
-        let answer = tokio::time::timeout(timeout, target.handle_rpc(kind, body)).await;
+        let mute = Mesh::lock(&self.mesh.mute).contains(to);
+        let handled = async { if mute { std::future::pending().await } else { target.handle_rpc(kind, body).await } };
+        let answer = tokio::time::timeout(timeout, handled).await;
         let answer = answer.map_err(|_| Error::Unknown(format!("{to} does not answer")))??;
         // The way back may be cut by now.
         if self.mesh.target(to, &self.from).is_none() {

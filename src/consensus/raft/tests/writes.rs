@@ -42,6 +42,23 @@ async fn each_of_many_concurrent_writes_gets_its_own_position() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn writes_that_are_acknowledged_never_close_their_term() {
+    let region = Region::of(1).await;
+    let leader = region.leader().await;
+    let writer = |writer: usize| {
+        let raft = leader.raft.clone();
+        tokio::spawn(async move {
+            for at in 0..100 {
+                let term = raft.lead_term().expect("no outcome is open");
+                raft.write(term, put(&format!("{writer}-{at}"), "value")).await.expect("it is acknowledged");
+            }
+        })
+    };
+    futures::future::try_join_all((0..8).map(writer)).await.expect("no writer panics");
+    region.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_leader_writes_and_confirms_reads() {
     let region = Region::of(3).await;
     region.write("key", "value").await;
