@@ -36,10 +36,45 @@ impl fmt::Display for UnixMs {
     }
 }
 
+/// Nanoseconds since 1970-01-01T00:00:00Z, good until the year 2554: for times that Vault shows to the nanosecond.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixNs(pub u64);
+
+impl UnixNs {
+    pub fn ms(self) -> UnixMs {
+        UnixMs(self.0 / 1_000_000)
+    }
+
+    pub fn plus(self, duration: Duration) -> UnixNs {
+        UnixNs(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// RFC 3339 in UTC with as many digits as the time has, as Vault writes the times of versions.
+    pub fn rfc3339(self) -> String {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(time) => time.to_string(),
+            Err(_) => format!("{} ns since 1970", self.0),
+        }
+    }
+}
+
+impl fmt::Display for UnixNs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
 /// The wall clock, for what people read and what outlives the process.
 pub fn now() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMs(since.as_millis() as u64)
+}
+
+/// The wall clock to the nanosecond.
+pub fn now_ns() -> UnixNs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixNs(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// The steady clock, for deadlines and durations inside the process.

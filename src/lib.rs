@@ -1,6 +1,7 @@
 //! Twinkeep: a Vault-compatible secrets store in two regions, and the console that fails one over.
 
 pub mod api;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod duration;
 pub mod error;
 pub mod ids;
 pub mod replication;
+pub mod secrets;
 pub mod sensitive;
 pub mod state;
 pub mod storage;

@@ -1,1 +1,7 @@
-fn main() {}
+//! A doorway: parse, run, print the error, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    twinkeep::cli::main(std::env::args_os())
+}

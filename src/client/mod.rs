@@ -148,4 +148,6 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

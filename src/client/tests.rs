@@ -1,9 +1,9 @@
 //! The client against servers that lie, delay and drop. (`expect` and `panic` are what tests do.)
 
+use super::testing::{reply, server};
 use super::*;
 use crate::api::replication::TokenRequest;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
@@ -12,26 +12,10 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// A server that answers everything with this.
-async fn server<F, A>(answer: F) -> SocketAddr
-where
-    F: Fn(Request) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = Response> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(any(answer))).await });
-    address
-}
-
 fn client(address: SocketAddr) -> Client {
     let mut options = ClientOptions::new(address.to_string()).token(SensitiveString::new("hvs.canary"));
     options.call_timeout = Duration::from_millis(300);
     Client::new(options).expect("a client")
-}
-
-fn reply(status: u16, body: impl Into<Body>) -> Response {
-    Response::builder().status(status).body(body.into()).expect("a response")
 }
 
 /// What the server heard, as `METHOD path?query token`.

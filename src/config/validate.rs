@@ -85,7 +85,7 @@ fn one<'a>(
 }
 
 fn listener(label: Located<'_, String>, section: Section<'_>, problems: &Problems) -> Option<Listener> {
-    expect_label("listener", &label, &["tcp"], problems);
+    expect_label("listener", &label, &["tcp"], problems)?;
     let address = section.required_text("address", "address = \"127.0.0.1:8200\"").and_then(|given| {
         let address: Option<SocketAddr> = given.value.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
         if address.is_none() {
@@ -130,7 +130,7 @@ fn storage(
     listener: Option<&Listener>,
     problems: &Problems,
 ) -> Option<Storage> {
-    expect_label("storage", &label, &["raft"], problems);
+    expect_label("storage", &label, &["raft"], problems)?;
     let path = section.required_text("path", "path = \"/var/lib/twinkeep\"");
     let node_id = section.required_text("node_id", "node_id = \"NAME\", of its own for each node");
     let engine = match section.text("engine") {
@@ -187,7 +187,7 @@ fn seal(top: &Section<'_>, problems: &Problems) -> Option<Seal> {
     for (again, _) in stanzas {
         problems.error(again.place, format!("a second `seal`: there is one at {} already", label.place));
     }
-    expect_label("seal", &label, &["file", "shamir"], problems);
+    expect_label("seal", &label, &["file", "shamir"], problems)?;
     let seal = match label.value.as_str() {
         "shamir" => Some(Seal::Shamir),
         _ => section
@@ -213,9 +213,9 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
                     }
                 };
                 name = Some(label);
+                section.finish();
             }
         }
-        section.finish();
     }
     let mut links: Vec<Link> = Vec::new();
     for (label, section) in top.labelled("replication_path") {
@@ -328,12 +328,18 @@ fn accept_vaults(top: &Section<'_>, problems: &Problems) {
     top.ignored("telemetry", "metrics are not built yet");
 }
 
-fn expect_label(key: &str, label: &Located<'_, String>, known: &[&str], problems: &Problems) {
-    if !label.value.is_empty() && !known.contains(&label.value.as_str()) {
+/// A stanza of another kind is not looked into: all its keys would be unknown.
+fn expect_label(key: &str, label: &Located<'_, String>, known: &[&str], problems: &Problems) -> Option<()> {
+    if known.contains(&label.value.as_str()) {
+        return Some(());
+    }
+    // A missing label was reported when the stanza was read.
+    if !label.value.is_empty() {
         let known: Vec<String> = known.iter().map(|name| format!("{key} \"{name}\"")).collect();
         let message = format!("there is no {key} \"{}\": expected {}", label.value, known.join(" or "));
         problems.error(label.place, message);
     }
+    None
 }
 
 /// A URL of a server, without a slash at its end.

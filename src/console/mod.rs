@@ -1,3 +1,4 @@
 //! The terminal console.
 
+pub mod app;
 pub mod domain;

@@ -71,6 +71,12 @@ impl Channel {
         }
     }
 
+    /// The receiver's answer to a request that it opened.
+    pub fn seal_answer(&self, tag: RequestTag, kind: &str, at: UnixMs, payload: &[u8]) -> Result<Bytes> {
+        let bound = Bound { author: self.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
+        Ok(self.seal(&self.answer_key, &bound, at, payload)?.0)
+    }
+
     fn seal(&self, key: &Secret, bound: &Bound<'_>, sent_at: UnixMs, payload: &[u8]) -> Result<(Bytes, Mac)> {
         let length = HEADER_BYTES + MAC_BYTES + payload.len();
         if length > BODY_BYTES_MAX {
@@ -208,7 +214,11 @@ impl Sender {
 
     /// Opens the answer to the request with this tag, and to no other.
     pub fn open_answer(&self, tag: RequestTag, kind: &str, body: &Bytes) -> Result<Opened> {
-        open_answer(&self.channel, tag, kind, body)
+        let channel = &self.channel;
+        let bound =
+            Bound { author: channel.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
+        let (payload, sent_at, mac) = channel.open(&channel.answer_key, &bound, body)?;
+        Ok(Opened { payload, sent_at, tag: RequestTag { mac, ..tag } })
     }
 
     fn seal_with(
@@ -223,12 +233,6 @@ impl Sender {
         let (body, mac) = self.channel.seal(&self.channel.request_key, &bound, at, payload)?;
         Ok((body, RequestTag { session, number, mac }))
     }
-}
-
-fn open_answer(channel: &Channel, tag: RequestTag, kind: &str, body: &Bytes) -> Result<Opened> {
-    let bound = Bound { author: channel.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
-    let (payload, sent_at, mac) = channel.open(&channel.answer_key, &bound, body)?;
-    Ok(Opened { payload, sent_at, tag: RequestTag { mac, ..tag } })
 }
 
 /// The side that takes requests.
@@ -273,12 +277,6 @@ impl Receiver {
         Ok(Incoming::Request(Opened { payload, sent_at, tag }))
     }
 
-    pub fn seal_answer(&self, tag: RequestTag, kind: &str, at: UnixMs, payload: &[u8]) -> Result<Bytes> {
-        let bound =
-            Bound { author: self.channel.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
-        Ok(self.channel.seal(&self.channel.answer_key, &bound, at, payload)?.0)
-    }
-
     fn new_session(&mut self, tag: RequestTag, now: UnixMs) -> Result<Bytes> {
         let session = Session(clock::random_bytes());
         if self.sessions.len() == SESSIONS_MAX {
@@ -286,7 +284,7 @@ impl Receiver {
             self.sessions.remove(1);
         }
         self.sessions.push_back((session, Window::default()));
-        self.seal_answer(tag, OPEN, now, &session.0)
+        self.channel.seal_answer(tag, OPEN, now, &session.0)
     }
 }
 
@@ -365,7 +363,7 @@ mod tests {
         let Ok(Incoming::Request(two)) = receiver.open("wal", AT, &two) else { panic!("refused") };
         let Ok(Incoming::Request(one)) = receiver.open("wal", AT, &one) else { panic!("refused out of order") };
         assert_eq!((one.payload.as_ref(), two.payload.as_ref()), (&b"one"[..], &b"two"[..]));
-        let answer = receiver.seal_answer(one.tag, "wal", UnixMs(7), b"yes").expect("sealed");
+        let answer = channel().seal_answer(one.tag, "wal", UnixMs(7), b"yes").expect("sealed");
         let opened = sender.open_answer(tag_one, "wal", &answer).expect("its answer");
         assert_eq!((opened.payload.as_ref(), opened.sent_at), (&b"yes"[..], UnixMs(7)));
         assert!(sender.open_answer(tag_two, "wal", &answer).is_err(), "an answer to another request");

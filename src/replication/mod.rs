@@ -10,3 +10,19 @@ pub mod protocol;
 pub mod token;
 pub mod token_records;
 pub mod transport;
+
+mod activation;
+mod context;
+mod driver;
+mod face;
+mod facts;
+mod inbound;
+mod links;
+mod promotion;
+mod rates;
+mod reads;
+mod retention;
+mod status;
+
+pub use face::Replication;
+pub use ports::{KeyringPort, RegionConfig};

@@ -3,6 +3,7 @@
 //! A record never holds the token: only the hash of its secret, and, while the token can still be used, the key
 //! that opens what is sealed to it. Every change is agreed on by the region, guarded by the record as it was read.
 
+use super::context::agree;
 use super::crypto::{self, Secret};
 use super::token::{ActivationToken, proof_key};
 use crate::api::replication::{RegionInfoShort, TokenInfo, TokenState, TokenSummary};
@@ -10,7 +11,7 @@ use crate::clock::{self, UnixMs};
 use crate::consensus::Consensus;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, RegionId};
-use crate::state::{Command, Outcome, Refusal, RegionChange, State};
+use crate::state::{RegionChange, State};
 use crate::storage::keys::{self, Key};
 use crate::tls::Fingerprint;
 use bytes::Bytes;
@@ -238,16 +239,6 @@ async fn replace(consensus: &dyn Consensus, record: &TokenRecord, fate: Option<F
     };
     agree(consensus, change).await?;
     Ok(next.unwrap_or_else(|| record.clone()))
-}
-
-/// Proposes a change of the region's records; a refusal is an error.
-pub async fn agree(consensus: &dyn Consensus, change: RegionChange) -> Result<()> {
-    match consensus.propose(Command::Region(change)).await? {
-        Outcome::Changed => Ok(()),
-        Outcome::Refused(refusal @ Refusal::Guard { .. }) => Err(Error::Conflict(format!("{refusal}: try again"))),
-        Outcome::Refused(refusal) => Err(Error::Conflict(refusal.to_string())),
-        other => Err(Error::internal(format!("a change of the region's records came out as {other:?}"))),
-    }
 }
 
 #[cfg(test)]

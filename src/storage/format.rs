@@ -12,14 +12,21 @@ use super::sled::Sled;
 use super::{Engine, Key, SharedStore, Store, Tree, WriteBatch};
 use crate::error::{Error, Result};
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The version of everything that is stored: keys, values, files. Raised with each change of layout.
 pub const VERSION: u32 = 1;
+
+/// A lock outlives its holder by a moment if the holder was just starting another program, which inherits the lock
+/// until it runs. So whoever finds it taken looks again for 0.3 s.
+const LOCK_ATTEMPTS: u32 = 30;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 const LOCK_FILE: &str = "lock";
 const FORMAT_FILE: &str = "FORMAT";
@@ -80,14 +87,21 @@ impl DataDirectory {
             .mode(0o600)
             .open(path.join(LOCK_FILE))
             .map_err(|error| failed("lock", error))?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(DataDirectory { path: path.to_owned(), _lock: lock }),
-            Err(error) if error == rustix::io::Errno::WOULDBLOCK => Err(Error::invalid(format!(
-                "the data directory {} is in use by another process: stop it, or give this node a `path` of its own",
-                path.display()
-            ))),
-            Err(error) => Err(failed("lock", error.into())),
+        for attempt in 1.. {
+            match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) if attempt < LOCK_ATTEMPTS => std::thread::sleep(LOCK_PAUSE),
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Error::invalid(format!(
+                        "the data directory {} is in use by another process: stop it, or give this node a `path` of \
+                         its own",
+                        path.display()
+                    )));
+                }
+                Err(error) => return Err(failed("lock", error.into())),
+            }
         }
+        Ok(DataDirectory { path: path.to_owned(), _lock: lock })
     }
 
     /// Checks that the directory is of this version and `engine`, or makes it so if it is new.

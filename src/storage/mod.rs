@@ -17,6 +17,7 @@ pub mod format;
 mod group;
 pub mod keys;
 pub mod memory;
+mod pieces;
 pub mod sled;
 mod undo;
 
@@ -27,8 +28,8 @@ use std::sync::Arc;
 pub use format::{claim_node, open};
 pub use keys::{Key, Tree};
 
-/// What every engine takes; fjall panics on more.
-pub const KEY_BYTES_MAX: usize = 32 << 10;
+/// The longest key that every engine takes.
+pub const KEY_BYTES_MAX: usize = 8 << 10;
 
 /// The storage engine of a data directory, chosen once by `engine` in the `storage` stanza.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -2,8 +2,11 @@
 //! atomic over one tree only.
 //!
 //! * **Flushing.** sled's `flush` ends in `sync_file_range`, which is no fsync: it saves neither metadata nor what the
-//!   disk's cache holds, and values of more than 128 KiB go to files that sled never syncs. So `flush` here is
-//!   sled's, then `syncfs` on the file system of its directory.
+//!   disk's cache holds. So `flush` here is sled's, then `syncfs` on the file system of its directory.
+//! * **Large values** are cut into pieces. sled puts a page of more than a quarter of a segment into a file of its own,
+//!   which is not in the order of its log: after a power cut, batches that were not flushed come back without the
+//!   entries of such pages, torn. A leaf holds up to some 20 entries, so pieces and segments are sized such that no
+//!   leaf comes near that.
 //! * **Snapshots.** sled has none. While a snapshot is open, a write keeps what it replaces in memory (the undo log
 //!   below), and the snapshot's reader puts that back. Beyond `UNDO_BYTES_MAX` all open snapshots are given up: their
 //!   readers get a retryable error.
@@ -11,18 +14,23 @@
 
 use super::format::DataDirectory;
 use super::group::FlushGroup;
+use super::pieces::{self, Head};
 use super::undo::{self, Undo};
 use super::{Engine, KeyRange, Pair, Reader, ScanLimit, Snapshot, Store, Tree, WriteBatch};
 use crate::error::{Error, Result};
 use ::sled::{Config, Db, IVec, Mode};
 use bytes::Bytes;
+use rustix::fs::FlockOperation;
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Pages that sled keeps in memory.
 const CACHE_BYTES: u64 = 64 << 20;
+/// The unit of sled's log.
+const SEGMENT_BYTES: usize = 2 << 20;
 
 pub struct Sled {
     shared: Arc<Shared>,
@@ -46,12 +54,24 @@ struct View {
 impl Sled {
     /// Opens or creates the database in `path`, inside the locked `directory`.
     pub(super) fn open(path: &Path, directory: DataDirectory) -> Result<Sled> {
-        let config = Config::new().path(path).cache_capacity(CACHE_BYTES).mode(Mode::HighThroughput);
+        wait_for_predecessor(path)?;
+        let config =
+            Config::new().path(path).cache_capacity(CACHE_BYTES).mode(Mode::HighThroughput).segment_size(SEGMENT_BYTES);
         // Who needs durability flushes; a flush now and then on top of that would only cost time.
         let database = config.flush_every_ms(None).open()?;
         let files = File::open(path)?;
         let shared = Shared { database, undo: RwLock::default(), flushes: FlushGroup::default(), files, directory };
         Ok(Sled { shared: Arc::new(shared) })
+    }
+}
+
+/// After sled was closed its threads may still hold its file, locked, for a moment: an opening meanwhile would fail.
+/// The directory's own lock says that nobody else is there to wait for.
+fn wait_for_predecessor(path: &Path) -> Result<()> {
+    match File::open(path.join("db")) {
+        Ok(file) => Ok(rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(std::io::Error::from)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -64,13 +84,13 @@ impl Reader for Sled {
     fn scan(&self, tree: Tree, range: &KeyRange, limit: ScanLimit) -> Result<Vec<Pair>> {
         let _reading = self.shared.reading();
         let entries = self.shared.entries(tree, range);
-        collect(entries.map(|entry| Ok(unprefixed(&entry?))), limit)
+        collect(entries.map(|entry| self.shared.pair(&entry?)), limit)
     }
 
     fn last(&self, tree: Tree) -> Result<Option<Pair>> {
         let _reading = self.shared.reading();
         let last = self.shared.entries(tree, &KeyRange::all()).next_back();
-        Ok(last.transpose()?.map(|entry| unprefixed(&entry)))
+        last.map(|entry| self.shared.pair(&entry?)).transpose()
     }
 }
 
@@ -78,24 +98,15 @@ impl Store for Sled {
     fn write(&self, batch: WriteBatch) -> Result<()> {
         batch.check_keys()?;
         let mut undo = self.shared.writing();
-        if undo.is_wanted() {
-            let mut seen = HashSet::with_capacity(batch.len());
-            for (tree, key, _) in batch.ops() {
-                if seen.insert((*tree, key)) {
-                    let key = prefixed(*tree, key);
-                    let before = self.shared.get(&key)?;
-                    undo.record(key, before);
-                }
-            }
-            undo.advance();
-        }
         let mut writes = ::sled::Batch::default();
-        for (tree, key, value) in batch.ops() {
-            match value {
-                Some(value) => writes.insert(prefixed(*tree, key), value.as_ref()),
-                None => writes.remove(prefixed(*tree, key)),
+        let mut seen = HashSet::with_capacity(batch.len());
+        for (tree, key, value) in batch.ops().iter().rev() {
+            // The last operation on a key counts.
+            if seen.insert((*tree, key)) {
+                self.shared.replace(&mut writes, &mut undo, prefixed(*tree, key), value.as_ref())?;
             }
         }
+        undo.advance();
         Ok(self.shared.database.apply_batch(writes)?)
     }
 
@@ -130,7 +141,46 @@ impl Shared {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        Ok(self.database.get(key)?.map(|value| Bytes::copy_from_slice(&value)))
+        self.database.get(key)?.map(|entry| self.value(key, &entry)).transpose()
+    }
+
+    /// The value that `entry` under `key` stands for.
+    fn value(&self, key: &[u8], entry: &[u8]) -> Result<Bytes> {
+        match Head::parse(entry)? {
+            Head::Whole(value) => Ok(Bytes::copy_from_slice(value)),
+            Head::InPieces { bytes } => {
+                let pieces = self.database.range(pieces::piece_key(key, 0)..=pieces::piece_key(key, u32::MAX));
+                pieces::join(bytes, pieces.map(|piece| Ok(piece?.1)))
+            }
+        }
+    }
+
+    /// An entry without its tree's byte, whole.
+    fn pair(&self, (key, entry): &(IVec, IVec)) -> Result<Pair> {
+        Ok((Bytes::copy_from_slice(&key[1..]), self.value(key, entry)?))
+    }
+
+    /// Adds to `writes` what puts `value` in the place of what `key` holds, and records the latter if need be.
+    fn replace(&self, writes: &mut ::sled::Batch, undo: &mut Undo, key: Vec<u8>, value: Option<&Bytes>) -> Result<()> {
+        let old = self.database.get(&key)?;
+        let old_pieces = old.as_ref().map_or(Ok(0), |entry| Head::parse(entry).map(|head| head.pieces()))?;
+        if undo.is_wanted() {
+            undo.record(key.clone(), old.map(|entry| self.value(&key, &entry)).transpose()?);
+        }
+        let mut new_pieces = 0;
+        match value {
+            Some(value) => {
+                let (entry, pieces) = pieces::cut(value)?;
+                for piece in pieces {
+                    writes.insert(pieces::piece_key(&key, new_pieces), piece);
+                    new_pieces += 1;
+                }
+                writes.insert(key.as_slice(), entry);
+            }
+            None => writes.remove(key.as_slice()),
+        }
+        (new_pieces..old_pieces).for_each(|number| writes.remove(pieces::piece_key(&key, number)));
+        Ok(())
     }
 
     fn entries(
@@ -176,9 +226,9 @@ impl Reader for View {
                     (Some(Ok((now, _))), Some((then, _))) => then[..] <= now[..],
                 };
                 if !replaced_first {
-                    return now.next().map(|entry| Ok(unprefixed(&entry?)));
+                    return now.next().map(|entry| self.shared.pair(&entry?));
                 }
-                let Some((key, value)) = then.next() else { return None };
+                let (key, value) = then.next()?;
                 now.next_if(|entry| entry.as_ref().is_ok_and(|(now, _)| now[..] == key[..]));
                 if let Some(value) = value {
                     return Some(Ok((key.slice(1..), value.clone())));
@@ -194,7 +244,7 @@ impl Reader for View {
         let newest_unchanged = loop {
             match now.next().transpose()? {
                 Some(entry) if undo.get(self.moment, &entry.0)?.is_some() => continue,
-                entry => break entry.map(|entry| unprefixed(&entry)),
+                entry => break entry.map(|entry| self.shared.pair(&entry)).transpose()?,
             }
         };
         let (start, end) = bounds(tree, &KeyRange::all());
@@ -232,10 +282,6 @@ fn prefixed(tree: Tree, key: &[u8]) -> Vec<u8> {
     prefixed.push(tag(tree));
     prefixed.extend_from_slice(key);
     prefixed
-}
-
-fn unprefixed((key, value): &(IVec, IVec)) -> Pair {
-    (Bytes::copy_from_slice(&key[1..]), Bytes::copy_from_slice(value))
 }
 
 /// The range with the tree's byte: start inclusive, end exclusive.

@@ -60,13 +60,14 @@ impl Found {
 
 fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     let name = &region.name;
-    if let Some((since, _, _)) = region.silence() {
+    if let Some(silence) = region.silence() {
         match region.read(now) {
+            _ if silence.speaks => found.warn(format!("{name}: {}", silence.error)),
             Some(reading) => {
                 let role = reading.value.role;
                 found.alarm(format!("{name} ({role}) does not answer: last heard {} ago", duration(reading.age)));
             }
-            None => found.alarm(format!("{name} never answered: tried for {}", duration(now.since(since)))),
+            None => found.alarm(format!("{name} never answered: tried for {}", duration(now.since(silence.since)))),
         }
         return;
     }

@@ -13,6 +13,12 @@ pub enum Contact {
     Up {
         since: UnixMs,
     },
+    /// It answers, but not with the path's status: not initialised yet, perhaps, or no Twinkeep.
+    Erring {
+        since: UnixMs,
+        error: String,
+        retry_at: Option<UnixMs>,
+    },
     Gone {
         since: UnixMs,
         error: String,
@@ -86,8 +92,7 @@ impl NodeView {
 
 /// `http://host:port` without a trailing slash: how nodes are told apart.
 pub fn normal_address(address: &str) -> String {
-    let address = address.trim().trim_end_matches('/');
-    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
+    address.trim().trim_end_matches('/').to_owned()
 }
 
 /// The part of an address that people need: `127.0.0.1:8200`.

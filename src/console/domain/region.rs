@@ -22,6 +22,17 @@ pub struct RegionView<'a> {
     pub status: Option<&'a Observed<PathStatus>>,
 }
 
+/// That no node of a region gives its status.
+#[derive(Clone, Debug)]
+pub struct Silence<'a> {
+    pub since: UnixMs,
+    pub error: &'a str,
+    /// `None` while a call is under way.
+    pub retry_at: Option<UnixMs>,
+    /// It answers, though with an error.
+    pub speaks: bool,
+}
+
 /// How a region is, in one word. Ordered from well to worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Health {
@@ -126,12 +137,17 @@ impl<'a> RegionView<'a> {
     }
 
     /// Since when no node answers, why, and when the next try is: of the node that was heard last.
-    pub fn silence(&self) -> Option<(UnixMs, &'a str, Option<UnixMs>)> {
+    pub fn silence(&self) -> Option<Silence<'a>> {
         let gone = self.nodes.iter().filter_map(|node| match &node.contact {
-            Contact::Gone { since, error, retry_at, .. } => Some((*since, error.as_str(), *retry_at)),
-            _ => None,
+            Contact::Gone { since, error, retry_at, .. } => {
+                Some(Silence { since: *since, error, retry_at: *retry_at, speaks: false })
+            }
+            Contact::Erring { since, error, retry_at } => {
+                Some(Silence { since: *since, error, retry_at: *retry_at, speaks: true })
+            }
+            Contact::Connecting | Contact::Up { .. } => None,
         });
-        if self.is_dark() { gone.max_by_key(|(since, ..)| *since) } else { None }
+        if self.is_dark() { gone.max_by_key(|silence| (silence.speaks, silence.since)) } else { None }
     }
 
     /// The region's clock minus the console's.

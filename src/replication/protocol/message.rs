@@ -61,6 +61,18 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// The last segment of the request's URL.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ask::Hello(_) => "hello",
+            Ask::Append { .. } => "append",
+            Ask::Copy(_) => "copy",
+            Ask::Heartbeat { .. } => "heartbeat",
+        }
+    }
+}
+
 /// The first request of a link, and again whenever either side may have forgotten something.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hello {
@@ -75,9 +87,10 @@ pub struct Hello {
     pub bytes: u64,
 }
 
-/// A Merkle root and the position it belongs to.
+/// A Merkle root and the position of a data set that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Root {
+    pub dataset: DatasetId,
     pub at: Position,
     pub hash: Hash,
 }

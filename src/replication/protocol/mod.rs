@@ -26,6 +26,9 @@ mod reorder;
 pub mod report;
 mod standby;
 
+#[cfg(test)]
+mod simulator;
+
 pub use interface::*;
 pub use message::*;
 pub use report::{LagReport, LinkReport};
@@ -77,8 +80,8 @@ impl Core {
 
     /// When the next `Input::Tick` is due, by the steady clock, if nothing comes before.
     pub fn wakes_at(&self) -> Option<u64> {
-        let standby = self.standby.wakes_at(&self.ctx);
-        [self.gate.wakes_at(), self.primary.wakes_at(), standby, self.failover.wakes_at()].into_iter().flatten().min()
+        let (primary, standby) = (self.primary.wakes_at(&self.ctx), self.standby.wakes_at(&self.ctx));
+        [self.gate.wakes_at(), primary, standby, self.failover.wakes_at()].into_iter().flatten().min()
     }
 
     /// The links of a primary, or the one that a standby has from its primary.

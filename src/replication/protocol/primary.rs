@@ -122,8 +122,8 @@ impl Primary {
         }
     }
 
-    pub fn wakes_at(&self) -> Option<u64> {
-        self.links.values().filter_map(Link::wakes_at).min()
+    pub fn wakes_at(&self, ctx: &Context) -> Option<u64> {
+        self.links.values().filter_map(|link| link.wakes_at(ctx)).min()
     }
 
     /// The oldest index that a standby still needs. One that was never heard may need all there is.
@@ -164,17 +164,15 @@ impl Link {
         if !ctx.is_due(self.retry_at) {
             return;
         }
-        if matches!(self.progress, Progress::Refused { until } if ctx.is_due(until)) {
-            self.progress = Link::first_progress(&self.peer);
-        }
         match &mut self.progress {
-            Progress::Paused | Progress::Refused { .. } => {}
+            Progress::Paused => {}
+            Progress::Refused { until } if !ctx.is_due(*until) => {}
             Progress::Activating { asked } => {
                 if !std::mem::replace(asked, true) {
                     ctx.effects.push(Effect::Activate { peer: self.peer.region });
                 }
             }
-            Progress::Probing => {
+            Progress::Probing | Progress::Refused { .. } => {
                 if !self.in_flight(|kind| matches!(kind, FlightKind::Hello)) {
                     self.send(ctx, Ask::Hello(hello(ctx)), FlightKind::Hello);
                 }

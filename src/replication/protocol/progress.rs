@@ -198,8 +198,12 @@ impl Link {
         self.failures += 1;
         let pause = self.backoff(ctx);
         self.retry_at = ctx.after(pause);
-        let probes = matches!(self.progress, Progress::Copying(_) | Progress::Streaming(_));
-        if probes && self.failures >= FAILURES_BEFORE_HELLO {
+        let lost = match self.progress {
+            Progress::Copying(_) | Progress::Streaming(_) => self.failures >= FAILURES_BEFORE_HELLO,
+            Progress::Refused { .. } => true,
+            Progress::Activating { .. } | Progress::Probing | Progress::Paused => false,
+        };
+        if lost {
             self.restart(Progress::Probing);
         }
     }
@@ -273,17 +277,19 @@ impl Link {
         ctx.report(Fact::Link { peer: self.peer.region, state, error });
     }
 
-    pub fn wakes_at(&self) -> Option<u64> {
+    pub fn wakes_at(&self, ctx: &Context) -> Option<u64> {
         let flights = self.flights.values().map(|flight| flight.deadline).min();
+        let beats = self.in_flight(|kind| matches!(kind, FlightKind::Heartbeat));
+        let asks = self.in_flight(|kind| matches!(kind, FlightKind::Hello));
         let next = match &self.progress {
-            Progress::Paused | Progress::Activating { asked: true } => return flights,
-            Progress::Activating { asked: false } => self.retry_at,
-            Progress::Refused { until } if *until == u64::MAX => return flights,
-            Progress::Refused { until } => *until,
-            Progress::Probing => self.retry_at,
-            Progress::Copying(_) | Progress::Streaming(_) => self.retry_at.max(self.heartbeat_at),
+            Progress::Paused | Progress::Activating { asked: true } => None,
+            Progress::Activating { asked: false } => Some(self.retry_at),
+            Progress::Refused { until } => Some(*until).filter(|until| *until != u64::MAX && !asks),
+            Progress::Probing => Some(self.retry_at).filter(|_| !asks),
+            Progress::Copying(_) | Progress::Streaming(_) if !ctx.is_due(self.retry_at) => Some(self.retry_at),
+            Progress::Copying(_) | Progress::Streaming(_) => Some(self.heartbeat_at).filter(|_| !beats),
         };
-        flights.into_iter().chain([next]).min()
+        flights.into_iter().chain(next).min()
     }
 
     fn backoff(&self, ctx: &mut Context) -> u64 {

@@ -378,7 +378,7 @@ impl Standby {
 
     fn compare_roots(&mut self, ctx: &mut Context, peer: RegionId, root: Option<Root>) {
         let Some(theirs) = root.filter(|_| ctx.path.is_whole()) else { return };
-        if let Some(at) = self.roots.iter().position(|ours| ours.at == theirs.at) {
+        if let Some(at) = self.roots.iter().position(|ours| (ours.dataset, ours.at) == (theirs.dataset, theirs.at)) {
             let equal = self.roots.remove(at).is_some_and(|ours| ours.hash == theirs.hash);
             ctx.report(Fact::Roots { peer, at: theirs.at, equal });
         }

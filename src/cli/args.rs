@@ -1,0 +1,314 @@
+//! The command line as clap sees it. Help, completions, the man pages and the README's table come from here.
+
+use clap::builder::styling::Styles;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const STYLES: Styles = Styles::plain();
+
+/// A Vault-compatible secrets store that lives in two regions, and the console that fails one over.
+#[derive(Parser, Debug)]
+#[command(name = "twinkeep", version, styles = STYLES, disable_help_subcommand = true, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Flags may be written with one dash, as Vault's: -address=…, -format=json.\n\
+    Exit codes: 0 done; 1 refused here; 2 error from the server, or an ailing `status`; 3 outcome unknown.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The replication between regions: tokens, links, status, promotion
+    #[command(subcommand)]
+    Replication(Replication),
+    /// The region itself: init, unseal, its nodes
+    #[command(subcommand)]
+    Operator(Operator),
+    /// Secrets of a KV version 2 mount
+    #[command(subcommand)]
+    Kv(Kv),
+    /// Seal, leader and version of a node; exits 2 if it is sealed or not initialised
+    Status(Connection),
+    /// Check a token and keep it in ~/.vault-token
+    Login(Login),
+    /// Tokens
+    #[command(subcommand)]
+    Token(Token),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    Completion { shell: clap_complete::Shell },
+    /// Print the man page of twinkeep, or of one command
+    Man(Man),
+}
+
+/// Which server to ask, as whom, and how to answer.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Connection {
+    /// The server's address [env: VAULT_ADDR] [default: https://127.0.0.1:8200]
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub address: Option<String>,
+    /// PEM file of the authority that signed its certificate [env: VAULT_CACERT]
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub ca_cert: Option<PathBuf>,
+    /// Believe this certificate and no other: the SHA-256 that the server logs at its start
+    #[arg(long, value_name = "HEX", help_heading = "Server", conflicts_with = "ca_cert")]
+    pub tls_fingerprint: Option<String>,
+    /// Believe any certificate [env: VAULT_SKIP_VERIFY]
+    #[arg(long, help_heading = "Server")]
+    pub tls_skip_verify: bool,
+    /// table for people, json for programs [env: VAULT_FORMAT] [default: table]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output", hide_possible_values = true)]
+    pub format: Option<Format>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+/// Which path is meant.
+#[derive(Args, Debug, Clone)]
+pub struct PathFlag {
+    /// The path's name
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub replication_path: String,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Replication {
+    /// Make an activation token, on the standby; it is shown once
+    GenerateToken(GenerateToken),
+    /// List activation tokens, on the standby
+    Tokens(OnPath),
+    /// Revoke an activation token by its accessor, on the standby
+    RevokeToken(RevokeToken),
+    /// Connect a standby by its activation token, on the primary
+    Connect(Connect),
+    /// End the link to a standby, on the primary
+    Disconnect(Disconnect),
+    /// Role, epoch, positions, lag, links
+    Status(OnPath),
+    /// Stop sending to the standbys, on the primary
+    Pause(OnPath),
+    /// Go on sending
+    Resume(OnPath),
+    /// Make this standby the primary
+    Promote(Promote),
+}
+
+/// A command on a path that needs nothing else.
+#[derive(Args, Debug, Clone)]
+pub struct OnPath {
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct GenerateToken {
+    #[command(flatten)]
+    pub path: PathFlag,
+    /// How long it is good for, like 30m or 2h; 30 minutes if not said, a day at most
+    #[arg(long, value_name = "DURATION")]
+    pub ttl: Option<String>,
+    /// Make it although this region holds secrets, which the primary's will replace
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct RevokeToken {
+    pub accessor: String,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Connect {
+    /// The activation token; - reads it from standard input
+    pub token: String,
+    #[command(flatten)]
+    pub path: PathFlag,
+    /// The standby's address, if it is another than the token says
+    #[arg(long, value_name = "URL")]
+    pub standby_address: Option<String>,
+    /// Requests in flight on the link
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::config::MAX_PARALLEL_MAX)))]
+    pub max_parallel: Option<u32>,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Disconnect {
+    /// The standby region's name or id
+    pub region: String,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Promote {
+    #[command(flatten)]
+    pub path: PathFlag,
+    /// Without the primary's consent; the only mode so far
+    #[arg(long)]
+    pub forced: bool,
+    /// Show the checks and what may be lost, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go ahead without a terminal although acknowledged writes may be lost
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// How long to ask for the outcome before it is called unknown
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub timeout: String,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Operator {
+    /// Start a region on a fresh node; prints the unseal keys and the root token, once
+    Init(Init),
+    /// Give one unseal key; without it, it is asked for, or read from standard input
+    Unseal(Unseal),
+    /// Forget the root key on a node
+    Seal(Connection),
+    /// Make this standby the primary (the same as `replication promote`)
+    ReplicateResume(Promote),
+    /// The nodes of the region
+    #[command(subcommand)]
+    Raft(Raft),
+}
+
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Into how many unseal keys the root key is split
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5)]
+    pub key_shares: u32,
+    /// How many of them unseal
+    #[arg(long, short = 't', value_name = "N", default_value_t = 3)]
+    pub key_threshold: u32,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Unseal {
+    /// One unseal key; better left out, so that no shell history keeps it
+    pub key: Option<String>,
+    /// Forget the keys given so far
+    #[arg(long, conflicts_with = "key")]
+    pub reset: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Raft {
+    /// List the region's nodes
+    ListPeers(Connection),
+    /// Take a node out of the region
+    RemovePeer(RemovePeer),
+}
+
+#[derive(Args, Debug)]
+pub struct RemovePeer {
+    /// Its node_id
+    pub node_id: String,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Kv {
+    /// Write a new version of a secret: key=value, key=@file, key=- (standard input), @file.json or -
+    Put(KvPut),
+    /// Read a secret
+    Get(KvGet),
+    /// List the names below a path
+    List(KvPath),
+    /// Delete the newest version, or those of -versions
+    Delete(KvDelete),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct KvPath {
+    /// Like secret/app; with -mount=secret: app
+    pub path: String,
+    /// The mount, if it is not the beginning of the path
+    #[arg(long, value_name = "MOUNT")]
+    pub mount: Option<String>,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct KvPut {
+    #[command(flatten)]
+    pub path: KvPath,
+    /// The secret's fields
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    pub fields: Vec<String>,
+    /// Write only if this is the current version; 0: only if there is none
+    #[arg(long, value_name = "VERSION")]
+    pub cas: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub struct KvGet {
+    #[command(flatten)]
+    pub path: KvPath,
+    /// This version, not the newest
+    #[arg(long, value_name = "N")]
+    pub version: Option<u64>,
+    /// Print this field alone
+    #[arg(long, value_name = "KEY")]
+    pub field: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct KvDelete {
+    #[command(flatten)]
+    pub path: KvPath,
+    /// These versions
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub versions: Vec<u64>,
+}
+
+#[derive(Args, Debug)]
+pub struct Login {
+    /// The token; better left out: it is asked for, or read from standard input
+    pub token: Option<String>,
+    /// Check it only
+    #[arg(long)]
+    pub no_store: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Token {
+    /// What the server knows of your token
+    Lookup(Connection),
+}
+
+#[derive(Args, Debug)]
+pub struct Man {
+    /// The command, like: kv put
+    pub command: Vec<String>,
+    /// Print the table of all commands as the README has it
+    #[arg(long, conflicts_with = "command")]
+    pub markdown: bool,
+}

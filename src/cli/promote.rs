@@ -1,0 +1,199 @@
+//! `replication promote`, `operator replicate-resume`: make a standby the primary.
+//!
+//! The plan first: the checks, and what may be lost. Then consent: in a terminal the region's name typed by a person; without one,
+//! `-accept-loss`, unless the plan knows that nothing can be lost. Then the promotion, which has an id, so that asking
+//! again is safe; and then its outcome, of which there are three: done, failed, unknown.
+
+use super::Context;
+use super::args::{Format, Promote};
+use super::failure::{EXIT_LOCAL, Failure};
+use super::output::{Output, grouped, json, span, table};
+use crate::api::replication::{
+    FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, Verdict,
+};
+use crate::client::{Client, ClientError};
+use crate::clock;
+use crate::ids::PromotionId;
+use std::time::Duration;
+
+/// Between two questions about the outcome.
+const OUTCOME_POLL: Duration = Duration::from_millis(250);
+
+pub async fn run(promote: Promote, context: &mut Context<'_>) -> Result<Output, Failure> {
+    let format = context.environment.format(&promote.connection)?;
+    let client = context.environment.client(&promote.connection)?;
+    let wait =
+        crate::duration::parse(&promote.timeout).map_err(|error| Failure::local(format!("-timeout: {error}")))?;
+    let path = promote.path.replication_path.as_str();
+    // `-forced` names the only mode there is.
+    let mode = PromoteMode::Forced;
+    let region = client.path_status(path).await.map_err(Failure::asked)?.region.name;
+    let plan = client.plan(path, mode).await.map_err(Failure::asked)?;
+    if promote.dry_run {
+        let output = Output::of(format, &plan, |plan| shown(plan, path, &region));
+        let exit = if blocks(&plan).is_empty() { 0 } else { EXIT_LOCAL };
+        return Ok(Output { exit, ..output });
+    }
+    if !blocks(&plan).is_empty() {
+        let text = format!("{}\n\nNothing was done: {}.", shown(&plan, path, &region), blocks(&plan).join("; "));
+        return Err(Failure::local(text));
+    }
+    let accept_loss = consent(&plan, path, &region, promote.accept_loss, context)?;
+    let request = PromoteRequest { mode, plan: plan.hash, accept_loss, id: PromotionId(clock::random_bytes()) };
+    let promotion = outcome(&client, path, &request, wait).await?;
+    conclude(&promotion, path, &region, format)
+}
+
+/// Whether a loss is accepted; an error unless the promotion may go ahead.
+fn consent(
+    plan: &Plan,
+    path: &str,
+    region: &str,
+    accept_loss: bool,
+    context: &mut Context<'_>,
+) -> Result<bool, Failure> {
+    let lossless = nothing_can_be_lost(&plan.loss);
+    if !context.person.is_present() {
+        if lossless || accept_loss {
+            return Ok(accept_loss);
+        }
+        return Err(Failure::local(format!(
+            "Nothing was done: {} To go ahead all the same, add -accept-loss. The checks are shown by -dry-run.",
+            loss_words(&plan.loss)
+        )));
+    }
+    context.person.tell(&shown(plan, path, region));
+    let question = format!("\nTo promote {region}, type its name: ");
+    let failed = |error: std::io::Error| Failure::local(format!("the answer can't be read: {error}"));
+    let typed = context.person.ask(&question).map_err(failed)?;
+    if typed != region {
+        return Err(Failure::local(format!("Nothing was done: what was typed is not `{region}`.")));
+    }
+    // Whoever typed the name has read the estimate above it.
+    Ok(!lossless || accept_loss)
+}
+
+fn nothing_can_be_lost(loss: &LossEstimate) -> bool {
+    loss.known && loss.entries == 0
+}
+
+fn blocks(plan: &Plan) -> Vec<String> {
+    let blocking = plan.checks.iter().filter(|check| check.verdict == Verdict::Block);
+    blocking.map(|check| format!("{}: {}", check.name, check.fact)).collect()
+}
+
+/// Asks until the outcome is known. An answer that was lost is asked for again, under the same id.
+async fn outcome(client: &Client, path: &str, request: &PromoteRequest, wait: Duration) -> Result<Promotion, Failure> {
+    let deadline = clock::steady() + wait;
+    let mut last = match client.promote(path, request).await {
+        Err(error) if !error.outcome_unknown() => return Err(Failure::asked(error)),
+        answer => answer,
+    };
+    loop {
+        match &last {
+            Ok(promotion) if promotion.outcome == PromotionOutcome::Done => break,
+            Ok(promotion) if promotion.outcome == PromotionOutcome::Failed => break,
+            Ok(_) | Err(_) if clock::steady() >= deadline => break,
+            Ok(_) | Err(_) => tokio::time::sleep(OUTCOME_POLL).await,
+        }
+        last = match client.promotion(path, request.id).await {
+            Ok(Some(promotion)) => Ok(promotion),
+            // It never arrived, or the leader that heard it is gone: to ask again promotes once.
+            Ok(None) => client.promote(path, request).await,
+            Err(error) => Err(error),
+        };
+    }
+    last.map_err(|error| unknown(request.id, path, &error))
+}
+
+fn unknown(id: PromotionId, path: &str, error: &ClientError) -> Failure {
+    Failure::unknown(format!("The outcome of promotion {id} is unknown: {error}\n\n{}", keep_asking(path)))
+}
+
+fn keep_asking(path: &str) -> String {
+    format!(
+        "Keep asking: twinkeep replication status -replication-path={path} on this region says its role and epoch.\n\
+         Until it is known, let nobody write to either region. To promote again is safe."
+    )
+}
+
+fn conclude(promotion: &Promotion, path: &str, region: &str, format: Format) -> Result<Output, Failure> {
+    let why = promotion.error.as_deref().unwrap_or("no reason was given");
+    let text = match format {
+        Format::Json => json(promotion),
+        Format::Table => done(promotion, region),
+    };
+    match promotion.outcome {
+        PromotionOutcome::Done => Ok(Output::text(text)),
+        PromotionOutcome::Failed => {
+            let now = promotion.plan.as_ref().map(|plan| format!("\n\nAs it is now:\n\n{}", shown(plan, path, region)));
+            Err(Failure::server(format!("{region} was not promoted: {why}{}", now.unwrap_or_default())))
+        }
+        PromotionOutcome::Running | PromotionOutcome::Unknown => {
+            let id = promotion.id;
+            let text = format!("The outcome of promotion {id} is unknown: {why}\n\n{}", keep_asking(path));
+            Err(Failure::unknown(text))
+        }
+    }
+}
+
+fn done(promotion: &Promotion, region: &str) -> String {
+    let lost = promotion.loss.as_ref().map_or_else(String::new, |loss| format!("\n{}", loss_words(loss)));
+    let fence = match &promotion.fence {
+        FenceProof::Acknowledged { at, reached } => {
+            format!("The old primary is fenced: it said so at {}, having reached {reached}.", at.rfc3339())
+        }
+        FenceProof::Unproven => "The old primary has not been heard since: it may still take writes in its own epoch. \
+             Stop it, or keep clients away from it, until `replication status` there says fenced."
+            .to_owned(),
+    };
+    format!("Success! {region} is primary, in epoch {}.{lost}\n{fence}", promotion.epoch)
+}
+
+fn shown(plan: &Plan, path: &str, region: &str) -> String {
+    let rows: Vec<[String; 5]> = plan
+        .checks
+        .iter()
+        .map(|check| {
+            let verdict = match check.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Warn => "warn",
+                Verdict::Unknown => "UNKNOWN",
+                Verdict::Block => "BLOCK",
+            };
+            let age = span(plan.made_at.since(check.at).as_millis() as u64);
+            let advice = if check.advice.is_empty() { "-".to_owned() } else { check.advice.clone() };
+            [check.name.clone(), verdict.to_owned(), check.fact.clone(), format!("{}, {age} ago", check.source), advice]
+        })
+        .collect();
+    let checks = table(["Check", "Verdict", "Fact", "Source", "What to do"], &rows);
+    format!(
+        "Promote {region} on path {path}: epoch {} → {}\n\n{checks}\n\n{}",
+        plan.epoch_now,
+        plan.epoch_next,
+        loss_words(&plan.loss)
+    )
+}
+
+/// The server's statement, or one from its figures.
+fn loss_words(loss: &LossEstimate) -> String {
+    if !loss.words.is_empty() {
+        return sentence(&loss.words);
+    }
+    if nothing_can_be_lost(loss) {
+        return "Nothing that was acknowledged is lost.".to_owned();
+    }
+    if loss.known {
+        return format!("{} acknowledged writes would be lost.", grouped(loss.entries));
+    }
+    let likely = loss.likely_entries.map(|likely| format!(", at the last rate about {}", grouped(likely)));
+    format!(
+        "What would be lost is unknown: at least {} acknowledged writes{}.",
+        grouped(loss.entries),
+        likely.unwrap_or_default()
+    )
+}
+
+fn sentence(words: &str) -> String {
+    if words.ends_with('.') { words.to_owned() } else { format!("{words}.") }
+}

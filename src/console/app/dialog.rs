@@ -1,0 +1,14 @@
+//! Dialogs lie on the screen as on a stack; the top one swallows every key.
+
+use super::confirm::Confirm;
+use super::palette::Palette;
+
+#[derive(Debug)]
+pub enum Dialog {
+    Palette(Palette),
+    Confirm(Confirm),
+    /// A view of the model's [`TokenDesk`](super::desk::TokenDesk).
+    Token,
+    /// A view of the model's [`Promotion`](super::promotion::PromotionDesk).
+    Promotion,
+}

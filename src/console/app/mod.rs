@@ -1,0 +1,36 @@
+//! The console's mind: a model, messages that change it, and effects that it asks for. Pure: no clock, no terminal, no
+//! network; time is what the last [`Msg::Tick`] said.
+//!
+//! ```text
+//!   keys, reports, events, answers ──► Msg ──► update(&mut Model, Msg) ──► Vec<Effect> ──► runtime
+//! ```
+//!
+//! Every key that does something comes from one table, [`ACTIONS`]; the help, the footer, the palette and the README
+//! are made from it. Whatever changes a region needs a [`Permit`], and only `confirm.rs` can make one.
+
+pub mod actions;
+pub mod confirm;
+pub mod desk;
+pub mod dialog;
+pub mod history;
+pub mod keymap;
+pub mod list;
+pub mod model;
+pub mod msg;
+pub mod palette;
+pub mod promotion;
+pub mod targets;
+
+mod perform;
+mod update;
+
+pub use actions::{ACTIONS, Action, ActionInfo, Danger, Group, Place};
+pub use confirm::Permit;
+pub use dialog::Dialog;
+pub use keymap::Keymap;
+pub use model::{Model, ModelOptions, Screen, WriteRight};
+pub use msg::{Answer, Change, Effect, Msg, Query, Target};
+pub use update::{help_rows, promotion_forbidden, update};
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,114 @@
+//! What can happen to the console, and what it can ask for.
+
+use super::confirm::Permit;
+use crate::api::replication::{Event, Plan, PromoteRequest, Promotion, TokenCreated, TokenRequest};
+use crate::clock::UnixMs;
+use crate::console::domain::NodeReport;
+use crate::ids::PromotionId;
+use crate::sensitive::SensitiveString;
+use crossterm::event::KeyEvent;
+
+/// Everything that can happen.
+#[derive(Debug)]
+pub enum Msg {
+    /// What time it is. Comes at least once a second, and before whatever else happens at that time.
+    Tick(UnixMs),
+    Key(KeyEvent),
+    Paste(String),
+    /// What sessions learned since: newest wins.
+    Reports(Vec<NodeReport>),
+    /// What happened in a region, as one of its nodes tells.
+    Events {
+        region: String,
+        events: Vec<Event>,
+    },
+    Answer(Answer),
+    /// Something about the console itself: a theme file that does not parse, a node that is not watched.
+    Notice(String),
+}
+
+/// Where to send a request: the region's nodes, best first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    pub region: String,
+    pub addresses: Vec<String>,
+}
+
+/// What the runtime shall do.
+#[derive(Debug)]
+pub enum Effect {
+    Quit,
+    /// Give the terminal back to the shell until it wakes us.
+    Suspend,
+    /// Paint all cells anew.
+    Redraw,
+    Bell,
+    /// Let all sessions that wait for their next try go now.
+    RetryNow,
+    Ask(Target, Query),
+    /// Changes something, hence the permit.
+    Do(Permit, Target, Change),
+}
+
+/// A question that changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// The plan of a forced promotion.
+    Plan,
+    Promotion(PromotionId),
+}
+
+/// A request that changes something.
+#[derive(Clone, Debug)]
+pub enum Change {
+    GenerateToken(TokenRequest),
+    /// Give the token of `standby`, which is reached at `address`, to the primary.
+    Connect {
+        standby: String,
+        address: String,
+        token: SensitiveString,
+    },
+    RevokeToken {
+        accessor: String,
+    },
+    Pause,
+    Resume,
+    Promote(PromoteRequest),
+}
+
+/// Why a request brought no answer, as far as it matters here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    pub words: String,
+    pub sort: FailureSort,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FailureSort {
+    /// Nothing was done.
+    Refused,
+    /// It may have been done.
+    Unknown,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Answer {
+    Token(Target, Result<TokenCreated, Failure>),
+    Connected {
+        primary: String,
+        standby: String,
+        result: Result<(), Failure>,
+    },
+    Revoked {
+        region: String,
+        accessor: String,
+        result: Result<(), Failure>,
+    },
+    Paused(Target, Result<(), Failure>),
+    Resumed(Target, Result<(), Failure>),
+    /// A plan comes with a new id for the promotion that it may lead to, since nothing here makes random numbers.
+    Plan(Target, Result<(Plan, PromotionId), Failure>),
+    /// The answer to the promotion itself, or to a question about it; `None`: the region knows of none with this id.
+    Promotion(PromotionId, Result<Option<Promotion>, Failure>),
+}

@@ -1,0 +1,102 @@
+//! `:` finds any action by a few of its letters, and remembers.
+
+use super::actions::{ACTIONS, Action, Place};
+use super::model::Model;
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use tui_input::Input;
+
+/// Runs remembered.
+pub const HISTORY_MAX: usize = 50;
+
+#[derive(Clone, Debug, Default)]
+pub struct Palette {
+    pub input: Input,
+    /// The selected match.
+    pub cursor: usize,
+}
+
+/// One line that can be chosen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// What is typed to get it: `theme dark`.
+    pub command: String,
+    pub title: String,
+    pub action: Action,
+    pub argument: Option<String>,
+    pub disabled: Option<String>,
+}
+
+impl Palette {
+    /// What fits the input, best first; with nothing typed, what was run lately first.
+    pub fn matches(&self, model: &Model) -> Vec<Entry> {
+        let entries = entries(model);
+        let query = self.input.value().trim();
+        if query.is_empty() {
+            let recent = |entry: &Entry| {
+                model.palette_history.iter().rposition(|command| *command == entry.command).map(|at| at + 1)
+            };
+            let mut entries = entries;
+            entries.sort_by_key(|entry| std::cmp::Reverse(recent(entry)));
+            return entries;
+        }
+        let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut buffer = Vec::new();
+        let mut scored: Vec<(u32, Entry)> = entries
+            .into_iter()
+            .filter_map(|entry| {
+                let by_command = pattern.score(Utf32Str::new(&entry.command, &mut buffer), &mut matcher);
+                let by_title = pattern.score(Utf32Str::new(&entry.title, &mut buffer), &mut matcher);
+                // The id is what one types: its matches come before those in a title.
+                let score = by_command.map(|score| score * 2).max(by_title)?;
+                let exact = if entry.command == query { 10_000 } else { 0 };
+                Some((score + exact, entry))
+            })
+            .collect();
+        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        scored.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    pub fn chosen(&self, model: &Model) -> Option<Entry> {
+        let matches = self.matches(model);
+        let at = self.cursor.min(matches.len().saturating_sub(1));
+        matches.into_iter().nth(at)
+    }
+
+    pub fn previewed_theme(&self, model: &Model) -> Option<String> {
+        self.chosen(model).filter(|entry| entry.action == Action::Theme).and_then(|entry| entry.argument)
+    }
+}
+
+/// Everything that can be chosen: actions, with one line for each theme.
+fn entries(model: &Model) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for info in ACTIONS {
+        // Moving in a list, or a key of one dialog, is nothing to look for by name.
+        let sought = !matches!(info.action, Action::List(_) | Action::Palette | Action::Back);
+        if !sought || info.place == Place::TokenDialog {
+            continue;
+        }
+        if info.action == Action::Theme {
+            for theme in &model.themes {
+                entries.push(Entry {
+                    command: format!("{} {theme}", info.id),
+                    title: format!("Use the theme {theme}"),
+                    action: info.action,
+                    argument: Some(theme.clone()),
+                    disabled: None,
+                });
+            }
+            continue;
+        }
+        entries.push(Entry {
+            command: info.id.into(),
+            title: info.title.into(),
+            action: info.action,
+            argument: None,
+            disabled: (info.disabled)(model),
+        });
+    }
+    entries
+}

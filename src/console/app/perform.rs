@@ -1,0 +1,244 @@
+//! What each action does.
+
+use super::actions::Action;
+use super::confirm::{Confirm, Focus, harmless};
+use super::desk::TokenDesk;
+use super::dialog::Dialog;
+use super::list::Rest;
+use super::model::{Model, Screen};
+use super::msg::{Change, Effect, Query, Target};
+use super::palette::Palette;
+use super::promotion::{PromotionDesk, Stage};
+use super::targets::{self, target};
+use crate::api::replication::{EventLevel, TokenRequest};
+use crate::console::domain::units::{bytes, duration, entries};
+
+/// Does it, if it can be done now; else says why not.
+pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String>) -> Vec<Effect> {
+    if let Some(why) = (action.info().disabled)(model) {
+        model.hint(EventLevel::Warn, format!("{}: {why}", action.info().id));
+        return Vec::new();
+    }
+    match action {
+        Action::Show(screen) => {
+            model.screen = screen;
+            Vec::new()
+        }
+        Action::NextScreen => turn(model, 1),
+        Action::PreviousScreen => turn(model, Screen::ALL.len() - 1),
+        Action::NextRegion => select(model, 1),
+        Action::PreviousRegion => select(model, model.world.regions().len() - 1),
+        Action::List(step) => {
+            let (rows, rest) = rows(model);
+            model.list_mut().go(step, rows, rest);
+            Vec::new()
+        }
+        Action::Filter => {
+            model.list_mut().typing = true;
+            Vec::new()
+        }
+        Action::Palette => {
+            model.dialogs.push(Dialog::Palette(Palette::default()));
+            Vec::new()
+        }
+        Action::Back => {
+            back(model);
+            Vec::new()
+        }
+        Action::TokenGenerate => generate_token(model),
+        Action::TokenHandOver => hand_over(model),
+        Action::TokenReveal => {
+            let now = model.now;
+            if let Some(held) = model.desk.held_mut() {
+                held.toggle_reveal(now);
+            }
+            Vec::new()
+        }
+        Action::TokenRevoke => revoke(model),
+        Action::Promote => promote(model),
+        Action::PauseResume => pause_or_resume(model),
+        Action::Retry => {
+            model.hint(EventLevel::Info, "calling again");
+            vec![Effect::RetryNow]
+        }
+        Action::Theme => {
+            use_theme(model, argument);
+            Vec::new()
+        }
+        Action::Redraw => vec![Effect::Redraw],
+        Action::Quit => vec![Effect::Quit],
+    }
+}
+
+/// How many rows the list in view has, and where it rests.
+pub(super) fn rows(model: &Model) -> (usize, Rest) {
+    match model.screen {
+        Screen::Events => (model.event_rows().len(), Rest::Last),
+        Screen::Tokens => (model.token_rows().len(), Rest::First),
+        Screen::Region => {
+            let nodes = model.selected_region().map_or(0, |region| region.size());
+            (nodes, Rest::First)
+        }
+        Screen::Help => (super::ACTIONS.len(), Rest::First),
+        Screen::Overview | Screen::Replication => (0, Rest::First),
+    }
+}
+
+fn turn(model: &mut Model, by: usize) -> Vec<Effect> {
+    let at = Screen::ALL.iter().position(|screen| *screen == model.screen).unwrap_or(0);
+    model.screen = Screen::ALL[(at + by) % Screen::ALL.len()];
+    Vec::new()
+}
+
+fn select(model: &mut Model, by: usize) -> Vec<Effect> {
+    let names: Vec<String> = model.world.regions().into_iter().map(|region| region.name).collect();
+    let at = model.selected_index();
+    model.selected = names.get((at + by) % names.len().max(1)).cloned();
+    Vec::new()
+}
+
+/// One level at a time: what is typed, the filter, the screen.
+fn back(model: &mut Model) {
+    let list = model.list();
+    if list.is_filtered() || list.typing || list.cursor.is_some() {
+        model.list_mut().clear_filter();
+    } else if model.screen != Screen::Overview {
+        model.screen = Screen::Overview;
+    } else if !model.toasts.is_empty() {
+        model.toasts.clear();
+    }
+}
+
+fn generate_token(model: &mut Model) -> Vec<Effect> {
+    if model.desk.held().is_some() {
+        // The one that is here was not used yet: a second one would only be a second secret.
+        model.dialogs.push(Dialog::Token);
+        return Vec::new();
+    }
+    let Ok(region) = targets::token_region(model) else { return Vec::new() };
+    let target = target(&region);
+    model.desk = TokenDesk::Asked { region: target.region.clone() };
+    model.dialogs.push(Dialog::Token);
+    vec![Effect::Do(harmless(), target, Change::GenerateToken(TokenRequest::default()))]
+}
+
+fn hand_over(model: &mut Model) -> Vec<Effect> {
+    let Some(held) = model.desk.held() else { return Vec::new() };
+    let Ok(primary) = targets::primary_for(model, &held.region) else { return Vec::new() };
+    let standby = model.world.regions().into_iter().find(|region| region.name == held.region);
+    let mut lines =
+        vec![format!("{} copies everything to {} and then keeps it up to date.", primary.name, held.region)];
+    if let Some(reading) = standby.as_ref().and_then(|standby| standby.read(model.now)) {
+        let status = reading.value;
+        lines.push(if status.entries == 0 {
+            format!("{} holds nothing ({} ago).", held.region, duration(reading.age))
+        } else {
+            format!(
+                "What {} holds is replaced: {}, {} ({} ago).",
+                held.region,
+                entries(status.entries),
+                bytes(status.bytes),
+                duration(reading.age)
+            )
+        });
+    }
+    let confirm = Confirm {
+        title: format!("Hand the token of {} to {}", held.region, primary.name),
+        lines,
+        verb: "Hand over".into(),
+        command: format!(
+            "twinkeep replication connect -address={} -replication-path={} {} TOKEN",
+            primary.api_address(),
+            model.path,
+            held.address
+        ),
+        focus: Focus::Cancel,
+        target: target(&primary),
+        change: Change::Connect {
+            standby: held.region.clone(),
+            address: held.address.clone(),
+            token: held.token.clone(),
+        },
+        opened_at: model.now,
+    };
+    model.dialogs.push(Dialog::Confirm(confirm));
+    Vec::new()
+}
+
+fn revoke(model: &mut Model) -> Vec<Effect> {
+    let Ok((region, token)) = targets::selected_token(model) else { return Vec::new() };
+    let confirm = Confirm {
+        title: format!("Revoke the token {} of {}", token.accessor, region.name),
+        lines: vec!["Nobody can activate a link with it any more. A link that is already active stays.".into()],
+        verb: "Revoke".into(),
+        command: format!(
+            "twinkeep replication revoke-token -address={} -replication-path={} {}",
+            region.api_address(),
+            model.path,
+            token.accessor
+        ),
+        focus: Focus::Cancel,
+        target: target(&region),
+        change: Change::RevokeToken { accessor: token.accessor },
+        opened_at: model.now,
+    };
+    model.dialogs.push(Dialog::Confirm(confirm));
+    Vec::new()
+}
+
+fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
+    let Ok((primary, paused)) = targets::pausable(model) else { return Vec::new() };
+    let to = target(&primary);
+    if paused {
+        return vec![Effect::Do(harmless(), to, Change::Resume)];
+    }
+    let confirm = Confirm {
+        title: format!("Pause the link of {}", primary.name),
+        lines: vec![
+            "The standby falls behind until the link is resumed: what is written meanwhile would be lost in a \
+             failover."
+                .into(),
+        ],
+        verb: "Pause".into(),
+        command: format!(
+            "twinkeep replication pause -address={} -replication-path={}",
+            primary.api_address(),
+            model.path
+        ),
+        focus: Focus::Cancel,
+        target: to,
+        change: Change::Pause,
+        opened_at: model.now,
+    };
+    model.dialogs.push(Dialog::Confirm(confirm));
+    Vec::new()
+}
+
+fn promote(model: &mut Model) -> Vec<Effect> {
+    let unsettled = model.promotion.as_ref().is_some_and(|desk| match &desk.stage {
+        Stage::Sent(sent) => !sent.is_settled(),
+        _ => false,
+    });
+    if unsettled {
+        model.dialogs.push(Dialog::Promotion);
+        return Vec::new();
+    }
+    let Ok(region) = targets::promotable(model) else {
+        // A finished one can still be looked at.
+        model.dialogs.push(Dialog::Promotion);
+        return Vec::new();
+    };
+    let target: Target = target(&region);
+    model.promotion =
+        Some(PromotionDesk { target: target.clone(), opened_at: model.now, stage: Stage::Planning { notice: None } });
+    model.dialogs.push(Dialog::Promotion);
+    vec![Effect::Ask(target, Query::Plan)]
+}
+
+fn use_theme(model: &mut Model, name: Option<String>) {
+    match name {
+        Some(name) if model.themes.contains(&name) => model.theme = name,
+        Some(name) => model.hint(EventLevel::Warn, format!("no theme `{name}`: there are {}", model.themes.join(", "))),
+        None => model.hint(EventLevel::Info, format!("themes: {}", model.themes.join(", "))),
+    }
+}

@@ -1,0 +1,153 @@
+//! Which region an action is about, and why it can't be done now.
+
+use super::desk::TokenDesk;
+use super::model::{Model, WriteRight};
+use super::msg::Target;
+use crate::api::replication::{TokenInfo, TokenState};
+use crate::console::domain::{Access, LinkLook, PairView, RegionView};
+use crate::state::Role;
+
+/// Either what is to be done it to, or why not, in words.
+pub type Found<T> = Result<T, String>;
+
+pub fn target(region: &RegionView<'_>) -> Target {
+    Target { region: region.name.clone(), addresses: region.addresses() }
+}
+
+/// Whether this console may change something in the region.
+pub fn writable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>> {
+    if model.write == WriteRight::ReadOnly {
+        return Err("read-only: start with --write to change anything".into());
+    }
+    let name = &region.name;
+    if region.is_dark() {
+        return Err(format!("{name} does not answer"));
+    }
+    match region.access() {
+        Access::Accepted => Ok(region),
+        Access::Untried => Err(format!("{name} has not yet said whether it takes the token")),
+        Access::NoToken => Err("no token: set VAULT_TOKEN, or log in with `twinkeep login`".into()),
+        Access::Refused => Err(format!("{name} refuses the token")),
+    }
+}
+
+/// The region that makes a token: the standby of the pair; before there is one, the region that is selected.
+pub fn token_region(model: &Model) -> Found<RegionView<'_>> {
+    let selected = model.selected_region().ok_or("no region in view")?;
+    if matches!(selected.role(), Some(Role::Standby | Role::Fenced)) {
+        return Ok(selected);
+    }
+    match model.pair().as_ref().and_then(PairView::standby) {
+        Some(standby) => Ok(standby.clone()),
+        None => Ok(selected),
+    }
+}
+
+/// The region that takes the token of `region` and then sends to it.
+pub fn primary_for<'a>(model: &'a Model, region: &str) -> Found<RegionView<'a>> {
+    let mut primaries: Vec<_> = model.world.regions();
+    primaries.retain(|other| other.name != region && other.role() == Some(Role::Primary));
+    match primaries.len() {
+        0 => Err(format!("no primary in view to hand the token of {region} to")),
+        1 => Ok(primaries.remove(0)),
+        _ => {
+            let selected = model.selected_region().map(|selected| selected.name);
+            let chosen = primaries.into_iter().find(|primary| Some(&primary.name) == selected.as_ref());
+            chosen.ok_or("several primaries in view: select the one that shall send".into())
+        }
+    }
+}
+
+/// The standby that `p` is about.
+pub fn promotable(model: &Model) -> Found<RegionView<'_>> {
+    let selected = model.selected_region().ok_or("no region in view")?;
+    match selected.role() {
+        Some(Role::Standby | Role::Fenced) => Ok(selected),
+        _ => match model.pair().as_ref().and_then(PairView::standby) {
+            Some(standby) if standby.role() == Some(Role::Standby) => Ok(standby.clone()),
+            _ => Err("no standby in view".into()),
+        },
+    }
+}
+
+/// The primary whose link `s` pauses, and whether it is paused now.
+pub fn pausable(model: &Model) -> Found<(RegionView<'_>, bool)> {
+    let pair = model.pair().ok_or("no link in view")?;
+    let primary = pair.primary().ok_or("the regions are not linked")?.clone();
+    match pair.link.look {
+        LinkLook::Paused => Ok((primary, true)),
+        LinkLook::Streaming | LinkLook::Syncing | LinkLook::Connecting => Ok((primary, false)),
+        other => Err(format!("the link is {}", other.word())),
+    }
+}
+
+/// The token under the cursor, with its region.
+pub fn selected_token(model: &Model) -> Found<(RegionView<'_>, TokenInfo)> {
+    let (region, token) = model.token_rows().into_iter().nth(model.token_row()).ok_or("no token is selected")?;
+    Ok((region, token.clone()))
+}
+
+pub(super) fn generate_disabled(model: &Model) -> Option<String> {
+    if let TokenDesk::Asked { region } = &model.desk {
+        return Some(format!("{region} is making one"));
+    }
+    let region = match token_region(model) {
+        Ok(region) => region,
+        Err(why) => return Some(why),
+    };
+    writable(model, region).err()
+}
+
+pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
+    let held = match &model.desk {
+        TokenDesk::Held(held) => held,
+        TokenDesk::Handing { primary, .. } => return Some(format!("{primary} is being given the token")),
+        _ => return Some("no token was made here yet: generate one on the standby first".into()),
+    };
+    primary_for(model, &held.region).and_then(|primary| writable(model, primary)).err()
+}
+
+pub(super) fn reveal_disabled(model: &Model) -> Option<String> {
+    match model.desk.held() {
+        Some(_) => None,
+        None => Some("no token was made here yet".into()),
+    }
+}
+
+pub(super) fn revoke_disabled(model: &Model) -> Option<String> {
+    let (region, token) = match selected_token(model) {
+        Ok(found) => found,
+        Err(why) => return Some(why),
+    };
+    if token.state != TokenState::Issued {
+        return Some("only a token that was not used yet can be revoked".into());
+    }
+    writable(model, region).err()
+}
+
+/// To look at the plan is always allowed; the dialog says what keeps one from deciding.
+pub(super) fn promote_disabled(model: &Model) -> Option<String> {
+    if model.promotion.is_some() {
+        return None;
+    }
+    let region = match promotable(model) {
+        Ok(region) => region,
+        Err(why) => return Some(why),
+    };
+    region.is_dark().then(|| format!("{} does not answer", region.name))
+}
+
+pub(super) fn pause_disabled(model: &Model) -> Option<String> {
+    match pausable(model) {
+        Ok((primary, _)) => writable(model, primary).err(),
+        Err(why) => Some(why),
+    }
+}
+
+pub(super) fn region_disabled(model: &Model) -> Option<String> {
+    (model.world.regions().len() < 2).then(|| "only one region in view".into())
+}
+
+pub(super) fn retry_disabled(model: &Model) -> Option<String> {
+    model.world.nodes().iter().all(|node| node.is_up()).then(|| "all nodes answer".into())
+}

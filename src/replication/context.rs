@@ -1,0 +1,154 @@
+//! What all parts of replication share: the region below, the keyring beside, the events, the way to the driver.
+
+use super::driver::Ask;
+use super::events::Events;
+use super::handshake::Party;
+use super::ports::{KeyringPort, RegionConfig};
+use super::protocol::{Failure, Identity};
+use super::rates::Rates;
+use crate::api::replication::LinkRequest;
+use crate::clock::UnixMs;
+use crate::consensus::{Consensus, Standing};
+use crate::error::{Error, Result};
+use crate::ids::{Position, RegionId};
+use crate::state::{Command, Outcome, Refusal, RegionChange, RegionIdentity, State};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub(super) struct Context {
+    pub consensus: Arc<dyn Consensus>,
+    pub keyring: Arc<dyn KeyringPort>,
+    pub config: RegionConfig,
+    pub events: Events,
+    /// To the driver's loop.
+    pub asks: mpsc::Sender<Ask>,
+    /// What became of activations, for whoever waits for one.
+    pub activations: broadcast::Sender<(RegionId, Result<(), Failure>)>,
+    /// The links that the configuration asks for.
+    pub configured: Mutex<Vec<LinkRequest>>,
+    pub rates: Rates,
+    pub fences: Fences,
+}
+
+/// Which regions said that they are fenced, when and where they stopped: the proof behind a promotion.
+#[derive(Default)]
+pub(super) struct Fences(Mutex<HashMap<RegionId, (UnixMs, Position)>>);
+
+impl Fences {
+    pub fn heard(&self, region: RegionId, at: UnixMs, reached: Position) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(region, (at, reached));
+    }
+
+    pub fn of(&self, region: RegionId) -> Option<(UnixMs, Position)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&region).copied()
+    }
+}
+
+impl Context {
+    pub fn state(&self) -> &Arc<State> {
+        self.consensus.state()
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.consensus.standing().borrow().clone()
+    }
+
+    /// Runs a piece of work that blocks, such as a storage read, away from the async threads.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Context) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let context = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&context)).await;
+        done.map_err(|_| Error::internal("a storage read was broken off"))?
+    }
+
+    /// Fails on a node that does not lead its region, naming the one that does.
+    pub fn require_leader(&self) -> Result<()> {
+        let standing = self.standing();
+        if standing.is_leader {
+            return Ok(());
+        }
+        Err(match standing.leader_addr() {
+            Some(address) => {
+                Error::unavailable(format!("this node does not lead its region: ask the leader at {address}"))
+            }
+            None => Error::unavailable("the region has no leader at the moment: try again"),
+        })
+    }
+
+    /// Leads the region, and has applied all that was agreed on before the call.
+    pub async fn lead(&self) -> Result<()> {
+        self.require_leader()?;
+        self.consensus.read_barrier().await
+    }
+
+    pub async fn region(self: &Arc<Self>) -> Result<RegionIdentity> {
+        self.blocking(|context| context.state().identity()).await?.ok_or(Error::Uninitialised)
+    }
+
+    pub async fn party(self: &Arc<Self>) -> Result<Party> {
+        let RegionIdentity { id, name } = self.region().await?;
+        Ok(Party { id, name })
+    }
+
+    /// API addresses of the region's nodes, this node's first.
+    pub fn addresses(&self) -> Vec<String> {
+        let mut addresses = vec![self.config.api_addr.clone()];
+        for member in self.standing().members.into_values() {
+            if !member.api_addr.is_empty() && !addresses.contains(&member.api_addr) {
+                addresses.push(member.api_addr);
+            }
+        }
+        addresses
+    }
+
+    pub fn identity(&self, region: RegionIdentity) -> Identity {
+        Identity {
+            region: region.id,
+            name: region.name,
+            addresses: self.addresses(),
+            version: self.config.version.clone(),
+        }
+    }
+
+    /// Agrees on a change of the region's records; a refusal is an error.
+    pub async fn agree(&self, change: RegionChange) -> Result<()> {
+        agree(self.consensus.as_ref(), change).await
+    }
+
+    /// Asks the driver's loop, which answers while this node leads.
+    pub async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T> {
+        let gone = || Error::unavailable("this node no longer leads its region, or not yet: try again");
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(ask(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+
+    /// Tells the driver's loop that link records or used tokens changed, and which link is to begin anew.
+    pub async fn links_changed(&self, anew: Option<RegionId>) {
+        // A loop that ended with the process needs to know nothing.
+        let _ = self.asks.send(Ask::LinksChanged { anew }).await;
+    }
+}
+
+/// Proposes a change of the region's records; a refusal is an error.
+pub(super) async fn agree(consensus: &dyn Consensus, change: RegionChange) -> Result<()> {
+    match consensus.propose(Command::Region(change)).await? {
+        Outcome::Changed => Ok(()),
+        Outcome::Refused(refusal @ Refusal::Guard { .. }) => Err(Error::Conflict(format!("{refusal}: try again"))),
+        Outcome::Refused(refusal) => Err(Error::Conflict(refusal.to_string())),
+        other => Err(Error::internal(format!("a change of the region's records came out as {other:?}"))),
+    }
+}
+
+/// Whether it makes sense to try again what failed like this.
+pub(super) fn failure(error: &Error) -> Failure {
+    match error {
+        Error::Invalid(_) | Error::PermissionDenied | Error::NotFound(_) | Error::TooLarge { .. } => {
+            Failure::Final(error.to_string())
+        }
+        _ => Failure::Retry(error.to_string()),
+    }
+}

@@ -1,0 +1,554 @@
+//! The one loop that runs the core: wakes on whatever can happen, steps the core, runs its effects.
+//!
+//! What wakes it: a change of the node's standing in its region; a change of the path's record; the core's own time;
+//! an `Ask` from the face or the link; a job (a request sent, a proposal, a read) that came to its end; the
+//! housekeeping's beat; the end of the process. Nothing in the loop waits: whatever takes time is a job.
+
+use super::activation::activate;
+use super::context::Context;
+use super::facts;
+use super::link_record::{self, LinkRecord};
+use super::links;
+use super::protocol::{
+    Adoption, Answer, Core, Effect, Fact, Failure, Input, LinkReport, Now, Options, Outside, Peer, PromoteOrder,
+    PromotionProgress, Request, RequestId, Root,
+};
+use super::reads;
+use super::retention;
+use super::token_records;
+use super::transport::LinkClient;
+use crate::api::replication::{EventLevel, Plan};
+use crate::clock::{self, UnixMs};
+use crate::error::{Error, Result};
+use crate::ids::{PromotionId, RegionId};
+use crate::state::{Command, Outcome, RegionIdentity};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// Asks that wait for the loop.
+pub(super) const ASKS_MAX: usize = 256;
+/// A proposal that is not settled by then counts as failed; the core makes it again, and apply refuses what is old.
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(30);
+/// Before a new leader tries again to read what its region agreed on.
+const READY_AGAIN: Duration = Duration::from_millis(200);
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(1);
+/// Beats of the housekeeping between two Merkle roots, and between two looks at tokens and the WAL.
+const ROOT_BEATS: u64 = 2;
+const SWEEP_BEATS: u64 = 5;
+
+/// What the face and the link want of the loop. A node that does not lead drops it, and with it the reply.
+pub(super) enum Ask {
+    Request {
+        from: RegionId,
+        request: Box<Request>,
+        reply: oneshot::Sender<Answer>,
+    },
+    /// Link records or used tokens changed. A link that is given begins anew, whatever came of it before.
+    LinksChanged {
+        anew: Option<RegionId>,
+    },
+    /// The configuration's links changed.
+    Configured,
+    Reports {
+        reply: oneshot::Sender<Vec<LinkReport>>,
+    },
+    Plan {
+        outside: Outside,
+        reply: oneshot::Sender<Plan>,
+    },
+    Promote {
+        order: Box<PromoteOrder>,
+        reply: oneshot::Sender<PromotionProgress>,
+    },
+    /// How a promotion of this leader goes: since when, and what was heard last.
+    Promotion {
+        id: PromotionId,
+        reply: oneshot::Sender<Option<(UnixMs, PromotionProgress)>>,
+    },
+}
+
+/// What a job came to.
+enum Job {
+    Ready { term: u64, ready: Result<Ready> },
+    Links(Result<Links>),
+    Activated { peer: RegionId, result: Result<(), Failure>, links: Result<Links> },
+    Input(Input),
+    HousekeepingDone,
+    Done,
+}
+
+/// What a core is made from, as of a read barrier.
+struct Ready {
+    identity: RegionIdentity,
+    links: Links,
+}
+
+struct Links {
+    records: Vec<LinkRecord>,
+    peers: Vec<Peer>,
+    adopts: Option<Adoption>,
+}
+
+pub(super) struct Driver {
+    context: Arc<Context>,
+    inbox: mpsc::Receiver<Ask>,
+    shutdown: CancellationToken,
+    /// The zero of the core's steady clock.
+    origin: Instant,
+    /// The term that this node leads in, as far as the loop acted on it.
+    leads: Option<u64>,
+    leading: Option<Leading>,
+    jobs: JoinSet<Job>,
+    beats: u64,
+}
+
+/// All that ends with the leadership.
+struct Leading {
+    core: Core,
+    me: RegionId,
+    clients: HashMap<RegionId, Arc<LinkClient>>,
+    names: BTreeMap<RegionId, String>,
+    /// Links to begin anew when their records are read.
+    anew: BTreeSet<RegionId>,
+    replies: HashMap<RequestId, oneshot::Sender<Answer>>,
+    next_request: u64,
+    promotions: HashMap<PromotionId, Promoting>,
+    loading: Loading,
+    housekeeping: bool,
+    last_root: Option<Root>,
+}
+
+/// Whether link records are being read, so that an older read never comes after a newer one.
+#[derive(PartialEq)]
+enum Loading {
+    No,
+    Once,
+    Again,
+}
+
+struct Promoting {
+    since: UnixMs,
+    last: PromotionProgress,
+    waiting: Vec<oneshot::Sender<PromotionProgress>>,
+}
+
+impl Driver {
+    pub fn new(context: Arc<Context>, inbox: mpsc::Receiver<Ask>, shutdown: CancellationToken) -> Driver {
+        Driver {
+            context,
+            inbox,
+            shutdown,
+            origin: clock::steady(),
+            leads: None,
+            leading: None,
+            jobs: JoinSet::new(),
+            beats: 0,
+        }
+    }
+
+    pub async fn run(mut self) {
+        let mut standing = self.context.consensus.standing();
+        let mut path = self.context.state().watch_path();
+        let mut beat = tokio::time::interval(HOUSEKEEPING_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.check_standing();
+        loop {
+            let wakes_at = self.wakes_at();
+            tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                Ok(()) = standing.changed() => self.check_standing(),
+                Ok(()) = path.changed() => {
+                    self.check_standing();
+                    self.step(Input::Applied);
+                }
+                () = tokio::time::sleep_until(wakes_at.into()) => self.step(Input::Tick),
+                Some(ask) = self.inbox.recv() => self.ask(ask),
+                Some(job) = self.jobs.join_next() => match job {
+                    Ok(job) => self.job(job),
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => tracing::error!("a replication job panicked: {error}"),
+                },
+                _ = beat.tick() => self.beat(),
+            }
+        }
+        self.jobs.shutdown().await;
+    }
+
+    /// When the core wants to be stepped, or far away.
+    fn wakes_at(&self) -> Instant {
+        let due = self.leading.as_ref().and_then(|leading| leading.core.wakes_at());
+        due.map_or_else(|| clock::steady() + HOUSEKEEPING_EVERY, |ms| self.origin + Duration::from_millis(ms))
+    }
+
+    fn now(&self) -> Now {
+        let steady = clock::steady().saturating_duration_since(self.origin);
+        Now { steady_ms: steady.as_millis() as u64, wall: clock::now() }
+    }
+
+    /// Starts a core when this node comes to lead an initialised region, drops it when it no longer does.
+    fn check_standing(&mut self) {
+        let standing = self.context.standing();
+        let leads = (standing.is_leader && self.context.state().path().is_initialised()).then_some(standing.term);
+        if leads == self.leads {
+            return;
+        }
+        self.leads = leads;
+        self.leading = None;
+        self.jobs = JoinSet::new();
+        if let Some(term) = leads {
+            self.get_ready(term, Duration::ZERO);
+        }
+    }
+
+    fn get_ready(&mut self, term: u64, pause: Duration) {
+        let context = self.context.clone();
+        self.jobs.spawn(async move {
+            tokio::time::sleep(pause).await;
+            Job::Ready { term, ready: ready(&context).await }
+        });
+    }
+
+    fn lead(&mut self, term: u64, ready: Ready) {
+        if self.leads != Some(term) {
+            return;
+        }
+        let options = Options {
+            identity: self.context.identity(ready.identity.clone()),
+            timing: self.context.config.timing,
+            seed: clock::random_bytes(),
+        };
+        let core = Core::new(options, self.now(), self.context.state().path());
+        self.leading = Some(Leading {
+            core,
+            me: ready.identity.id,
+            clients: HashMap::new(),
+            names: BTreeMap::new(),
+            anew: BTreeSet::new(),
+            replies: HashMap::new(),
+            next_request: 0,
+            promotions: HashMap::new(),
+            loading: Loading::No,
+            housekeeping: false,
+            last_root: None,
+        });
+        let text = format!("{} leads {} in term {term}", self.context.config.node, ready.identity.name);
+        self.context.events.record(EventLevel::Info, "leader", text);
+        self.take_links(ready.links);
+        self.connect_configured();
+    }
+
+    /// Gives an input to the core, and runs what it wants done, until it wants nothing more at once.
+    fn step(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = self.now();
+            let path = self.context.state().path();
+            let Some(leading) = &mut self.leading else { return };
+            if let Input::Answer { from, answer, .. } = &input
+                && let Some(client) = leading.clients.get(from)
+            {
+                client.learn(&answer.standing.identity.addresses);
+            }
+            for effect in leading.core.step(now, path, input) {
+                inputs.extend(self.run_effect(effect));
+            }
+        }
+    }
+
+    /// Starts what the effect asks for. Returns an input where it came to its end at once.
+    fn run_effect(&mut self, effect: Effect) -> Option<Input> {
+        let context = self.context.clone();
+        let leading = self.leading.as_mut()?;
+        match effect {
+            Effect::Activate { peer } => {
+                self.jobs.spawn(async move {
+                    let result = activate(&context, peer).await;
+                    Job::Activated { peer, result, links: load_links(&context).await }
+                });
+            }
+            Effect::Send { call, to, request, deadline_ms } => {
+                let Some(client) = leading.clients.get(&to).cloned() else {
+                    let failure = Failure::Retry("the link has no credential yet".into());
+                    return Some(Input::Failed { call, from: to, failure });
+                };
+                let deadline = clock::steady() + Duration::from_millis(deadline_ms);
+                self.jobs.spawn(async move {
+                    Job::Input(match send(&client, &request, deadline).await {
+                        Ok(answer) => Input::Answer { call, from: to, answer },
+                        Err(failure) => Input::Failed { call, from: to, failure },
+                    })
+                });
+            }
+            Effect::Reply { id, answer } => {
+                if let Some(reply) = leading.replies.remove(&id) {
+                    // Who asked may have given up meanwhile; it will ask again.
+                    let _ = reply.send(answer);
+                }
+            }
+            Effect::Propose { id, command } => {
+                self.jobs.spawn(async move {
+                    let result = propose(&context, command).await;
+                    Job::Input(Input::Proposed { id, result })
+                });
+            }
+            Effect::ReadWal { read, from, limit } => {
+                self.jobs.spawn(async move {
+                    let result = context.blocking(move |context| context.state().wal(from, limit)).await;
+                    Job::Input(Input::WalRead { read, result: result.map_err(retry) })
+                });
+            }
+            Effect::ReadRange { read, after, limit } => {
+                self.jobs.spawn(async move {
+                    let result = context.blocking(move |context| reads::range(context.state(), &after, limit)).await;
+                    Job::Input(Input::RangeRead { read, result: result.map_err(retry) })
+                });
+            }
+            Effect::Report(fact) => self.report(fact),
+        }
+        None
+    }
+
+    fn report(&mut self, fact: Fact) {
+        let Some(leading) = &mut self.leading else { return };
+        if let Fact::Promotion { id, progress } = &fact {
+            leading.promotion_went_on(*id, progress, clock::now());
+        }
+        if let Fact::PeerFenced { peer, reached, .. } = &fact {
+            self.context.fences.heard(*peer, clock::now(), *reached);
+        }
+        let name = |region: RegionId| leading.names.get(&region).cloned().unwrap_or_else(|| format!("region {region}"));
+        if let Some((level, subject, text)) = facts::words(&fact, name) {
+            self.context.events.record(level, subject, text);
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let now = self.now();
+        let Some(leading) = &mut self.leading else { return };
+        match ask {
+            Ask::Request { from, request, reply } => {
+                let id = RequestId(leading.next_request);
+                leading.next_request += 1;
+                leading.replies.insert(id, reply);
+                self.step(Input::Request { id, from, request: *request });
+            }
+            Ask::LinksChanged { anew } => {
+                leading.anew.extend(anew);
+                self.load_links();
+            }
+            Ask::Configured => self.connect_configured(),
+            // Who asked may have gone; nothing depends on it.
+            Ask::Reports { reply } => drop(reply.send(leading.core.links())),
+            Ask::Plan { outside, reply } => drop(reply.send(leading.core.plan(now, &outside))),
+            Ask::Promotion { id, reply } => {
+                let promoting = leading.promotions.get(&id);
+                drop(reply.send(promoting.map(|promoting| (promoting.since, promoting.last.clone()))));
+            }
+            Ask::Promote { order, reply } => {
+                let begun = || Promoting { since: now.wall, last: PromotionProgress::Running, waiting: Vec::new() };
+                leading.promotions.entry(order.id).or_insert_with(begun).waiting.push(reply);
+                self.step(Input::Promote(*order));
+            }
+        }
+    }
+
+    fn job(&mut self, job: Job) {
+        match job {
+            Job::Ready { term, ready: Ok(ready) } => self.lead(term, ready),
+            Job::Ready { term, ready: Err(error) } => {
+                if self.leads == Some(term) {
+                    tracing::debug!("the new leader can't read what its region agreed on yet: {error}");
+                    self.get_ready(term, READY_AGAIN);
+                }
+            }
+            Job::Links(links) => {
+                let again = match &mut self.leading {
+                    Some(leading) => std::mem::replace(&mut leading.loading, Loading::No) == Loading::Again,
+                    None => false,
+                };
+                match links {
+                    Ok(links) => self.take_links(links),
+                    Err(error) => tracing::error!("link records can't be read: {error}"),
+                }
+                if again {
+                    self.load_links();
+                }
+            }
+            Job::Activated { peer, result, links } => {
+                if let Ok(links) = links {
+                    self.take_links(links);
+                }
+                // Nobody may be waiting for it.
+                let _ = self.context.activations.send((peer, result.clone()));
+                self.step(Input::Activation { peer, result });
+            }
+            Job::Input(input) => {
+                if let (Input::Root(root), Some(leading)) = (&input, &mut self.leading) {
+                    leading.last_root = Some(*root);
+                }
+                self.step(input);
+            }
+            Job::HousekeepingDone => {
+                if let Some(leading) = &mut self.leading {
+                    leading.housekeeping = false;
+                }
+            }
+            Job::Done => {}
+        }
+    }
+
+    fn load_links(&mut self) {
+        let Some(leading) = &mut self.leading else { return };
+        if leading.loading != Loading::No {
+            leading.loading = Loading::Again;
+            return;
+        }
+        leading.loading = Loading::Once;
+        let context = self.context.clone();
+        self.jobs.spawn(async move { Job::Links(load_links(&context).await) });
+    }
+
+    fn take_links(&mut self, links: Links) {
+        let path = self.context.state().path().name;
+        let Some(leading) = &mut self.leading else { return };
+        leading.clients.retain(|region, _| links.records.iter().any(|record| record.region == *region));
+        leading.names = links.records.iter().map(|record| (record.region, record.name.clone())).collect();
+        for record in &links.records {
+            if leading.clients.get(&record.region).is_some_and(|client| client.fits(record)) {
+                continue;
+            }
+            match LinkClient::new(&path, leading.me, record) {
+                Ok(Some(client)) => {
+                    leading.clients.insert(record.region, Arc::new(client));
+                    warn_of_plain_http(&self.context, record);
+                }
+                Ok(None) => drop(leading.clients.remove(&record.region)),
+                Err(error) => tracing::error!("the link to {} can't be set up: {error}", record.name),
+            }
+        }
+        let anew = std::mem::take(&mut leading.anew);
+        if !anew.is_empty() {
+            let others = links.peers.iter().filter(|peer| !anew.contains(&peer.region)).cloned().collect();
+            self.step(Input::Peers { peers: others, adopts: links.adopts });
+        }
+        self.step(Input::Peers { peers: links.peers, adopts: links.adopts });
+    }
+
+    fn connect_configured(&mut self) {
+        let context = self.context.clone();
+        self.jobs.spawn(async move {
+            links::connect_configured(&context).await;
+            Job::Done
+        });
+    }
+
+    /// Rates on every node; on the leader also roots, expired tokens and the bounds of the WAL.
+    fn beat(&mut self) {
+        self.beats += 1;
+        let path = self.context.state().path();
+        self.context.rates.sample(clock::steady(), &path);
+        let Some(leading) = &mut self.leading else { return };
+        leading.replies.retain(|_, reply| !reply.is_closed());
+        let root_is_old = leading.last_root.is_none_or(|root| (root.dataset, root.at) != (path.dataset, path.applied));
+        if self.beats.is_multiple_of(ROOT_BEATS) && path.is_whole() && root_is_old {
+            let context = self.context.clone();
+            self.jobs.spawn(async move {
+                let dataset = path.dataset;
+                match context.blocking(|context| Ok((context.state().root(), context.state().path().dataset))).await {
+                    // A root of the data set that a sync has just replaced says nothing.
+                    Ok(((at, hash), now)) if now == dataset => Job::Input(Input::Root(Root { dataset, at, hash })),
+                    _ => Job::Done,
+                }
+            });
+        }
+        if self.beats.is_multiple_of(SWEEP_BEATS) && !leading.housekeeping {
+            leading.housekeeping = true;
+            let trim = retention::below(&path, leading.core.wal_floor(), self.context.config.wal_bytes_max);
+            let context = self.context.clone();
+            self.jobs.spawn(async move {
+                keep_house(&context, trim).await;
+                Job::HousekeepingDone
+            });
+        }
+    }
+}
+
+impl Leading {
+    fn promotion_went_on(&mut self, id: PromotionId, progress: &PromotionProgress, now: UnixMs) {
+        let begun = || Promoting { since: now, last: PromotionProgress::Running, waiting: Vec::new() };
+        let promoting = self.promotions.entry(id).or_insert_with(begun);
+        promoting.last = progress.clone();
+        // An outcome that is not known yet may still become known: who waits goes on waiting.
+        if !matches!(progress, PromotionProgress::Done(_) | PromotionProgress::Refused { .. }) {
+            return;
+        }
+        for waiting in promoting.waiting.drain(..) {
+            // Who waited may have given up; it will ask again.
+            let _ = waiting.send(progress.clone());
+        }
+        self.promotions.remove(&id);
+    }
+}
+
+async fn ready(context: &Arc<Context>) -> Result<Ready> {
+    context.consensus.read_barrier().await?;
+    Ok(Ready { identity: context.region().await?, links: load_links(context).await? })
+}
+
+async fn load_links(context: &Arc<Context>) -> Result<Links> {
+    let load = |context: &Context| {
+        let (peers, adopts) = link_record::peers(context.state())?;
+        Ok(Links { records: link_record::list(context.state())?, peers, adopts })
+    };
+    context.blocking(load).await
+}
+
+async fn send(client: &LinkClient, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
+    let payload = postcard::to_stdvec(request).map_err(|error| Failure::Final(error.to_string()))?;
+    let answer = client.call(request.ask.name(), &payload, deadline).await?;
+    postcard::from_bytes(&answer).map_err(|_| Failure::Final("the other region's answer does not decode".into()))
+}
+
+async fn propose(context: &Context, command: Command) -> Result<Outcome, Failure> {
+    match tokio::time::timeout(PROPOSE_DEADLINE, context.consensus.propose(command)).await {
+        Ok(outcome) => outcome.map_err(|error| super::context::failure(&error)),
+        Err(_) => Err(Failure::Retry("the region did not agree in time".into())),
+    }
+}
+
+fn retry(error: Error) -> Failure {
+    Failure::Retry(error.to_string())
+}
+
+async fn keep_house(context: &Context, trim: Option<u64>) {
+    match token_records::sweep(context.consensus.as_ref()).await {
+        Ok(expired) => {
+            for token in expired {
+                let text = format!("the activation token {} expired unused", token.accessor);
+                context.events.record(EventLevel::Info, "token", text);
+            }
+        }
+        Err(error) => tracing::debug!("expired tokens are swept later: {error}"),
+    }
+    if let Some(below) = trim
+        && let Err(error) = context.consensus.propose(Command::TrimWal { below }).await
+    {
+        tracing::debug!("the WAL is trimmed later: {error}");
+    }
+}
+
+fn warn_of_plain_http(context: &Context, record: &LinkRecord) {
+    if record.tls() {
+        return;
+    }
+    let text = format!(
+        "the link to {} speaks plain HTTP: nobody can forge or read what it carries, but whoever listens sees sizes and times",
+        record.name
+    );
+    context.events.record(EventLevel::Warn, "link", text);
+}

@@ -1,0 +1,201 @@
+//! The face of replication for the server: one method for each thing that an operator, the console or another
+//! region can want. Whatever changes or proves something is for the leader; a follower names it.
+
+use super::context::{Context, Fences};
+use super::driver::{ASKS_MAX, Ask, Driver};
+use super::events::Events;
+use super::inbound::Inbound;
+use super::links::{self, Pause};
+use super::ports::{KeyringPort, RegionConfig};
+use super::rates::Rates;
+use super::token_records::{self, Issuer, TTL_DEFAULT};
+use super::{promotion, status};
+use crate::api::replication::{
+    Event, EventLevel, LinkRequest, LinkStatus, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated,
+    TokenInfo, TokenRequest,
+};
+use crate::clock;
+use crate::consensus::Consensus;
+use crate::duration;
+use crate::error::{Error, Result};
+use crate::ids::PromotionId;
+use crate::state::Role;
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Activations whose outcome a waiter may be behind.
+const ACTIVATIONS_MAX: usize = 16;
+
+/// Replication of one region, as one of its nodes runs it.
+pub struct Replication {
+    context: Arc<Context>,
+    inbound: Inbound,
+    shutdown: CancellationToken,
+    driver: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Replication {
+    /// Starts the driver, which waits until this node leads an initialised region. Needs a tokio runtime.
+    pub fn start(
+        consensus: Arc<dyn Consensus>,
+        keyring: Arc<dyn KeyringPort>,
+        config: RegionConfig,
+    ) -> Arc<Replication> {
+        let (asks, inbox) = mpsc::channel(ASKS_MAX);
+        let context = Arc::new(Context {
+            consensus,
+            keyring,
+            config,
+            events: Events::new(),
+            asks,
+            activations: broadcast::Sender::new(ACTIVATIONS_MAX),
+            configured: Mutex::new(Vec::new()),
+            rates: Rates::default(),
+            fences: Fences::default(),
+        });
+        let shutdown = CancellationToken::new();
+        let driver = tokio::spawn(Driver::new(context.clone(), inbox, shutdown.clone()).run());
+        Arc::new(Replication { context, inbound: Inbound::default(), shutdown, driver: Mutex::new(Some(driver)) })
+    }
+
+    /// Stops the driver and waits until it has ended.
+    pub async fn shutdown(&self) {
+        self.shutdown.cancel();
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(driver) = driver
+            && let Err(error) = driver.await
+        {
+            tracing::error!("the replication driver panicked: {error}");
+        }
+    }
+
+    /// Everything that the console shows. On a follower without the links, which only the leader knows.
+    pub async fn status(&self) -> Result<PathStatus> {
+        status::status(&self.context).await
+    }
+
+    /// What happened on the path after the event `after`, oldest first.
+    pub fn events(&self, after: u64) -> Vec<Event> {
+        self.context.events.after(after)
+    }
+
+    /// What happens from now on. Subscribe first, then read `events`, and drop what comes twice.
+    pub fn subscribe_events(&self) -> broadcast::Receiver<Event> {
+        self.context.events.subscribe()
+    }
+
+    /// Adds what another part of the node has to tell: sealed, unsealed, a member joined.
+    pub fn record_event(&self, level: EventLevel, subject: &str, text: impl Into<String>) {
+        self.context.events.record(level, subject, text);
+    }
+
+    /// Makes an activation token, on a region that is to become a standby.
+    pub async fn generate_token(&self, request: TokenRequest) -> Result<TokenCreated> {
+        let context = &self.context;
+        context.lead().await?;
+        let ttl = request.ttl.as_ref().map(duration::from_json).transpose()?.unwrap_or(TTL_DEFAULT);
+        let region = context.region().await?;
+        // A standby's secrets are its primary's. Whoever holds secrets of its own must be asked before they go.
+        let own_data = context.state().path().role != Role::Standby;
+        if own_data && !request.force && context.blocking(|context| context.keyring.holds_client_secrets()).await? {
+            return Err(Error::Conflict(format!(
+                "{} holds secrets of its own, which a sync would replace: repeat with -force if they may go",
+                region.name
+            )));
+        }
+        let issuer = Issuer {
+            path: context.state().path().name,
+            region: region.id,
+            region_name: region.name,
+            addresses: context.addresses(),
+            fingerprints: context.config.fingerprints.clone(),
+        };
+        let (token, record) = token_records::generate(context.consensus.as_ref(), issuer, ttl, request.force).await?;
+        let text = format!("activation token {} was made; it expires at {}", record.accessor, record.expires_at);
+        context.events.record(EventLevel::Info, "token", text);
+        Ok(TokenCreated { token, accessor: record.accessor, expires_at: record.expires_at })
+    }
+
+    /// All activation tokens of this region, never the tokens themselves.
+    pub async fn tokens(&self) -> Result<Vec<TokenInfo>> {
+        self.context.lead().await?;
+        let records = self.context.blocking(|context| token_records::list(context.state())).await?;
+        let now = clock::now();
+        Ok(records.iter().map(|record| record.info(now)).collect())
+    }
+
+    pub async fn token(&self, accessor: &str) -> Result<TokenInfo> {
+        self.context.lead().await?;
+        let wanted = accessor.to_owned();
+        let record = self.context.blocking(move |context| token_records::get(context.state(), &wanted)).await?;
+        let record =
+            record.ok_or_else(|| Error::NotFound(format!("no activation token has the accessor {accessor}")))?;
+        Ok(record.info(clock::now()))
+    }
+
+    pub async fn revoke_token(&self, accessor: &str) -> Result<()> {
+        self.context.lead().await?;
+        let record = token_records::revoke(self.context.consensus.as_ref(), accessor).await?;
+        self.context.events.record(
+            EventLevel::Info,
+            "token",
+            format!("activation token {} was revoked", record.accessor),
+        );
+        Ok(())
+    }
+
+    /// Links this primary with the standby that made the token. Waits a while for what becomes of the token: a
+    /// refused one is an error and leaves no link; a standby that does not answer is dialled until it does.
+    pub async fn connect(&self, request: LinkRequest) -> Result<()> {
+        links::connect(&self.context, request).await
+    }
+
+    /// The links of the configuration, at the start and after each reload. They are made as soon as this node leads
+    /// an initialised primary; to give the same ones again changes nothing. What goes wrong is an event.
+    pub async fn configure(&self, requests: Vec<LinkRequest>) {
+        *self.context.configured.lock().unwrap_or_else(PoisonError::into_inner) = requests;
+        // A loop that ended with the process needs to know nothing.
+        let _ = self.context.asks.send(Ask::Configured).await;
+    }
+
+    pub async fn links(&self) -> Result<Vec<LinkStatus>> {
+        self.context.lead().await?;
+        Ok(self.status().await?.links)
+    }
+
+    /// Removes the link with a region, given by name or id.
+    pub async fn disconnect(&self, region: &str) -> Result<()> {
+        links::disconnect(&self.context, region).await
+    }
+
+    /// Stops shipping on all links until `resume`. The standbys fall behind.
+    pub async fn pause(&self) -> Result<()> {
+        links::set_paused(&self.context, Pause::On).await
+    }
+
+    pub async fn resume(&self) -> Result<()> {
+        links::set_paused(&self.context, Pause::Off).await
+    }
+
+    /// What a promotion of this standby would find and lose, with the hash that `promote` wants.
+    pub async fn plan(&self, mode: PromoteMode) -> Result<Plan> {
+        promotion::plan(&self.context, mode).await
+    }
+
+    /// Promotes this standby. Safe to repeat with the same id; an outcome other than done or failed must be asked for.
+    pub async fn promote(&self, request: PromoteRequest) -> Result<Promotion> {
+        promotion::promote(&self.context, request).await
+    }
+
+    pub async fn promotion(&self, id: PromotionId) -> Result<Promotion> {
+        promotion::promotion(&self.context, id).await
+    }
+
+    /// A body that came to `…/link/:kind`, and the body to answer. It is authenticated here: the endpoint needs no token.
+    pub async fn handle_link(&self, kind: &str, body: Bytes) -> Result<Bytes> {
+        self.inbound.handle(&self.context, kind, body).await
+    }
+}

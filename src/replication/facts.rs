@@ -1,0 +1,69 @@
+//! What the core reports, in words for people: the events of the path.
+
+use super::protocol::{Fact, PromotionProgress};
+use crate::api::replication::{EventLevel, LinkState};
+use crate::ids::RegionId;
+
+/// The level, the subject and the text of an event; `None` for what is no news.
+pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(EventLevel, &'static str, String)> {
+    use EventLevel::{Alarm, Info, Warn};
+    Some(match fact {
+        Fact::Link { peer, state, error } => link(&name(*peer), *state, error.as_deref()),
+        Fact::SyncBegan { from, reason } => (Info, "sync", format!("full sync from {} began: {reason}", name(*from))),
+        Fact::Whole { applied } => (Info, "sync", format!("the sync is done: readers see position {applied}")),
+        Fact::Fenced { by_epoch, by, reached } => {
+            let text = format!(
+                "this region is fenced: epoch {by_epoch} began in {}. It takes no more writes; it had reached {reached}",
+                name(*by)
+            );
+            (Alarm, "fence", text)
+        }
+        Fact::PeerFenced { peer, by_epoch, reached } => {
+            let text = format!("{} is fenced by epoch {by_epoch}, durably; it had reached {reached}", name(*peer));
+            (Info, "fence", text)
+        }
+        Fact::Follows { primary, epoch } => {
+            (Info, "link", format!("this region follows {}, primary of epoch {epoch}", name(*primary)))
+        }
+        Fact::Roots { at, equal: true, .. } => {
+            tracing::debug!("both regions hold the same at {at}");
+            return None;
+        }
+        Fact::Roots { peer, at, equal: false } => {
+            let text =
+                format!("this region and {} differ at position {at}: the Merkle roots are not equal", name(*peer));
+            (Alarm, "sync", text)
+        }
+        Fact::SameEpoch { peer, epoch } => {
+            let text = format!("this region and {} are both primary in epoch {epoch}: demote one of them", name(*peer));
+            (Alarm, "fence", text)
+        }
+        Fact::Promotion { progress: PromotionProgress::Running, .. } => {
+            (Info, "promotion", "the promotion began: the incoming stream is frozen".into())
+        }
+        Fact::Promotion { progress: PromotionProgress::Done(record), .. } => {
+            let text = format!("promoted: this region is primary of epoch {} from {} on", record.epoch, record.fork);
+            (Warn, "promotion", text)
+        }
+        Fact::Promotion { progress: PromotionProgress::Refused { reason, .. }, .. } => {
+            (Warn, "promotion", format!("the promotion was refused, nothing was changed: {reason}"))
+        }
+        Fact::Promotion { progress: PromotionProgress::Unknown(reason), .. } => {
+            (Alarm, "promotion", format!("whether the promotion was agreed on is unknown: {reason}"))
+        }
+    })
+}
+
+fn link(name: &str, state: LinkState, error: Option<&str>) -> (EventLevel, &'static str, String) {
+    let because = error.map(|error| format!(": {error}")).unwrap_or_default();
+    let (level, what) = match state {
+        LinkState::Connecting if error.is_some() => (EventLevel::Warn, "is lost and is dialled again"),
+        LinkState::Connecting => (EventLevel::Info, "is being dialled"),
+        LinkState::Activating => (EventLevel::Info, "presents its activation token"),
+        LinkState::FullSync => (EventLevel::Info, "sends everything over"),
+        LinkState::Streaming => (EventLevel::Info, "is streaming"),
+        LinkState::Paused => (EventLevel::Warn, "is paused"),
+        LinkState::Refused => (EventLevel::Alarm, "is refused"),
+    };
+    (level, "link", format!("the link with {name} {what}{because}"))
+}

@@ -1,0 +1,48 @@
+//! What must hold at every step, one a file.
+
+mod answers_are_durable;
+mod epochs_rise;
+mod nothing_is_lost;
+mod one_region_acknowledges;
+mod same_position_same_state;
+mod standby_stays_behind;
+mod the_fenced_are_silent;
+
+use super::super::{Answer, Header, PromotionRecord};
+use super::region::Region;
+use crate::ids::Position;
+use crate::state::{Batch, PathState};
+
+/// Something that happened in a region.
+pub enum Seen<'a> {
+    /// A client was told that its write is safe.
+    Acknowledged { at: Position },
+    /// A client's write was agreed on at this position, whether or not anybody was told.
+    Written { at: Position, batch: &'a Batch },
+    /// Anything was agreed on.
+    Agreed { before: &'a PathState, after: &'a PathState },
+    /// An answer left.
+    Answered { asked: &'a Header, answer: &'a Answer },
+    /// A promotion is done.
+    Promoted { record: &'a PromotionRecord },
+    /// The world came to rest.
+    Ended,
+}
+
+pub trait Invariant {
+    /// Looks at what happened in `region`, after it happened. `Err` says what broke.
+    fn see(&mut self, region: &Region, seen: &Seen) -> Result<(), String>;
+}
+
+/// Every invariant, with nothing seen.
+pub fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(one_region_acknowledges::OneRegionAcknowledges::default()),
+        Box::new(nothing_is_lost::NothingIsLost::default()),
+        Box::new(same_position_same_state::SamePositionSameState::default()),
+        Box::new(epochs_rise::EpochsRise),
+        Box::new(the_fenced_are_silent::TheFencedAreSilent::default()),
+        Box::new(standby_stays_behind::StandbyStaysBehind::default()),
+        Box::new(answers_are_durable::AnswersAreDurable),
+    ]
+}

@@ -1,0 +1,108 @@
+//! A region of the world: what it agreed on (a real `State`), the core in its leader, and what waits to be agreed on.
+
+use super::super::context::Mutation;
+use super::super::*;
+use crate::clock::UnixMs;
+use crate::ids::{DatasetId, RegionId};
+use crate::state::{Command, Outcome, PathChange, RegionChange, State};
+use crate::storage::memory::Memory;
+use crate::storage::{KeyRange, ScanLimit};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub struct Region {
+    pub index: usize,
+    pub id: RegionId,
+    pub name: String,
+    pub state: State,
+    /// The core of the present leader; `None` while there is none.
+    pub core: Option<Core>,
+    /// Raft terms stand for leaders: what an earlier leader's core asked for comes back to nobody.
+    pub term: u64,
+    pub down: bool,
+    /// Proposals in the order of the Raft log.
+    pub log: VecDeque<Proposal>,
+    pub peers: Vec<Peer>,
+    pub adopts: Option<Adoption>,
+    /// This region's wall clock minus the world's.
+    pub skew_ms: u64,
+    /// When the core is woken next.
+    pub wake_at: Option<u64>,
+}
+
+pub struct Proposal {
+    pub by: Proposer,
+    pub command: Command,
+}
+
+#[derive(Clone, Copy)]
+pub enum Proposer {
+    Core {
+        term: u64,
+        id: ProposalId,
+    },
+    Client,
+    /// The driver's housekeeping.
+    Keeper,
+}
+
+impl Region {
+    pub fn new(index: usize, skew_ms: u64) -> Region {
+        let state = State::open(Arc::new(Memory::new()), "default").expect("an empty store opens");
+        let region = Region {
+            index,
+            id: RegionId([index as u8 + 1; 16]),
+            name: ["a", "b", "c"][index].to_owned(),
+            state,
+            core: None,
+            term: 0,
+            down: false,
+            log: VecDeque::new(),
+            peers: Vec::new(),
+            adopts: None,
+            skew_ms,
+            wake_at: None,
+        };
+        let first = PathChange::Initialise { dataset: DatasetId([index as u8 + 1; 16]) };
+        region.agree(&Command::Region(RegionChange { path: Some(first), ..RegionChange::default() }));
+        region
+    }
+
+    /// A node takes the lead: a new core, made from what is agreed on.
+    pub fn lead(&mut self, now: u64, mutation: Option<Mutation>) {
+        self.term += 1;
+        self.wake_at = None;
+        let identity = Identity {
+            region: self.id,
+            name: self.name.clone(),
+            addresses: vec![format!("http://{}:8200", self.name)],
+            version: "0.1.0".into(),
+        };
+        let mut seed = [self.index as u8; 32];
+        seed[..8].copy_from_slice(&self.term.to_be_bytes());
+        let options = Options { identity, timing: Timing::default(), seed };
+        let mut core = Core::new(options, self.now(now), self.state.path());
+        core.ctx.mutation = mutation;
+        self.core = Some(core);
+    }
+
+    pub fn now(&self, now: u64) -> Now {
+        Now { steady_ms: now, wall: UnixMs(now + self.skew_ms) }
+    }
+
+    pub fn agree(&self, command: &Command) -> Outcome {
+        self.state.apply(self.term, command, &[]).expect("memory does not fail")
+    }
+
+    /// Over all of the data tree: what the Merkle root stands for.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        for (key, stored) in self.state.scan_data(&KeyRange::all(), ScanLimit::NONE).expect("memory does not fail") {
+            for part in [&key[..], &stored.position.to_bytes(), &stored.value] {
+                hasher.update(&(part.len() as u32).to_be_bytes());
+                hasher.update(part);
+            }
+        }
+        *hasher.finalize().as_bytes()
+    }
+}

@@ -1,0 +1,185 @@
+//! What the region knows of itself and its links, put together as the console shows it. Unknown is never good: a
+//! head that was not heard is no head, and a lag without a head is no lag.
+
+use super::context::Context;
+use super::driver::Ask;
+use super::handshake::Party;
+use super::link_record::{self, LinkRecord};
+use super::protocol::{LagReport, LinkReport, PROTOCOL, SyncStanding};
+use super::token_records;
+use crate::api::replication::{
+    FenceInfo, Lag, LinkStatus, NodeStatus, PathStatus, PrimaryInfo, RegionInfo, SyncStatus, TokenSummary, WalStatus,
+};
+use crate::clock::{self, UnixMs};
+use crate::consensus::Standing;
+use crate::error::Result;
+use crate::state::{PathState, Role, SyncKind};
+use std::sync::Arc;
+
+/// Read from storage at one time.
+struct Stored {
+    region: Party,
+    records: Vec<LinkRecord>,
+    tokens: TokenSummary,
+    root: [u8; 32],
+    path: PathState,
+}
+
+pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
+    // Only the leader's core knows the links; a follower shows what its storage says.
+    let reports = context.ask(|reply| Ask::Reports { reply }).await.unwrap_or_default();
+    let stored = context.blocking(read).await?;
+    let now = clock::now();
+    let (path, standing) = (&stored.path, context.standing());
+    let sealed = context.keyring.is_sealed();
+    let is_primary = path.role == Role::Primary;
+    let from_primary = reports.iter().find(|report| !report.outgoing).and_then(|report| report.lag);
+    let (head, head_at) = match from_primary {
+        _ if is_primary => (Some(path.applied), Some(now)),
+        Some(lag) => (Some(lag.head), Some(lag.observed_at)),
+        None => (None, None),
+    };
+    Ok(PathStatus {
+        observed_at: now,
+        path: path.name.clone(),
+        region: RegionInfo {
+            id: stored.region.id,
+            name: stored.region.name.clone(),
+            node: context.config.node.clone(),
+            api_addr: context.config.api_addr.clone(),
+            version: context.config.version.clone(),
+            protocol: PROTOCOL,
+        },
+        role: path.role,
+        epoch: path.epoch,
+        dataset: path.dataset,
+        whole: path.is_whole(),
+        writable: is_primary && path.is_initialised() && path.is_whole() && !sealed && standing.leader.is_some(),
+        sealed,
+        head,
+        head_at,
+        received: path.applied,
+        applied: path.applied,
+        applied_at: path.applied_at,
+        lag: if is_primary { None } else { from_primary.map(lag) },
+        merkle_root: hex::encode(stored.root),
+        entries: path.entries,
+        bytes: path.bytes,
+        wal: WalStatus { first_index: path.wal_first, next_index: path.applied.index + 1, bytes: path.wal_bytes },
+        sync: own_sync(context, path),
+        primary: path.primary.as_ref().map(|primary| PrimaryInfo {
+            region: primary.region,
+            name: primary.name.clone(),
+            addresses: primary.addresses.clone(),
+        }),
+        fence: path.fence.as_ref().map(|fence| FenceInfo {
+            by_epoch: fence.by_epoch,
+            at: fence.at,
+            reached: fence.reached,
+        }),
+        links: reports.into_iter().map(|report| link(report, &stored.records)).collect(),
+        tokens: stored.tokens,
+        nodes: nodes(&standing, sealed, now),
+        writes_per_s: if is_primary { context.rates.batches_per_s() } else { 0.0 },
+    })
+}
+
+fn read(context: &Context) -> Result<Stored> {
+    let state = context.state();
+    let region = match state.identity()? {
+        Some(identity) => Party { id: identity.id, name: identity.name },
+        None => Party { id: Default::default(), name: String::new() },
+    };
+    Ok(Stored {
+        region,
+        records: link_record::list(state)?,
+        tokens: token_records::summary(&token_records::list(state)?, clock::now()),
+        root: state.root().1,
+        path: state.path(),
+    })
+}
+
+fn lag(report: LagReport) -> Lag {
+    Lag { entries: report.entries, bytes: report.behind.bytes, ms: report.ms, observed_at: report.observed_at }
+}
+
+fn link(report: LinkReport, records: &[LinkRecord]) -> LinkStatus {
+    let record = records.iter().find(|record| record.region == report.peer);
+    let mut addresses = record.map(|record| record.addresses.clone()).unwrap_or_default();
+    for address in report.addresses {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    LinkStatus {
+        region: report.peer,
+        name: report.name,
+        addresses,
+        outgoing: report.outgoing,
+        state: report.state,
+        since: report.since,
+        last_heard_at: report.last_heard_at,
+        error: report.error,
+        retry_at: report.retry_at,
+        received: report.received,
+        applied: report.applied,
+        lag: report.lag.map(lag),
+        sync: report.sync.map(|sync| sync_status(&sync, Some(report.bytes_per_s).filter(|rate| *rate > 0.0))),
+        in_flight: report.in_flight,
+        max_parallel: report.max_parallel,
+        entries_per_s: report.entries_per_s,
+        bytes_per_s: report.bytes_per_s,
+        round_trip_ms: report.round_trip_ms,
+        clock_skew_ms: report.clock_skew_ms,
+        tls: record.is_some_and(LinkRecord::tls),
+    }
+}
+
+fn own_sync(context: &Context, path: &PathState) -> Option<SyncStatus> {
+    let sync = path.sync.as_ref()?;
+    let SyncKind::Full = sync.kind;
+    let standing = SyncStanding {
+        id: sync.id,
+        cursor: sync.cursor.clone(),
+        entries_done: sync.entries_done,
+        bytes_done: sync.bytes_done,
+        entries_total: sync.entries_total,
+        bytes_total: sync.bytes_total,
+        began_at: sync.began_at,
+    };
+    Some(sync_status(&standing, context.rates.sync_bytes_per_s().filter(|rate| *rate > 0.0)))
+}
+
+fn sync_status(sync: &SyncStanding, bytes_per_s: Option<f64>) -> SyncStatus {
+    let copying = sync.cursor.is_some();
+    let left = sync.bytes_total.saturating_sub(sync.bytes_done);
+    SyncStatus {
+        kind: "full".into(),
+        stage: if copying { "copying" } else { "replaying" }.into(),
+        entries_done: sync.entries_done,
+        entries_total: sync.entries_total,
+        bytes_done: sync.bytes_done,
+        bytes_total: sync.bytes_total,
+        bytes_per_s: bytes_per_s.unwrap_or_default(),
+        eta_ms: bytes_per_s.filter(|_| copying).map(|rate| (left as f64 / rate * 1000.0) as u64),
+        began_at: sync.began_at,
+    }
+}
+
+fn nodes(standing: &Standing, sealed: bool, now: UnixMs) -> Vec<NodeStatus> {
+    let node = |(id, member): (&crate::ids::NodeId, &crate::consensus::Member)| {
+        let own = *id == standing.me;
+        NodeStatus {
+            name: member.name.clone(),
+            api_addr: member.api_addr.clone(),
+            leader: standing.leader == Some(*id),
+            voter: member.voter,
+            sealed: own.then_some(sealed),
+            last_log_index: if own { Some(standing.last_log_index) } else { member.matched_index },
+            applied_index: own.then_some(standing.applied_index),
+            term: own.then_some(standing.term),
+            last_contact_at: own.then_some(now),
+        }
+    };
+    standing.members.iter().map(node).collect()
+}

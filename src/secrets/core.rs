@@ -1,0 +1,242 @@
+//! What all parts of a vault stand on: the keys in memory, the locks, and the way of a write from its evaluation to
+//! its commit.
+//!
+//! A write is evaluated on the leader against its applied state, under the lock of the record it changes, in a Raft
+//! term; apply refuses it in another term. The lock is held until the outcome has come, since the next evaluation must
+//! see what this one did. Where an outcome stays unknown, `Consensus::lead_term` lets nobody evaluate until it is settled.
+
+use super::barrier::Barrier;
+use super::keyring::Keyring;
+use crate::clock::UnixNs;
+use crate::consensus::{Consensus, wrong_role};
+use crate::error::{Error, Result};
+use crate::ids::Position;
+use crate::sensitive::Key as RootKey;
+use crate::state::{Batch, Class, Op, Role, State};
+use crate::storage::keys::Key;
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
+
+/// Two records share a lock with a chance of one in this many; then one waits for the other, no more.
+const LOCKS: usize = 1024;
+
+/// A new leader first applies what its predecessors agreed on; requests wait for that no longer than this.
+const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
+
+/// Where a vault has the time from.
+pub type Clock = Arc<dyn Fn() -> UnixNs + Send + Sync>;
+
+pub struct Core {
+    pub consensus: Arc<dyn Consensus>,
+    clock: Clock,
+    keys: Mutex<Option<Keys>>,
+    locks: Vec<Arc<tokio::sync::Mutex<()>>>,
+}
+
+/// What an unsealed node holds in memory.
+struct Keys {
+    root: RootKey,
+    /// The stored keyring as it was when it was opened. A sync replaces it, so each use looks whether it still is.
+    keyring: Option<(Bytes, Arc<Barrier>)>,
+}
+
+/// What an operation is evaluated against.
+pub struct View {
+    pub state: Arc<State>,
+    pub barrier: Arc<Barrier>,
+    pub now: UnixNs,
+}
+
+/// What a write gives back, and the position that made it (or, if nothing had to change, the newest one).
+#[derive(Debug)]
+pub struct Written<T> {
+    pub value: T,
+    pub position: Position,
+}
+
+impl Core {
+    pub fn new(consensus: Arc<dyn Consensus>, clock: Clock) -> Core {
+        let locks = (0..LOCKS).map(|_| Arc::default()).collect();
+        Core { consensus, clock, keys: Mutex::new(None), locks }
+    }
+
+    pub fn state(&self) -> &Arc<State> {
+        self.consensus.state()
+    }
+
+    pub fn now(&self) -> UnixNs {
+        (self.clock)()
+    }
+
+    pub fn is_sealed(&self) -> bool {
+        self.keys().is_none()
+    }
+
+    /// Holds `root` in memory from now on.
+    pub fn unseal(&self, root: RootKey) {
+        *self.keys() = Some(Keys { root, keyring: None });
+    }
+
+    /// Forgets all keys; their memory is wiped once the operations under way are done.
+    pub fn seal(&self) {
+        *self.keys() = None;
+    }
+
+    pub fn root(&self) -> Result<RootKey> {
+        Ok(self.keys().as_ref().ok_or(Error::Sealed)?.root.clone())
+    }
+
+    /// The barrier of the keyring that is stored now. Blocks on storage.
+    pub fn barrier(&self) -> Result<Arc<Barrier>> {
+        let stored = self.state().region(&Key::Keyring)?;
+        let mut keys = self.keys();
+        let keys = keys.as_mut().ok_or(Error::Sealed)?;
+        let stored = stored.ok_or(Error::Uninitialised)?;
+        if let Some((opened, barrier)) = &keys.keyring
+            && *opened == stored
+        {
+            return Ok(barrier.clone());
+        }
+        let barrier = Arc::new(Barrier::new(Keyring::decrypt(&keys.root, &stored)?));
+        keys.keyring = Some((stored, barrier.clone()));
+        Ok(barrier)
+    }
+
+    /// Reads records as they are here: all that was acknowledged on a leader that is up to date, less elsewhere.
+    pub async fn read_local<T, F>(self: &Arc<Self>, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View) -> Result<T> + Send + 'static,
+    {
+        let core = self.clone();
+        blocking(move || read(&core.view()?)).await
+    }
+
+    /// Reads what clients own: everything acknowledged before the call, on a whole primary only.
+    pub async fn read<T, F>(self: &Arc<Self>, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View) -> Result<T> + Send + 'static,
+    {
+        self.expect_serving()?;
+        self.consensus.read_barrier().await?;
+        self.read_local(read).await
+    }
+
+    /// Evaluates `change` under the lock of `lock` and commits the operations it returns as one batch.
+    pub async fn write<T, F>(self: &Arc<Self>, class: Class, lock: impl AsRef<[u8]>, change: F) -> Result<Written<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
+    {
+        self.expect_serving()?;
+        let guard = self.lock(lock.as_ref()).await;
+        let core = self.clone();
+        // A task of its own: a caller that goes away would leave a write of unknown outcome, for which all others wait.
+        let task = tokio::spawn(async move { core.write_locked(class, guard, change).await });
+        task.await.map_err(|error| Error::internal(format!("a write was cut off: {error}")))?
+    }
+
+    /// `_guard` is the record's lock, let go when the outcome has come.
+    async fn write_locked<T, F>(self: Arc<Self>, class: Class, _guard: Guard, change: F) -> Result<Written<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
+    {
+        let term = self.lead_term().await?;
+        let core = self.clone();
+        let evaluate = move || {
+            let view = core.view()?;
+            let (value, ops) = change(&view)?;
+            Ok((value, ops, view.now))
+        };
+        let (value, ops, now) = blocking(evaluate).await?;
+        if ops.is_empty() {
+            return Ok(Written { value, position: self.state().path().applied });
+        }
+        let position = self.consensus.write(term, Batch { class, at: now.ms(), ops }).await?;
+        Ok(Written { value, position })
+    }
+
+    /// The Raft term to evaluate a write in. Waits a little where this node has just become the leader.
+    pub async fn lead_term(&self) -> Result<u64> {
+        self.catch_up_if_leader().await;
+        self.consensus.lead_term()
+    }
+
+    /// On a new leader, waits until it has applied what was acknowledged before it led, or for a while.
+    pub async fn catch_up_if_leader(&self) {
+        let mut standing = self.consensus.standing();
+        let caught_up = standing.wait_for(|now| !now.is_leader || now.lead_term.is_some());
+        // Too late, or the node stops: whoever goes on finds out by `lead_term` or by what is missing.
+        let _late = tokio::time::timeout(CATCH_UP_WAIT, caught_up).await;
+    }
+
+    /// Fails where clients' records are not served: when sealed, and in any role but a whole primary's.
+    pub fn expect_serving(&self) -> Result<()> {
+        if self.is_sealed() {
+            return Err(Error::Sealed);
+        }
+        let path = self.state().path();
+        if !path.is_initialised() {
+            return Err(Error::Uninitialised);
+        }
+        if path.role != Role::Primary || !path.is_whole() {
+            return Err(Error::WrongRole(wrong_role(self.state())));
+        }
+        Ok(())
+    }
+
+    fn view(&self) -> Result<View> {
+        Ok(View { state: self.state().clone(), barrier: self.barrier()?, now: self.now() })
+    }
+
+    async fn lock(&self, record: &[u8]) -> Guard {
+        let hash = blake3::hash(record);
+        let [a, b, ..] = *hash.as_bytes();
+        self.locks[usize::from(u16::from_be_bytes([a, b])) % LOCKS].clone().lock_owned().await
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Option<Keys>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl View {
+    /// The record at `key`, decrypted and decoded.
+    pub fn get<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
+        let Some(plain) = self.get_bytes(key)? else { return Ok(None) };
+        Ok(Some(decode(&plain)?))
+    }
+
+    pub fn get_bytes(&self, key: &[u8]) -> Result<Option<crate::sensitive::Sensitive>> {
+        let Some(stored) = self.state.data(key)? else { return Ok(None) };
+        Ok(Some(self.barrier.decrypt(key, &stored.value)?))
+    }
+
+    /// The operation that stores `record` at `key`.
+    pub fn put<T: serde::Serialize>(&self, key: Bytes, record: &T) -> Result<Op> {
+        let plain = zeroize::Zeroizing::new(postcard::to_stdvec(record)?);
+        Ok(self.put_bytes(key, &plain))
+    }
+
+    pub fn put_bytes(&self, key: Bytes, plain: &[u8]) -> Op {
+        let value = self.barrier.encrypt(&key, plain);
+        Op::Put { key, value }
+    }
+}
+
+/// A decrypted record. The decoder's own words could quote it, so they are left out.
+pub fn decode<T: serde::de::DeserializeOwned>(plain: &crate::sensitive::Sensitive) -> Result<T> {
+    postcard::from_bytes(plain.expose()).map_err(|_| Error::corrupt("a stored record does not decode"))
+}
+
+type Guard = OwnedMutexGuard<()>;
+
+/// Runs what blocks on storage off the async threads.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::internal(format!("an operation was cut off: {error}")))?
+}

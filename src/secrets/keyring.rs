@@ -1,0 +1,91 @@
+//! The keyring: every key that the data set is encrypted with. It crosses the link once (see `handover`) and is
+//! stored in `Key::Keyring`, encrypted under the region's root key.
+
+use super::aead;
+use crate::clock::{self, UnixMs};
+use crate::error::{Error, Result};
+use crate::sensitive::{Key, Sensitive};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// What the stored keyring is authenticated as. The last word is the format's version.
+const ABOUT: &[u8] = b"twinkeep keyring 1";
+
+/// Room for the serialised keyring, so that growing it leaves no copies behind.
+const SERIALISED_BYTES: usize = 512;
+
+/// Keys of a data set. Values name the term of their key, so old terms stay readable.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct Keyring {
+    /// The two halves of the AES-SIV key of path segments. It never changes, since a path's ciphertext is its name.
+    path_key: [[u8; 32]; 2],
+    /// Keys the hashes under which tokens are stored.
+    token_key: [u8; 32],
+    /// Ascending by term, never empty; the last one encrypts.
+    terms: Vec<DataKey>,
+}
+
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct DataKey {
+    term: u32,
+    key: [u8; 32],
+    /// Milliseconds since 1970.
+    created_at: u64,
+}
+
+impl Keyring {
+    pub fn generate(now: UnixMs) -> Keyring {
+        let first = DataKey { term: 1, key: clock::random_bytes(), created_at: now.0 };
+        Keyring {
+            path_key: [clock::random_bytes(), clock::random_bytes()],
+            token_key: clock::random_bytes(),
+            terms: vec![first],
+        }
+    }
+
+    /// The term and the key that encrypt now.
+    pub fn active(&self) -> (u32, Key) {
+        let last = self.terms.last().expect("a keyring has a term: `generate` and `from_bytes` see to it");
+        (last.term, Key::new(last.key))
+    }
+
+    /// When the active term began.
+    pub fn active_since(&self) -> UnixMs {
+        UnixMs(self.terms.last().map_or(0, |term| term.created_at))
+    }
+
+    pub fn key_of(&self, term: u32) -> Option<Key> {
+        let found = self.terms.iter().find(|key| key.term == term)?;
+        Some(Key::new(found.key))
+    }
+
+    pub fn path_key(&self) -> Sensitive {
+        Sensitive::new(self.path_key.concat())
+    }
+
+    pub fn token_key(&self) -> Key {
+        Key::new(self.token_key)
+    }
+
+    pub fn to_bytes(&self) -> Result<Sensitive> {
+        Ok(Sensitive::new(postcard::to_extend(self, Vec::with_capacity(SERIALISED_BYTES))?))
+    }
+
+    pub fn from_bytes(bytes: &Sensitive) -> Result<Keyring> {
+        // The decoder's own words could quote a key: they are left out.
+        let wrong = || Error::corrupt("the keyring does not decode");
+        let keyring: Keyring = postcard::from_bytes(bytes.expose()).map_err(|_| wrong())?;
+        if keyring.terms.is_empty() { Err(wrong()) } else { Ok(keyring) }
+    }
+
+    /// As stored in `Key::Keyring`.
+    pub fn encrypt(&self, root: &Key) -> Result<Vec<u8>> {
+        Ok(aead::encrypt(root, ABOUT, self.to_bytes()?.expose()))
+    }
+
+    pub fn decrypt(root: &Key, stored: &[u8]) -> Result<Keyring> {
+        let bytes = aead::decrypt(root, ABOUT, stored)
+            .ok_or_else(|| Error::corrupt("the stored keyring does not open with this region's root key"))?;
+        Keyring::from_bytes(&bytes)
+    }
+}

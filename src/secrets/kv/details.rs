@@ -1,0 +1,152 @@
+//! `metadata/PATH`: what is known of a secret, its own settings, and its removal.
+
+use super::metadata::KvMetadata;
+use super::{Secret, list};
+use crate::error::{Error, Result};
+use crate::secrets::core::{View, Written};
+use crate::secrets::layout::{Folder, Record};
+use crate::secrets::mounts::MountId;
+use crate::secrets::vault::Vault;
+use crate::state::{Class, Op};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Vault's bounds of custom metadata.
+const CUSTOM_KEYS_MAX: usize = 64;
+const CUSTOM_KEY_BYTES_MAX: usize = 128;
+const CUSTOM_VALUE_BYTES_MAX: usize = 512;
+
+/// What to change of a secret's metadata; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct KvMetadataChange {
+    pub max_versions: Option<u32>,
+    pub cas_required: Option<bool>,
+    /// Zero: what the mount says.
+    pub delete_version_after: Option<Duration>,
+    pub custom_metadata: Option<CustomMetadataChange>,
+}
+
+#[derive(Clone, Debug)]
+pub enum CustomMetadataChange {
+    /// `POST` and `PUT`.
+    Replace(BTreeMap<String, String>),
+    /// `PATCH`: `None` removes a key.
+    Merge(BTreeMap<String, Option<String>>),
+    /// `PATCH` with null.
+    Clear,
+}
+
+impl Vault {
+    /// `None` if there is no such secret.
+    pub async fn kv_metadata(&self, mount: MountId, path: &str) -> Result<Option<KvMetadata>> {
+        let secret = Secret::new(mount, path)?;
+        self.core.read(move |view| secret.metadata(view)).await
+    }
+
+    /// Changes a secret's settings; one that is not there yet comes to be, without versions.
+    pub async fn kv_put_metadata(&self, mount: MountId, path: &str, change: KvMetadataChange) -> Result<Written<()>> {
+        let written = self.change_metadata(mount, path, change, |view| Some(KvMetadata::new(view.now))).await?;
+        Ok(written.map(|_| ()))
+    }
+
+    /// Changes a secret's settings. Says whether there is such a secret.
+    pub async fn kv_patch_metadata(
+        &self,
+        mount: MountId,
+        path: &str,
+        change: KvMetadataChange,
+    ) -> Result<Written<bool>> {
+        self.change_metadata(mount, path, change, |_| None).await
+    }
+
+    /// Removes a secret with all its versions.
+    pub async fn kv_delete_metadata(&self, mount: MountId, path: &str) -> Result<Written<()>> {
+        let secret = Secret::new(mount, path)?;
+        let lock = secret.lock();
+        let evaluate = move |view: &View| {
+            let Some(metadata) = secret.metadata(view)? else { return Ok(((), Vec::new())) };
+            let stored = metadata.versions.iter().filter(|(_, info)| !info.destroyed).map(|(number, _)| *number);
+            let mut ops = secret.drop_data(view, stored)?;
+            ops.push(Op::Delete { key: Record::KvMetadata(secret.mount, &secret.path).key(&view.barrier)? });
+            Ok(((), ops))
+        };
+        self.core.write(Class::KvDelete, lock, evaluate).await
+    }
+
+    /// The names in a folder in byte order: `a` is a secret, `a/` a folder. Empty if there is no such folder.
+    pub async fn kv_list(&self, mount: MountId, folder: &str) -> Result<Vec<String>> {
+        let folder = Folder::parse(folder)?;
+        self.core.read(move |view| list::names(view, mount, &folder)).await
+    }
+
+    async fn change_metadata(
+        &self,
+        mount: MountId,
+        path: &str,
+        change: KvMetadataChange,
+        missing: fn(&View) -> Option<KvMetadata>,
+    ) -> Result<Written<bool>> {
+        let secret = Secret::new(mount, path)?;
+        let lock = secret.lock();
+        let evaluate = move |view: &View| {
+            let Some(mut metadata) = secret.metadata(view)?.or_else(|| missing(view)) else {
+                return Ok((false, Vec::new()));
+            };
+            apply(&mut metadata, change)?;
+            Ok((true, vec![secret.put_metadata(view, &metadata)?]))
+        };
+        self.core.write(Class::KvWrite, lock, evaluate).await
+    }
+}
+
+fn apply(metadata: &mut KvMetadata, change: KvMetadataChange) -> Result<()> {
+    if let Some(max_versions) = change.max_versions {
+        metadata.max_versions = max_versions;
+    }
+    if let Some(cas_required) = change.cas_required {
+        metadata.cas_required = cas_required;
+    }
+    if let Some(delete_version_after) = change.delete_version_after {
+        metadata.delete_version_after = delete_version_after;
+    }
+    match change.custom_metadata {
+        None => {}
+        Some(CustomMetadataChange::Clear) => metadata.custom_metadata = None,
+        Some(CustomMetadataChange::Replace(new)) => metadata.custom_metadata = Some(new),
+        Some(CustomMetadataChange::Merge(changes)) => {
+            let custom = metadata.custom_metadata.get_or_insert_default();
+            for (key, value) in changes {
+                match value {
+                    Some(value) => custom.insert(key, value),
+                    None => custom.remove(&key),
+                };
+            }
+        }
+    }
+    metadata.custom_metadata.as_ref().map_or(Ok(()), check_custom)
+}
+
+fn check_custom(custom: &BTreeMap<String, String>) -> Result<()> {
+    let wrong = |why: String| Err(Error::invalid(format!("custom_metadata validation failed: {why}")));
+    if custom.len() > CUSTOM_KEYS_MAX {
+        return wrong(format!("payload must contain at most {CUSTOM_KEYS_MAX} keys, provided {}", custom.len()));
+    }
+    for (key, value) in custom {
+        if key.is_empty() || key.len() > CUSTOM_KEY_BYTES_MAX {
+            let length = key.len();
+            return wrong(format!(
+                "length of key {key:?} is {length} but must be 0 < len(key) <= {CUSTOM_KEY_BYTES_MAX}"
+            ));
+        }
+        if value.is_empty() || value.len() > CUSTOM_VALUE_BYTES_MAX {
+            let length = value.len();
+            return wrong(format!(
+                "length of value for key {key:?} is {length} but must be 0 < len(value) <= {CUSTOM_VALUE_BYTES_MAX}"
+            ));
+        }
+        if key.chars().any(char::is_control) || value.chars().any(char::is_control) {
+            return wrong(format!("key {key:?} or its value contains unprintable characters"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Where records lie in the data tree: one enum, each variant with its key's bytes and what it holds.
+//!
+//! Every key crosses the link and is seen by whoever can read a disk, so it holds nothing in the clear but kinds,
+//! random ids, keyed hashes and version numbers. Ordinals (the first byte) are never reused.
+
+use super::barrier::{Barrier, TokenHash};
+use super::mounts::MountId;
+use crate::error::{Error, Result};
+use crate::storage::KEY_BYTES_MAX;
+use bytes::Bytes;
+
+/// A path of a secret, in bytes of UTF-8, may be as long as this.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// One name between two slashes may be as long as this.
+pub const SEGMENT_BYTES_MAX: usize = 1024;
+/// What follows the path in the key of a version.
+const VERSION_BYTES: usize = 10;
+
+const MOUNT: u8 = 1;
+const KV_METADATA: u8 = 2;
+const KV_VERSION: u8 = 3;
+const KV_CONFIG: u8 = 4;
+const TOKEN: u8 = 5;
+const ACCESSOR: u8 = 6;
+const CHILD: u8 = 7;
+
+/// All mounts; all KV metadata, whatever the mount; all tokens.
+pub const MOUNTS: &[u8] = &[MOUNT];
+pub const KV_METADATA_ALL: &[u8] = &[KV_METADATA];
+pub const TOKENS: &[u8] = &[TOKEN];
+
+/// A record of the data tree. All values are encrypted by the barrier.
+pub enum Record<'a> {
+    /// `[01] mount id` → postcard of `mounts::Mount`.
+    Mount(MountId),
+    /// `[02] mount id, segments` → postcard of `kv::metadata::Metadata`.
+    KvMetadata(MountId, &'a SecretPath),
+    /// `[03] mount id, segments, 00 00, version u64` → the JSON text of the version's data. No segment has length 0.
+    KvVersion(MountId, &'a SecretPath, u64),
+    /// `[04] mount id` → postcard of `kv::KvConfig`.
+    KvConfig(MountId),
+    /// `[05] keyed hash of the token` → postcard of `tokens::TokenRecord`.
+    Token([u8; 32]),
+    /// `[06] keyed hash of the accessor` → the token's hash.
+    Accessor(&'a str),
+    /// `[07] parent's hash, child's hash` → nothing.
+    Child([u8; 32], [u8; 32]),
+}
+
+impl Record<'_> {
+    pub fn key(&self, barrier: &Barrier) -> Result<Bytes> {
+        Ok(match self {
+            Record::Mount(mount) => join(MOUNT, &[&mount.0]),
+            Record::KvMetadata(mount, path) => path_key(barrier, KV_METADATA, *mount, path.segments())?.0.into(),
+            Record::KvVersion(mount, path, version) => {
+                let (mut key, _) = path_key(barrier, KV_VERSION, *mount, path.segments())?;
+                key.extend_from_slice(&[0, 0]);
+                key.extend_from_slice(&version.to_be_bytes());
+                key.into()
+            }
+            Record::KvConfig(mount) => join(KV_CONFIG, &[&mount.0]),
+            Record::Token(hash) => join(TOKEN, &[hash]),
+            Record::Accessor(accessor) => join(ACCESSOR, &[&barrier.token_hash(TokenHash::Accessor, accessor)]),
+            Record::Child(parent, child) => join(CHILD, &[parent, child]),
+        })
+    }
+}
+
+/// The prefix of a token's children, each followed by the child's hash.
+pub fn children_prefix(parent: &[u8; 32]) -> Bytes {
+    join(CHILD, &[parent])
+}
+
+/// The child's hash in a key that begins with `children_prefix`.
+pub fn child_of(key: &[u8]) -> Result<[u8; 32]> {
+    let child = key.get(1 + 32..).and_then(|child| child.try_into().ok());
+    child.ok_or_else(|| Error::corrupt("a token's child is not named by a hash"))
+}
+
+/// The prefix of what lies in `folder`, and what the names in it are authenticated with.
+pub fn folder_prefix(barrier: &Barrier, mount: MountId, folder: &Folder) -> Result<(Vec<u8>, Vec<u8>)> {
+    let (key, last) = path_key(barrier, KV_METADATA, mount, folder.segments())?;
+    let above = key[last..].to_vec();
+    Ok((key, above))
+}
+
+/// A secret's path: names between slashes, none of them empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretPath(String);
+
+impl SecretPath {
+    pub fn parse(path: &str) -> Result<SecretPath> {
+        if path.is_empty() {
+            return Err(Error::invalid("missing path"));
+        }
+        check(path)?;
+        Ok(SecretPath(path.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+}
+
+/// What is listed: a folder's path with or without its closing slash, or nothing for the root.
+pub struct Folder(String);
+
+impl Folder {
+    pub fn parse(path: &str) -> Result<Folder> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if !path.is_empty() {
+            check(path)?;
+        }
+        Ok(Folder(path.to_owned()))
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|segment| !segment.is_empty())
+    }
+}
+
+fn check(path: &str) -> Result<()> {
+    if path.len() > PATH_BYTES_MAX {
+        let got = path.len();
+        return Err(Error::invalid(format!("the path is {got} bytes long, at most {PATH_BYTES_MAX} are taken")));
+    }
+    for segment in path.split('/') {
+        if segment.is_empty() {
+            return Err(Error::invalid("the path has an empty name: two slashes in a row, or one at an end"));
+        }
+        if segment.len() > SEGMENT_BYTES_MAX {
+            let got = segment.len();
+            return Err(Error::invalid(format!(
+                "a name in the path is {got} bytes long, at most {SEGMENT_BYTES_MAX} are taken"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The key, and where its last segment begins (or the mount's part, when there is none).
+fn path_key<'a>(
+    barrier: &Barrier,
+    kind: u8,
+    mount: MountId,
+    segments: impl Iterator<Item = &'a str>,
+) -> Result<(Vec<u8>, usize)> {
+    let mut key = join(kind, &[&mount.0]).to_vec();
+    let mut last = 0;
+    for segment in segments {
+        let above = key[last..].to_vec();
+        last = key.len();
+        barrier.push_segment(&mut key, &above, segment)?;
+        // Each name grows by 18 bytes, so a path of many short names gets here before `PATH_BYTES_MAX`.
+        if key.len() + VERSION_BYTES > KEY_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "the path has too many names: encrypted, it would be longer than {KEY_BYTES_MAX} bytes"
+            )));
+        }
+    }
+    Ok((key, last))
+}
+
+fn join(kind: u8, parts: &[&[u8]]) -> Bytes {
+    let mut key = vec![kind];
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key.into()
+}

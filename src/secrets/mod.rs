@@ -1,0 +1,40 @@
+//! What a client sees, and the encryption beneath it: seal, keyring, barrier, mounts, tokens, KV v2.
+//!
+//! ```text
+//!   shares or key file ──► unseal key ──► root key ──► keyring ──► values (XChaCha20-Poly1305, by term)
+//!   (people keep them)     (never stored) (Key::Seal)  (Key::Keyring)  path segments (AES-SIV, one key for good)
+//!                                                                      hashes of tokens (keyed BLAKE3)
+//! ```
+//!
+//! The seal and the root key are the region's own. The keyring belongs to the data set: a standby that takes over a
+//! primary's data takes over its keyring too, encrypted under its own root key. So each region keeps its own shares.
+//!
+//! Invariants:
+//! * Nothing of a client reaches `Consensus` but as ciphertext: no value, no name, no token, not even its hash unkeyed.
+//! * Sealing forgets every key; storing and replicating go on.
+//! * A write holds its record's lock from its evaluation until its outcome has come.
+//! * No error and no `Debug` carries a secret or a path.
+
+pub mod join;
+pub mod kv;
+pub mod mounts;
+pub mod seal;
+pub mod tokens;
+pub mod vault;
+
+mod aead;
+mod barrier;
+mod core;
+mod handover;
+mod key_file;
+mod keyring;
+mod layout;
+
+#[cfg(test)]
+mod tests;
+
+pub use core::{Clock, Written};
+pub use mounts::{Mount, MountId, Table};
+pub use seal::{SealKind, Split};
+pub use tokens::{Caller, TokenInfo, TokenRequest};
+pub use vault::{InitOptions, InitResult, SealStatus, Vault};

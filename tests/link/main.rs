@@ -1,0 +1,340 @@
+//! Two regions in one process with a real link between them: activation, full sync, streaming, faults, failover.
+
+mod region;
+
+use region::{Region, Wire, until_in_step, within};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use twinkeep::api::replication::{
+    FenceProof, LinkRequest, LinkState, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, TokenRequest,
+    TokenState,
+};
+use twinkeep::error::Error;
+use twinkeep::ids::{Epoch, PromotionId};
+use twinkeep::replication::token::ActivationToken;
+use twinkeep::state::Role;
+use twinkeep::storage::keys::Key;
+use twinkeep::storage::{KeyRange, ScanLimit, Tree};
+
+/// A primary with some entries, and a region that is to become its standby.
+async fn pair() -> (Region, Region) {
+    let (primary, standby) = (Region::new(1, "us-east-1").await, Region::new(2, "eu-west-1").await);
+    primary.fill(50, 100).await;
+    (primary, standby)
+}
+
+/// The same, linked and in step.
+async fn linked() -> (Region, Region) {
+    let (primary, standby) = pair().await;
+    primary.connect(&standby.token().await).await.expect("connected");
+    until_in_step(&primary, &standby).await;
+    (primary, standby)
+}
+
+/// All that a region agreed on, but for its data.
+fn records(region: &Region) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let pairs = region.state.store().scan(Tree::Region, &KeyRange::all(), ScanLimit::NONE).expect("read");
+    pairs.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+async fn promote(region: &Region, accept_loss: bool) -> Promotion {
+    let plan = region.face().plan(PromoteMode::Forced).await.expect("a plan");
+    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss, id: PromotionId([7; 16]) };
+    region.face().promote(request).await.expect("an outcome")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_leads_to_a_full_sync_then_to_streaming_and_no_lag() {
+    let (primary, standby) = pair().await;
+    let token = standby.token().await;
+    primary.connect(&token).await.expect("connected");
+    until_in_step(&primary, &standby).await;
+    primary.write("later", "streamed").await.expect("written");
+    until_in_step(&primary, &standby).await;
+
+    let status = primary.until_status(|status| status.links[0].lag.is_some_and(|lag| lag.entries == 0)).await;
+    let link = &status.links[0];
+    assert_eq!((link.state, link.name.as_str(), link.outgoing), (LinkState::Streaming, "eu-west-1", true));
+    let lag = link.lag.expect("known");
+    assert_eq!((lag.bytes, lag.ms), (0, 0));
+    assert!(link.round_trip_ms.is_some() && link.clock_skew_ms.is_some() && link.last_heard_at.is_some());
+
+    let status = standby.until_status(|status| status.lag.is_some_and(|lag| lag.entries == 0)).await;
+    assert_eq!((status.role, status.whole, status.writable), (Role::Standby, true, false));
+    assert_eq!(status.head, Some(primary.state.path().applied));
+    assert_eq!(status.primary.expect("known").name, "us-east-1");
+    assert_eq!(status.merkle_root, primary.status().await.merkle_root);
+    assert_eq!(status.tokens.used, 1);
+    let keyring = |region: &Region| region.state.region(&Key::Keyring).expect("read");
+    assert_eq!(keyring(&standby), keyring(&primary), "the keyring came over");
+
+    let tokens = standby.face().tokens().await.expect("tokens");
+    assert_eq!(tokens[0].state, TokenState::Used);
+    assert_eq!(tokens[0].used_by.as_ref().expect("somebody").name, "us-east-1");
+    let secret = ActivationToken::decode(&token).expect("a token").secret;
+    for (_, value) in records(&primary).into_iter().chain(records(&standby)) {
+        assert!(!value.windows(32).any(|window| window == secret.expose()), "the token's secret is still stored");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_link_is_dialled_again_and_goes_on_where_it_was() {
+    let (primary, standby) = linked().await;
+    let copied = standby.counted("copy");
+    standby.wire(|_| Wire::Lose);
+    for number in 0..20 {
+        primary.write(&format!("during/{number}"), "the cut").await.expect("the primary goes on");
+    }
+    let status = primary.until_status(|status| status.links[0].state == LinkState::Connecting).await;
+    assert!(status.links[0].error.is_some());
+    standby.wire(|_| Wire::Pass);
+    until_in_step(&primary, &standby).await;
+    assert_eq!(standby.counted("copy"), copied, "nothing was copied again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn altered_truncated_and_repeated_bodies_change_nothing_and_stop_nothing() {
+    for fault in [Wire::Change, Wire::Truncate, Wire::Twice, Wire::ChangeAnswer] {
+        let (primary, standby) = linked().await;
+        let refused = standby.counted("append").1;
+        let hurt = Arc::new(AtomicU64::new(0));
+        let count = hurt.clone();
+        standby.wire(move |kind| match kind {
+            "append" if count.fetch_add(1, Ordering::Relaxed) < 3 => fault,
+            _ => Wire::Pass,
+        });
+        for number in 0..10 {
+            primary.write(&format!("hurt/{number}"), "x").await.expect("written");
+        }
+        until_in_step(&primary, &standby).await;
+        if fault != Wire::ChangeAnswer {
+            within(standby.until_counted("append", 0, refused + 1)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_no_good_is_refused_with_the_reason_and_nothing_changes() {
+    let (primary, standby) = pair().await;
+    let third = Region::new(3, "ap-south-1").await;
+    let good = standby.token().await;
+    let wrong = ActivationToken { secret: twinkeep::replication::crypto::Secret::new([1; 32]), ..decoded(&good) };
+    let elsewhere = ActivationToken { addresses: vec![third.address.clone()], ..decoded(&good) };
+    let other_path = ActivationToken { path: "other".into(), ..decoded(&good) };
+    let revoked = standby.token().await;
+    standby.face().revoke_token(&decoded(&revoked).accessor).await.expect("revoked");
+    let cases = [
+        (encoded(&wrong), "wrong"),
+        (encoded(&elsewhere), "another region"),
+        (encoded(&other_path), "the path \"other\""),
+        (revoked, "revoked at"),
+        (primary.token().await, "made in this region"),
+        ("s.garbage".into(), "no activation token"),
+        (good[..good.len() - 3].to_owned(), "cut or changed"),
+    ];
+    for (token, reason) in cases {
+        let before = (records(&primary), records(&standby));
+        let error = primary.connect(&token).await.expect_err("refused");
+        assert!(matches!(error, Error::Invalid(_)) && error.to_string().contains(reason), "{reason}: {error}");
+        assert_eq!((records(&primary), records(&standby)), before, "{reason}");
+    }
+    primary.connect(&good).await.expect("the good one still works");
+    until_in_step(&primary, &standby).await;
+
+    let error = third.connect(&good).await.expect_err("spent");
+    assert!(error.to_string().contains("used already, by us-east-1"), "{error}");
+    third.until_status(|status| status.links.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_is_refused() {
+    let (primary, standby) = pair().await;
+    let request = TokenRequest { ttl: Some(serde_json::json!("1s")), force: false };
+    let token = standby.face().generate_token(request).await.expect("a token");
+    standby.until_status(|status| status.tokens.expired == 1).await;
+    let error = primary.connect(&token.token).await.expect_err("expired");
+    assert!(error.to_string().contains("expired at"), "{error}");
+    assert_eq!(standby.face().token(&token.accessor).await.expect("known").state, TokenState::Expired);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finish_whose_answer_is_lost_is_repeated_and_spends_the_token_once() {
+    let (primary, standby) = pair().await;
+    let lost = AtomicBool::new(false);
+    standby.wire(move |kind| match kind {
+        "finish" if !lost.swap(true, Ordering::Relaxed) => Wire::LoseAnswer,
+        _ => Wire::Pass,
+    });
+    primary.connect(&standby.token().await).await.expect("connected");
+    until_in_step(&primary, &standby).await;
+    assert_eq!(standby.counted("finish"), (2, 0));
+    assert_eq!(standby.status().await.tokens.used, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_of_the_primary_in_the_middle_of_the_activation_repeats_the_same_finish() {
+    let (primary, standby) = pair().await;
+    let token = standby.token().await;
+    standby.wire(|kind| if kind == "finish" { Wire::LoseAnswer } else { Wire::Pass });
+    let face = primary.face();
+    let request = LinkRequest { address: None, token, max_parallel: None };
+    let connecting = tokio::spawn(async move { face.connect(request).await });
+    standby.until_counted("finish", 1, 0).await;
+    primary.stop().await;
+    connecting.abort();
+    standby.wire(|_| Wire::Pass);
+    primary.start();
+    until_in_step(&primary, &standby).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_goes_on_at_its_cursor_after_a_restart_of_either_side() {
+    let (primary, standby) = pair().await;
+    // Enough for several stretches.
+    primary.fill(60, 200_000).await;
+    let token = standby.token().await;
+    // Once the first stretch is agreed on, no further one gets through.
+    let (state, stuck) = (standby.state.clone(), Arc::new(AtomicBool::new(true)));
+    let gate = stuck.clone();
+    standby.wire(move |kind| {
+        let copied = state.path().sync.is_some_and(|sync| sync.entries_done > 0);
+        if kind == "copy" && copied && gate.load(Ordering::Relaxed) { Wire::Lose } else { Wire::Pass }
+    });
+    let request = LinkRequest { address: None, token, max_parallel: Some(2) };
+    primary.face().connect(request).await.expect("connected");
+    let begun = standby.until_path(|path| path.sync.as_ref().is_some_and(|sync| sync.entries_done > 0)).await;
+    let begun = begun.sync.expect("a sync");
+    standby.stop().await;
+    primary.stop().await;
+    let stopped = standby.state.path().sync.expect("still under way");
+    assert!(stopped.id == begun.id && stopped.cursor.is_some(), "the copy is not done");
+    assert!(!standby.state.path().is_whole());
+    stuck.store(false, Ordering::Relaxed);
+    primary.start();
+    standby.start();
+    until_in_step(&primary, &standby).await;
+    let total = primary.state.path().entries;
+    let began = standby.face().events(0).into_iter().filter(|event| event.text.contains("full sync")).count();
+    assert_eq!(began, 0, "no other sync began: {total} entries in the one that had");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_standby_fences_the_old_primary_that_dials_it() {
+    let (primary, standby) = linked().await;
+    // The way back does not exist: only the old primary's own requests can tell it.
+    primary.wire(|_| Wire::Lose);
+    let promotion = promote(&standby, true).await;
+    assert_eq!((promotion.outcome, promotion.epoch), (PromotionOutcome::Done, Epoch(2)), "{promotion:?}");
+    let path = primary.until_path(|path| path.role == Role::Fenced).await;
+    assert_eq!((path.epoch, path.primary.expect("known").name.as_str()), (Epoch(2), "eu-west-1"));
+    assert!(matches!(primary.write("late", "x").await, Err(Error::WrongRole(_))));
+    standby.write("first", "of the new epoch").await.expect("the new primary writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_standby_fences_the_old_primary_by_dialling_it() {
+    let (primary, standby) = linked().await;
+    standby.wire(|_| Wire::Lose);
+    primary.write("lost", "x").await.expect("written, but never sent over");
+    let refused = promote(&standby, false).await;
+    assert_eq!(refused.outcome, PromotionOutcome::Failed);
+    assert!(refused.error.expect("a reason").contains("-accept-loss"));
+    assert_eq!(standby.state.path().role, Role::Standby, "nothing was changed");
+    let promotion = promote(&standby, true).await;
+    assert_eq!(promotion.outcome, PromotionOutcome::Done, "{promotion:?}");
+    let path = primary.until_path(|path| path.role == Role::Fenced).await;
+    assert_eq!(path.fence.expect("fenced").reached, path.applied);
+    let again = within(async {
+        loop {
+            let promotion = standby.face().promotion(promotion.id).await.expect("known");
+            if promotion.fence != FenceProof::Unproven {
+                return promotion;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let FenceProof::Acknowledged { reached, .. } = again.await.fence else { panic!("proven") };
+    assert_eq!(reached, primary.state.path().applied);
+    let repeated = promote(&standby, true).await;
+    assert_eq!((repeated.outcome, repeated.epoch), (PromotionOutcome::Done, Epoch(2)), "to repeat it promotes once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_with_an_old_plan_is_refused_with_the_new_one() {
+    let (_primary, standby) = linked().await;
+    let request = PromoteRequest {
+        mode: PromoteMode::Forced,
+        plan: "the hash of other facts".into(),
+        accept_loss: true,
+        id: PromotionId([8; 16]),
+    };
+    let promotion = standby.face().promote(request).await.expect("an outcome");
+    assert_eq!(promotion.outcome, PromotionOutcome::Failed);
+    assert!(promotion.plan.is_some() && promotion.error.is_some());
+    assert_eq!(standby.state.path().role, Role::Standby);
+    let unknown = standby.face().promotion(PromotionId([8; 16])).await;
+    assert!(matches!(unknown, Err(Error::NotFound(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_token_again_changes_nothing_and_a_new_one_renews_the_link() {
+    let (primary, standby) = pair().await;
+    let token = standby.token().await;
+    let request = LinkRequest { address: None, token: token.clone(), max_parallel: None };
+    primary.face().configure(vec![request.clone()]).await;
+    standby.until_path(|path| path.role == Role::Standby && path.is_whole()).await;
+    until_in_step(&primary, &standby).await;
+    let before = records(&primary);
+    primary.face().configure(vec![request.clone()]).await;
+    primary.connect(&token).await.expect("the link is there");
+    assert_eq!(records(&primary), before);
+
+    let request = TokenRequest::default();
+    let renewed = standby.face().generate_token(request).await.expect("a standby's secrets are its primary's").token;
+    primary.connect(&renewed).await.expect("connected again");
+    primary.write("after", "the renewal").await.expect("written");
+    until_in_step(&primary, &standby).await;
+    assert_eq!(primary.status().await.links.len(), 1);
+    assert_ne!(records(&primary), before, "a new credential");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disconnected_link_opens_nothing_and_a_paused_one_falls_behind() {
+    let (primary, standby) = linked().await;
+    primary.face().pause().await.expect("paused");
+    primary.until_status(|status| status.links[0].state == LinkState::Paused).await;
+    let applied = standby.state.path().applied;
+    primary.write("while", "paused").await.expect("written");
+    assert_eq!(standby.state.path().applied, applied);
+    primary.face().resume().await.expect("resumed");
+    until_in_step(&primary, &standby).await;
+
+    standby.face().disconnect("us-east-1").await.expect("disconnected");
+    primary.write("after", "the end").await.expect("written");
+    let status = primary.until_status(|status| status.links[0].state == LinkState::Refused).await;
+    let error = status.links[0].error.clone().expect("a reason");
+    assert!(error.contains("no link with this region"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_of_its_own_are_not_replaced_without_force() {
+    let (primary, standby) = pair().await;
+    let early = standby.token().await;
+    *standby.keyring.holds_secrets.lock().expect("unpoisoned") = true;
+    let refused = standby.face().generate_token(TokenRequest::default()).await.expect_err("refused");
+    assert!(refused.to_string().contains("-force"), "{refused}");
+    let refused = primary.connect(&early).await.expect_err("they came after the token");
+    assert!(refused.to_string().contains("-force"), "{refused}");
+    let forced = standby.face().generate_token(TokenRequest { ttl: None, force: true }).await.expect("forced");
+    primary.connect(&forced.token).await.expect("connected");
+    until_in_step(&primary, &standby).await;
+}
+
+fn decoded(token: &str) -> ActivationToken {
+    ActivationToken::decode(token).expect("a token")
+}
+
+fn encoded(token: &ActivationToken) -> String {
+    token.encode().expect("encoded")
+}
