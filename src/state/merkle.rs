@@ -16,23 +16,26 @@ pub const LEAVES: usize = 1 << 16;
 /// The scan's stretch while the tree is rebuilt.
 const REBUILD_CHUNK: ScanLimit = ScanLimit { entries: 4096, bytes: 8 << 20 };
 
+const NODE_BYTES: usize = 32;
+
 /// A leaf's sum or an inner node's hash.
 pub type Hash = [u8; 32];
 
 pub struct Merkle {
     key: [u8; 32],
-    /// Heap order: the root at 1, the leaves from `LEAVES`.
-    nodes: Vec<Hash>,
-    /// Leaves whose ancestors are not hashed yet.
-    dirty: Vec<bool>,
-    any_dirty: bool,
+    /// 32 bytes a node, in heap order: the root at 1, the leaves from `LEAVES`. Flat, so that an empty tree costs
+    /// nothing until it is touched.
+    nodes: Vec<u8>,
+    /// Leaves whose ancestors are hashed as they are.
+    settled: Vec<bool>,
+    all_settled: bool,
 }
 
 impl Merkle {
     /// An empty tree. The key only separates data sets; values are ciphertexts, which nobody outside can choose.
     pub fn new(dataset: DatasetId) -> Merkle {
         let key = blake3::derive_key("twinkeep 2026 merkle tree of a data set", &dataset.0);
-        Merkle { key, nodes: vec![[0; 32]; 2 * LEAVES], dirty: vec![true; LEAVES], any_dirty: true }
+        Merkle { key, nodes: vec![0; 2 * LEAVES * NODE_BYTES], settled: vec![false; LEAVES], all_settled: false }
     }
 
     /// The tree of what `reader` holds, and the count and bytes of its entries.
@@ -70,13 +73,17 @@ impl Merkle {
 
     pub fn root(&mut self) -> Hash {
         self.settle();
-        self.nodes[1]
+        self.hash(1)
     }
 
     /// The hash of a node in heap order (root 1, children of `n` at `2n` and `2n + 1`, leaves from `LEAVES`).
     pub fn node(&mut self, index: usize) -> Option<Hash> {
         self.settle();
-        self.nodes.get(index).copied()
+        (index < 2 * LEAVES).then(|| self.hash(index))
+    }
+
+    fn hash(&self, index: usize) -> Hash {
+        self.nodes[bytes_of(index)].try_into().expect("a node has as many bytes as a hash")
     }
 
     fn combine(&mut self, key: &[u8], stored: &Stored, with: fn(u64, u64) -> u64) {
@@ -87,35 +94,40 @@ impl Merkle {
         hasher.update(&stored.value);
         let hash = hasher.finalize();
         let bucket = Merkle::bucket(key);
-        let leaf = &mut self.nodes[LEAVES + bucket];
+        let leaf = &mut self.nodes[bytes_of(LEAVES + bucket)];
         for (old, new) in leaf.chunks_exact_mut(8).zip(hash.as_bytes().chunks_exact(8)) {
             let sum = with(word(old), word(new));
             old.copy_from_slice(&sum.to_be_bytes());
         }
-        self.dirty[bucket] = true;
-        self.any_dirty = true;
+        self.settled[bucket] = false;
+        self.all_settled = false;
     }
 
     /// Hashes the ancestors of changed leaves, each once.
     fn settle(&mut self) {
-        if !self.any_dirty {
+        if self.all_settled {
             return;
         }
         let mut parents: Vec<usize> =
-            (0..LEAVES).filter(|&bucket| self.dirty[bucket]).map(|bucket| (LEAVES + bucket) / 2).collect();
+            (0..LEAVES).filter(|&bucket| !self.settled[bucket]).map(|bucket| (LEAVES + bucket) / 2).collect();
         while parents.first().is_some_and(|&first| first >= 1) {
             parents.dedup();
             for &parent in &parents {
                 let mut hasher = blake3::Hasher::new_keyed(&self.key);
-                hasher.update(&self.nodes[2 * parent]);
-                hasher.update(&self.nodes[2 * parent + 1]);
-                self.nodes[parent] = *hasher.finalize().as_bytes();
+                hasher.update(&self.nodes[bytes_of(2 * parent)]);
+                hasher.update(&self.nodes[bytes_of(2 * parent + 1)]);
+                self.nodes[bytes_of(parent)].copy_from_slice(hasher.finalize().as_bytes());
             }
             parents.iter_mut().for_each(|parent| *parent /= 2);
         }
-        self.dirty.fill(false);
-        self.any_dirty = false;
+        self.settled.fill(true);
+        self.all_settled = true;
     }
+}
+
+/// Where a node's hash lies.
+fn bytes_of(node: usize) -> std::ops::Range<usize> {
+    node * NODE_BYTES..(node + 1) * NODE_BYTES
 }
 
 fn word(bytes: &[u8]) -> u64 {

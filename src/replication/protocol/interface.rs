@@ -130,7 +130,7 @@ pub struct RangeRead {
     pub entries: Vec<(Bytes, Stored)>,
     /// Whether the tree holds nothing behind the last entry.
     pub end: bool,
-    /// The applied position of a moment not before the read: take it after the read.
+    /// The applied position of the moment of the read, or a newer one; an older one would make a mixture.
     pub read_at: Position,
 }
 
