@@ -4,15 +4,17 @@
 //! * `state_machine`, `snapshot`: applying to `state::State`; snapshots are views of the store, streamed when needed.
 //! * `network`, `receive`, `codec`: messages between the nodes, in an encoding of our own.
 //! * `proposer`, `barrier`: writes and reads that wait share an entry, or a round to the followers.
-//! * `members`, `retention`, `standing`: who belongs to the region, how much log is kept, how things stand.
+//! * `members`, `handover`, `retention`, `standing`: who belongs to the region, who leads it next, how much log is
+//!   kept, how things stand.
 //!
 //! Known limits of openraft 0.9, and what is done about them: its core waits for each flush of the log and sends no
 //! heartbeats meanwhile, so a leader whose disk stalls longer than an election takes is replaced, and everything
-//! that waits has a deadline; it can't hand leadership over, so `step_down` falls silent until another stands; it
+//! that waits has a deadline; it can't hand leadership over, so `handover` does; it
 //! purges the log under a snapshot before that is installed, so the writer's thread holds the purge back.
 
 mod barrier;
 mod codec;
+mod handover;
 mod log_store;
 mod log_writer;
 mod members;
@@ -141,7 +143,8 @@ pub struct Raft {
     barrier: Barrier,
     members: Members,
     receiver: Receiver,
-    deadline: Duration,
+    transport: Arc<dyn Transport>,
+    timing: Timing,
     /// Set while this node leaves leadership to another.
     stepping_down: AtomicBool,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -160,7 +163,7 @@ impl Raft {
             blocking(move || open_stored(store, state, &name, applied_next)).await?
         };
         let shared = log.shared();
-        let network = Network { transport };
+        let network = Network { transport: transport.clone() };
         let node = openraft::Raft::new(me, config, network, log, machine).await;
         let node = node.map_err(|error| Error::Storage(format!("Raft does not start: {error}")))?;
         let ledger = Arc::new(Ledger::default());
@@ -180,7 +183,8 @@ impl Raft {
             proposer,
             ledger,
             barrier,
-            deadline: timing.deadline,
+            transport,
+            timing,
             stepping_down: AtomicBool::new(false),
             tasks: vec![follows, proposes, confirms, keeps],
             log_thread: Mutex::new(Some(log_thread)),
@@ -199,7 +203,7 @@ impl Raft {
         }
         let mut standing = self.standing.clone();
         let leads = standing.wait_for(|standing| standing.lead_term.is_some());
-        match tokio::time::timeout(self.deadline, leads).await {
+        match tokio::time::timeout(self.timing.deadline, leads).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Error::unavailable("the region is started, but this node does not lead it yet")),
         }
@@ -221,27 +225,15 @@ impl Raft {
         self.members.remove(id).await
     }
 
-    /// Leaves leadership to another voter: proposes nothing, sends no heartbeats and stands for no election until
-    /// another node leads. On a node that does not lead it does nothing.
+    /// Leaves leadership to the voter that is closest behind, and waits until another node leads. On a node that does
+    /// not lead it does nothing.
     pub async fn step_down(&self) -> Result<()> {
-        let mut standing = self.standing.clone();
-        {
-            let now = standing.borrow();
-            if !now.is_leader {
-                return Ok(());
-            }
-            if !now.members.iter().any(|(id, member)| *id != self.me && member.voter) {
-                return Err(Error::Conflict("there is no other voter to lead the region".into()));
-            }
-        }
-        let _silence = Silence::keep(self);
-        let me = self.me;
-        let another = standing.wait_for(|standing| standing.leader.is_some_and(|leader| leader != me));
-        match tokio::time::timeout(self.deadline, another).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(Error::unavailable("this node is shutting down")),
-            Err(_) => Err(Error::unavailable("no other node took over in time; this node leads on")),
-        }
+        handover::hand_over(self, None).await
+    }
+
+    /// Leaves leadership to `successor`. Another node may still win the election.
+    pub async fn hand_over(&self, successor: NodeId) -> Result<()> {
+        handover::hand_over(self, Some(successor)).await
     }
 
     /// Answers a message of another node. The caller has checked that it comes from one.
@@ -293,31 +285,6 @@ fn open_stored(
     Ok((log, thread, machine))
 }
 
-/// While it lives, this node neither proposes nor sends heartbeats nor stands for election.
-struct Silence<'a> {
-    raft: &'a Raft,
-}
-
-impl Silence<'_> {
-    fn keep(raft: &Raft) -> Silence<'_> {
-        let silence = Silence { raft };
-        silence.set(true);
-        silence
-    }
-
-    fn set(&self, silent: bool) {
-        self.raft.stepping_down.store(silent, Ordering::Release);
-        self.raft.node.runtime_config().heartbeat(!silent);
-        self.raft.node.runtime_config().elect(!silent);
-    }
-}
-
-impl Drop for Silence<'_> {
-    fn drop(&mut self) {
-        self.set(false);
-    }
-}
-
 #[async_trait]
 impl Consensus for Raft {
     async fn propose(&self, command: Command) -> Result<Outcome> {
@@ -325,7 +292,7 @@ impl Consensus for Raft {
         let outcome = self.node.client_write_ff(Payload::new(command)).await;
         let outcome = outcome.map_err(|error| Error::unavailable(format!("Raft has stopped on this node: {error}")))?;
         let unknown = |why: &str| Err(Error::Unknown(format!("{why}; look before repeating")));
-        match tokio::time::timeout(self.deadline, outcome).await {
+        match tokio::time::timeout(self.timing.deadline, outcome).await {
             Ok(Ok(Ok(response))) => match response.data {
                 Reply::Outcome(outcome) => Ok(outcome),
                 Reply::Nothing => Err(Error::internal("a command came out as an entry of Raft's own")),

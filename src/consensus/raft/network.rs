@@ -29,6 +29,8 @@ use tokio::task::JoinHandle;
 pub const APPEND: &str = "append";
 pub const VOTE: &str = "vote";
 pub const SNAPSHOT: &str = "snapshot";
+/// From a leader that leaves: stand for election now.
+pub const ELECT: &str = "elect";
 
 /// The version of the encoding, the first byte of each body.
 const VERSION: u8 = 1;

@@ -2,7 +2,7 @@
 
 use super::codec::{Applied, Encoded};
 use super::log_store::blocking;
-use super::network::{APPEND, SNAPSHOT, SnapshotAnswer, SnapshotContent, SnapshotStep, VOTE, pack, unpack};
+use super::network::{APPEND, ELECT, SNAPSHOT, SnapshotAnswer, SnapshotContent, SnapshotStep, VOTE, pack, unpack};
 use super::snapshot::{self, SnapshotData};
 use super::types::{Types, Vote};
 use crate::error::{Error, Result};
@@ -45,6 +45,10 @@ impl Receiver {
                 let request = VoteRequest::<NodeId>::from_form(unpack(&body)?);
                 let answer = self.node.vote(request).await.map_err(stopped)?;
                 pack(&answer.to_form())
+            }
+            ELECT => {
+                self.node.trigger().elect().await.map_err(stopped)?;
+                pack(&())
             }
             SNAPSHOT => pack(&self.snapshot_step(unpack(&body)?).await?),
             other => Err(Error::NotFound(format!("there is no Raft message `{other}`"))),

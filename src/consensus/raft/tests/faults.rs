@@ -4,6 +4,7 @@ use super::region::{Region, put};
 use crate::consensus::Consensus;
 use crate::consensus::raft::Timing;
 use crate::error::Error;
+use crate::ids::NodeId;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,6 +147,37 @@ async fn a_leader_that_steps_down_is_followed_by_another() {
     assert!(new.value("before").is_some());
     region.write("after", "value").await;
     region.agree().await;
+    region.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_hands_over_to_the_node_it_is_told_and_back_again() {
+    let region = Region::of(3).await;
+    for name in ["b", "c", "a"] {
+        region.write(name, "value").await;
+        let successor = &region.nodes[name];
+        // Another may win the election if the machine is busy; then it is asked in turn.
+        while region.leader().await.name != name {
+            let handed_over = region.leader().await.raft.hand_over(successor.id()).await;
+            assert!(matches!(handed_over, Ok(()) | Err(Error::Unavailable(_))), "{handed_over:?}");
+        }
+        assert!(successor.value(name).is_some());
+    }
+    let stranger = region.leader().await.raft.hand_over(NodeId::of("stranger")).await;
+    assert!(matches!(stranger, Err(Error::Invalid(_))));
+    region.agree().await;
+    region.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_successor_does_not_answer_is_followed_by_a_third() {
+    let region = Region::of(3).await;
+    region.write("key", "value").await;
+    let old = region.leader().await;
+    let mute = region.nodes.values().find(|node| node.name != old.name).expect("there are three");
+    region.mesh.mute(&mute.name);
+    old.raft.hand_over(mute.id()).await.expect("the third takes over");
+    region.leader_among(|name| name != old.name).await;
     region.shutdown().await;
 }
 
