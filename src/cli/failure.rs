@@ -58,7 +58,7 @@ fn describe(error: &ClientError) -> String {
             if let Some(raw) = raw {
                 let _ = write!(text, " Raw Message:\n\n{raw}");
             } else {
-                let _ = write!(text, " Errors:\n");
+                text.push_str(" Errors:\n");
                 for error in errors {
                     let _ = write!(text, "\n* {error}");
                 }

@@ -133,6 +133,14 @@ fn every_flag_says_what_it_does() {
 }
 
 #[test]
+fn the_readmes_table_of_commands_is_this_one() {
+    let readme = include_str!("../../README.md");
+    let between = readme.split_once("<!-- commands -->\n").and_then(|(_, rest)| rest.split_once("<!-- /commands -->"));
+    let shown = between.map(|(shown, _)| shown).expect("the README has its markers");
+    assert_eq!(shown, commands_markdown(), "put what `twinkeep man -markdown` prints between the README's markers");
+}
+
+#[test]
 fn the_seeds_commands_are_taken_as_typed_there() {
     let Command::Replication(args::Replication::GenerateToken(generate)) =
         parse("twinkeep replication generate-token -replication-path=emea")

@@ -81,8 +81,6 @@ pub struct Storage {
 pub struct RetryJoin {
     /// A URL without a slash at its end. A node that finds its own here skips it.
     pub leader_api_addr: String,
-    /// The authority that signed the leader's certificate. Without it: any of the operating system's.
-    pub leader_ca_cert_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -159,7 +159,9 @@ fn storage(
 
 fn retry_join(section: Section<'_>, tls: Option<&Tls>, problems: &Problems) -> Option<RetryJoin> {
     let (api, address) = (section.text("leader_api_addr"), section.text("leader_address"));
-    let leader_ca_cert_file = section.text("leader_ca_cert_file").map(|file| file.value.into());
+    for key in ["leader_ca_cert_file", "leader_tls_servername"] {
+        section.ignored(key, "a node that joins and its region prove each other by the region's keys");
+    }
     let leader_api_addr = match (api, address) {
         (Some(_), Some(address)) => {
             problems.error(address.place, "`leader_address` beside `leader_api_addr`: expected one or the other");
@@ -178,7 +180,7 @@ fn retry_join(section: Section<'_>, tls: Option<&Tls>, problems: &Problems) -> O
         }
     };
     section.finish();
-    Some(RetryJoin { leader_api_addr: leader_api_addr?, leader_ca_cert_file })
+    Some(RetryJoin { leader_api_addr: leader_api_addr? })
 }
 
 fn seal(top: &Section<'_>, problems: &Problems) -> Option<Seal> {
