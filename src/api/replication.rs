@@ -4,8 +4,9 @@
 
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
-use crate::state::{Class, Role};
 use serde::{Deserialize, Serialize};
+
+pub use crate::state::{Class, Role};
 
 /// `GET …/status`. Needs no token, like Vault's replication status; holds no secret.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -154,7 +154,7 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
         ("received", status.received.to_string()),
         ("applied", format!("{}, written {}", status.applied, age(status.applied_at))),
     ];
-    if status.role == crate::state::Role::Standby {
+    if status.role == crate::api::replication::Role::Standby {
         rows.push(("lag", lag(status.lag.as_ref())));
     }
     if let Some(sync) = &status.sync {
