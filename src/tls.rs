@@ -61,24 +61,41 @@ pub fn pinned_client_config(fingerprint: Fingerprint) -> Result<ClientConfig> {
 /// A client's TLS that accepts the certificates with these fingerprints and no other: for a region whose nodes
 /// have one each.
 pub fn pinned_to_any(fingerprints: Vec<Fingerprint>) -> Result<ClientConfig> {
+    client_config(Trusted::Pinned(fingerprints))
+}
+
+/// A client's TLS that accepts any certificate. Only for bodies that prove by themselves where they come from, and
+/// that hold nothing secret in the clear.
+pub fn unverified_client_config() -> Result<ClientConfig> {
+    client_config(Trusted::Any)
+}
+
+fn client_config(trusted: Trusted) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pinned = Pinned { fingerprints, provider: provider.clone() };
+    let verifier = Verifier { trusted, provider: provider.clone() };
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::internal(format!("TLS can't be set up: {error}")))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(pinned))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth())
 }
 
-/// Compares the certificate with what is pinned; the handshake's signature is checked as always.
+/// Which certificates are accepted.
 #[derive(Debug)]
-struct Pinned {
-    fingerprints: Vec<Fingerprint>,
+enum Trusted {
+    Pinned(Vec<Fingerprint>),
+    Any,
+}
+
+/// Compares the certificate with what is trusted; the handshake's signature is checked as always.
+#[derive(Debug)]
+struct Verifier {
+    trusted: Trusted,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -87,7 +104,11 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.fingerprints.contains(&Fingerprint::of(end_entity)) {
+        let accepted = match &self.trusted {
+            Trusted::Pinned(fingerprints) => fingerprints.contains(&Fingerprint::of(end_entity)),
+            Trusted::Any => true,
+        };
+        if accepted {
             return Ok(ServerCertVerified::assertion());
         }
         Err(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
@@ -139,7 +160,7 @@ mod tests {
         };
         let (right, wrong) = (certificate("a.example"), certificate("a.example"));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let pinned = Pinned { fingerprints: vec![Fingerprint::of(&right)], provider };
+        let pinned = Verifier { trusted: Trusted::Pinned(vec![Fingerprint::of(&right)]), provider };
         let name = ServerName::try_from("elsewhere.example").expect("a name");
         let verify = |certificate| {
             pinned.verify_server_cert(

@@ -1,0 +1,195 @@
+//! What goes back to a client: Vault's envelope, its error bodies, its status codes.
+
+use crate::clock;
+use crate::error::Error;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Of a region that takes no client requests in its present role, as Vault's health has it for a DR secondary.
+pub const STATUS_WRONG_ROLE: u16 = 472;
+/// How long a client should wait before it asks again when there is no leader, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// A handler's answer.
+pub struct Answer {
+    status: u16,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Body,
+}
+
+impl Answer {
+    /// 204, nothing in it.
+    pub fn empty() -> Answer {
+        Answer { status: 204, headers: Vec::new(), body: Body::empty() }
+    }
+
+    /// The value as it is: what Vault answers without an envelope.
+    pub fn plain(value: &impl Serialize) -> Answer {
+        Answer::json(value)
+    }
+
+    /// Under `data` in Vault's envelope.
+    pub fn data(value: &impl Serialize) -> Answer {
+        Answer::json(&envelope(to_value(value)))
+    }
+
+    /// Under `data` and at the top level as well, as Vault answers `sys/mounts` and its like.
+    pub fn data_and_top(value: &impl Serialize) -> Answer {
+        let data = to_value(value);
+        let mut whole = envelope(data.clone());
+        if let (Value::Object(whole), Value::Object(fields)) = (&mut whole, data) {
+            for (name, field) in fields {
+                whole.entry(name).or_insert(field);
+            }
+        }
+        Answer::json(&whole)
+    }
+
+    /// Under `auth` in the envelope.
+    pub fn auth(value: &impl Serialize) -> Answer {
+        let mut whole = envelope(Value::Null);
+        whole["auth"] = to_value(value);
+        Answer::json(&whole)
+    }
+
+    /// `{keys}` of a list. Vault says 404 to a list of nothing.
+    pub fn keys(keys: &[String]) -> Answer {
+        if keys.is_empty() {
+            return Answer::json(&json!({"errors": []})).with_status(404);
+        }
+        Answer::data(&json!({ "keys": keys }))
+    }
+
+    pub fn bytes(bytes: Bytes) -> Answer {
+        Answer { status: 200, headers: Vec::new(), body: Body::from(bytes) }.typed("application/octet-stream")
+    }
+
+    /// Server-sent events, or any body that comes bit by bit.
+    pub fn stream(content_type: &'static str, body: Body) -> Answer {
+        Answer { status: 200, headers: Vec::new(), body }.typed(content_type)
+    }
+
+    pub fn error(status: u16, message: &str) -> Answer {
+        Answer::json(&json!({ "errors": [message] })).with_status(status)
+    }
+
+    /// 404 with nothing to say: a secret that is not there.
+    pub fn missing() -> Answer {
+        Answer::json(&json!({ "errors": [] })).with_status(404)
+    }
+
+    pub fn with_status(mut self, status: u16) -> Answer {
+        self.status = status;
+        self
+    }
+
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Answer {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((HeaderName::from_static(name), value));
+        }
+        self
+    }
+
+    pub fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+
+    fn json(value: &impl Serialize) -> Answer {
+        let bytes = serde_json::to_vec(value).expect("answers are maps with string keys");
+        Answer { status: 200, headers: Vec::new(), body: Body::from(bytes) }.typed("application/json")
+    }
+
+    fn typed(mut self, content_type: &'static str) -> Answer {
+        self.headers.push((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
+        self
+    }
+}
+
+impl From<Error> for Answer {
+    fn from(error: Error) -> Answer {
+        let answer = match &error {
+            // Vault says nothing more about what is not there.
+            Error::NotFound(text) if text.is_empty() => Answer::missing(),
+            other => Answer::error(status_of(other), &other.to_string()),
+        };
+        match error {
+            Error::Unavailable(_) | Error::Unknown(_) => answer.with_header("retry-after", RETRY_AFTER_SECONDS),
+            _ => answer,
+        }
+    }
+}
+
+/// The status code that Vault's clients expect for an error.
+fn status_of(error: &Error) -> u16 {
+    match error {
+        Error::Invalid(_) | Error::Conflict(_) => 400,
+        Error::PermissionDenied => 403,
+        Error::NotFound(_) => 404,
+        Error::TooLarge { .. } => 413,
+        Error::WrongRole(_) => STATUS_WRONG_ROLE,
+        Error::Sealed | Error::Uninitialised | Error::Unavailable(_) => 503,
+        Error::Unknown(_) | Error::Corrupt(_) | Error::Storage(_) | Error::Internal(_) => 500,
+    }
+}
+
+/// Vault's envelope. Clients written in typed languages want every one of these fields.
+fn envelope(data: Value) -> Value {
+    json!({
+        "request_id": request_id(),
+        "lease_id": "",
+        "renewable": false,
+        "lease_duration": 0,
+        "data": data,
+        "wrap_info": null,
+        "warnings": null,
+        "auth": null,
+    })
+}
+
+/// A random id in the form of a UUID.
+fn request_id() -> String {
+    let hex = hex::encode(clock::random_bytes::<16>());
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+fn to_value(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("answers are maps with string keys")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn body_of(answer: Answer) -> (u16, Value) {
+        let response = answer.into_response();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("a body in memory");
+        (status, serde_json::from_slice(&bytes).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn errors_have_vaults_status_and_form() {
+        let (status, body) = body_of(Error::Sealed.into()).await;
+        assert_eq!(status, 503);
+        assert!(body["errors"][0].as_str().is_some_and(|text| text.contains("sealed")));
+        let (status, body) = body_of(Error::NotFound(String::new()).into()).await;
+        assert_eq!((status, body), (404, json!({"errors": []})));
+        let (status, body) = body_of(Error::PermissionDenied.into()).await;
+        assert_eq!((status, body), (403, json!({"errors": ["permission denied"]})));
+    }
+
+    #[tokio::test]
+    async fn a_payload_at_the_top_never_hides_the_envelope() {
+        let (_, body) = body_of(Answer::data_and_top(&json!({"secret/": {"type": "kv"}, "data": 1}))).await;
+        assert_eq!(body["secret/"]["type"], "kv");
+        assert_eq!(body["data"]["secret/"]["type"], "kv");
+        assert_eq!(body["lease_duration"], 0);
+    }
+}

@@ -1,0 +1,66 @@
+//! One request on its way to its handler.
+
+use super::node::Node;
+use super::pattern::Params;
+use super::request::{self, Query, Verb};
+use crate::error::{Error, Result};
+use crate::secrets::{Caller, Mount};
+use crate::sensitive::SensitiveString;
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+const TOKEN_HEADER: &str = "x-vault-token";
+
+#[derive(Clone)]
+pub struct Call {
+    pub node: Arc<Node>,
+    pub verb: Verb,
+    /// Below `/v1/`, clean.
+    pub path: String,
+    pub params: Params,
+    pub query: Query,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// The mount that the path lies in, if this node could tell.
+    pub mount: Option<Mount>,
+    /// Who the token names. Set for routes that want a token, and only there.
+    pub caller: Option<Caller>,
+}
+
+impl Call {
+    /// What the pattern's `:name` or `*name` stands for.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name)
+    }
+
+    /// The body as a type of the API.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let value = request::parse_body(&self.headers, &self.body)?;
+        serde_json::from_value(value).map_err(|error| {
+            // serde quotes the value it stumbled over, which may be a secret; what it expected comes behind.
+            let text = error.to_string();
+            let expected = text.split_once("expected ").map(|(_, expected)| format!(": expected {expected}"));
+            let missing = text.starts_with("missing field").then(|| format!(": {text}"));
+            let why = missing.or(expected).unwrap_or_default();
+            Error::invalid(format!("the body does not have the fields and types of this request{why}"))
+        })
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> Result<&Caller> {
+        self.caller.as_ref().ok_or(Error::PermissionDenied)
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The token that the request carries.
+    pub fn token(&self) -> Option<SensitiveString> {
+        let bearer = || self.header("authorization")?.strip_prefix("Bearer ");
+        let text = self.header(TOKEN_HEADER).or_else(bearer)?.trim();
+        (!text.is_empty()).then(|| SensitiveString::new(text))
+    }
+}

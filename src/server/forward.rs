@@ -1,0 +1,74 @@
+//! From a follower to its leader: the request as it came, and the answer as it comes.
+
+use super::peers::{Peers, words};
+use crate::error::Result;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header, request::Parts};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// On a request that another node of the region forwarded: it is not forwarded again.
+pub const FORWARDED_BY: &str = "x-twinkeep-forwarded-by";
+/// On the answer of a node that a request was forwarded to, but that does not lead: nothing was done.
+pub const NOT_LEADER: &str = "x-twinkeep-not-leader";
+
+/// What became of a forwarded request.
+pub enum Forwarded {
+    Answered(Response<Body>),
+    /// It did not reach a leader: it may be sent again.
+    NotDone(String),
+    /// The connection broke while it was under way.
+    Unknown(String),
+}
+
+/// Sends a request to the node at `addr`. Only the beginning of the answer has to come within `timeout`.
+pub async fn forward(
+    peers: &Peers,
+    me: &str,
+    addr: &str,
+    parts: &Parts,
+    body: Bytes,
+    timeout: Duration,
+) -> Result<Forwarded> {
+    let client = match peers.client(addr).await {
+        Ok(client) => client,
+        Err(error) => return Ok(Forwarded::NotDone(error.to_string())),
+    };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = parts.headers.clone();
+    drop_connection_headers(&mut headers);
+    for gone in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
+        headers.remove(gone);
+    }
+    headers.insert(HeaderName::from_static(FORWARDED_BY), HeaderValue::from_str(me).unwrap_or(NODE_UNNAMED));
+    let request = client.request(parts.method.clone(), format!("{addr}{path}")).headers(headers).body(body);
+    let response = match tokio::time::timeout(timeout, request.send()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            peers.forget(addr);
+            let text = format!("the leader at {addr}: {}", words(&error));
+            return Ok(if error.is_connect() { Forwarded::NotDone(text) } else { Forwarded::Unknown(text) });
+        }
+        Err(_) => return Ok(Forwarded::Unknown(format!("the leader at {addr} did not answer in time"))),
+    };
+    if response.headers().contains_key(NOT_LEADER) {
+        return Ok(Forwarded::NotDone(format!("the node at {addr} does not lead")));
+    }
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = response.headers().clone();
+    drop_connection_headers(answer.headers_mut());
+    *answer.body_mut() = Body::from_stream(response.bytes_stream());
+    Ok(Forwarded::Answered(answer))
+}
+
+const NODE_UNNAMED: HeaderValue = HeaderValue::from_static("node");
+
+/// Headers that speak of one connection only.
+fn drop_connection_headers(headers: &mut HeaderMap) {
+    let connection = [header::CONNECTION, header::TRANSFER_ENCODING, header::TE, header::TRAILER, header::UPGRADE];
+    for name in connection {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+}

@@ -1,0 +1,204 @@
+//! From an HTTP request to its answer: path, route, body, leader, seal, token, role, handler, in this order.
+
+use super::answer::Answer;
+use super::call::Call;
+use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER};
+use super::handlers::no_route;
+use super::node::Node;
+use super::pattern::Params;
+use super::request::{CleanPath, Query, Verb, clean_path};
+use super::routes::{self, Found, Route, Runs, Who};
+use crate::clock;
+use crate::consensus::{self, Consensus};
+use crate::error::{Error, Result};
+use crate::state::Role;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Response, header, request::Parts};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The largest body that is taken, as in Vault.
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// How long a request may take before it is given up, the body of an answer that streams aside. As in Vault.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(90);
+/// How long a request waits for a leader, while there is none: an election takes less.
+const LEADER_WAIT: Duration = Duration::from_secs(8);
+/// How long to wait for a leader to answer for what this node could answer itself.
+const LEADER_IF_ANY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two attempts to reach a leader, if nothing changed meanwhile.
+const LEADER_PAUSE: Duration = Duration::from_millis(100);
+
+/// The route of what is at no path: refused like any other without a token, then 404.
+static NO_ROUTE: Route = Route {
+    verb: Verb::Read,
+    pattern: "*path",
+    who: Who::Client,
+    runs: Runs::Leader,
+    handler: |call| Box::pin(no_route(call)),
+    doc: "",
+};
+
+/// Answers one request.
+pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<Body> {
+    let began = clock::steady();
+    let method = request.method().clone();
+    let mut pattern = "";
+    let handling = handle(node, request, began + REQUEST_DEADLINE, &mut pattern);
+    let answered = match tokio::time::timeout(REQUEST_DEADLINE, handling).await {
+        Ok(answered) => answered,
+        Err(_) => Err(Error::Unknown(format!("the request took longer than {} s", REQUEST_DEADLINE.as_secs()))),
+    };
+    let response = answered.unwrap_or_else(|error| Answer::from(error).into_response());
+    // The pattern, not the path: a path holds the names of secrets.
+    let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis() as u64);
+    tracing::debug!(%method, pattern, status, ms, "request");
+    response
+}
+
+async fn handle(
+    node: Arc<Node>,
+    request: Request,
+    deadline: Instant,
+    pattern: &mut &'static str,
+) -> Result<Response<Body>> {
+    let (parts, body) = request.into_parts();
+    let path = match clean_path(parts.uri.path())? {
+        CleanPath::Path(path) => path,
+        CleanPath::Redirect(path) => return Ok(redirect(path, &parts)),
+        CleanPath::Elsewhere => return Err(Error::NotFound("the API is below /v1/".into())),
+    };
+    let query = Query::of(&parts.uri);
+    let verb = Verb::of(&parts.method, &query);
+    let mount = node.mount_of(&path).await;
+    let mount_len = mount.as_ref().map(|mount| mount.path.trim_end_matches('/').len()).or_else(|| first_segment(&path));
+    let (route, params) = match routes::find(verb, &path, mount_len) {
+        Found::Route(route, params) => (route, params),
+        Found::OtherMethods(methods) => return Ok(method_not_allowed(&parts, &methods)),
+        Found::Nothing => (&NO_ROUTE, Params::default()),
+    };
+    *pattern = route.pattern;
+    let body = read_body(&parts, body).await?;
+    let verb = verb.unwrap_or(route.verb);
+    let headers = parts.headers.clone();
+    let call = Call { node, verb, path, params, query, headers, body, mount, caller: None };
+    match route.runs {
+        Runs::Here => run(route, call).await,
+        Runs::Leader => run_on_leader(route, call, &parts, deadline).await,
+        Runs::LeaderIfAny => run_on_leader_if_any(route, call, &parts).await,
+    }
+    .map(|response| if parts.method == axum::http::Method::HEAD { without_body(response) } else { response })
+}
+
+/// On this node: seal, token, role, handler.
+async fn run(route: &Route, mut call: Call) -> Result<Response<Body>> {
+    if matches!(route.who, Who::Client | Who::Operator) {
+        call.node.expect_open()?;
+        let path = call.node.state.path();
+        // Before the token: whoever asks the wrong region is told the right one.
+        if route.who == Who::Client && (path.role != Role::Primary || !path.is_whole()) {
+            return Err(Error::WrongRole(consensus::wrong_role(&call.node.state)));
+        }
+        let token = call.token().ok_or(Error::PermissionDenied)?;
+        call.caller = Some(call.node.vault.authenticate(&token).await?);
+    }
+    Ok((route.handler)(call).await?.into_response())
+}
+
+/// Here if this node leads, else wherever the leader is. While there is none, and when leadership is lost before
+/// anything was done, it tries again for a while.
+async fn run_on_leader(route: &Route, call: Call, parts: &Parts, deadline: Instant) -> Result<Response<Body>> {
+    let node = call.node.clone();
+    // A sealed node says so itself, whoever leads.
+    if matches!(route.who, Who::Client | Who::Operator) {
+        node.expect_open()?;
+    }
+    let mut standing = node.raft.standing();
+    let give_up = deadline.min(clock::steady() + LEADER_WAIT);
+    loop {
+        let now = standing.borrow_and_update().clone();
+        let outcome = if now.is_leader {
+            match run(route, call.clone()).await {
+                Err(Error::Unavailable(text)) if node.raft.standing().borrow().lead_term != now.lead_term => text,
+                settled => return settled,
+            }
+        } else if parts.headers.contains_key(FORWARDED_BY) {
+            return Ok(Answer::from(no_leader("this node does not lead")).with_header(NOT_LEADER, "1").into_response());
+        } else if let Some(addr) = now.leader_addr() {
+            let left = deadline.saturating_duration_since(clock::steady());
+            match forward::forward(&node.peers, node.name(), addr, parts, call.body.clone(), left).await? {
+                Forwarded::Answered(response) => return Ok(response),
+                Forwarded::NotDone(text) => text,
+                Forwarded::Unknown(text) if matches!(call.verb, Verb::Read | Verb::List) => text,
+                Forwarded::Unknown(text) => return Err(Error::Unknown(text)),
+            }
+        } else {
+            "an election is under way, or a majority of the nodes is gone".to_owned()
+        };
+        if clock::steady() >= give_up {
+            return Err(no_leader(&outcome));
+        }
+        // Whichever comes first; both mean to look again.
+        let _changed = tokio::time::timeout(LEADER_PAUSE, standing.changed()).await;
+    }
+}
+
+async fn run_on_leader_if_any(route: &Route, call: Call, parts: &Parts) -> Result<Response<Body>> {
+    let node = call.node.clone();
+    let leader = {
+        let standing = node.raft.standing();
+        let standing = standing.borrow();
+        if standing.is_leader { None } else { standing.leader_addr().map(str::to_owned) }
+    };
+    if let Some(addr) = leader
+        && !parts.headers.contains_key(FORWARDED_BY)
+    {
+        let timeout = LEADER_IF_ANY_TIMEOUT;
+        let sent = forward::forward(&node.peers, node.name(), &addr, parts, call.body.clone(), timeout).await?;
+        if let Forwarded::Answered(response) = sent {
+            return Ok(response);
+        }
+    }
+    run(route, call).await
+}
+
+fn no_leader(why: &str) -> Error {
+    Error::unavailable(format!("no leader of this region can be reached ({why}); try again"))
+}
+
+async fn read_body(parts: &Parts, body: Body) -> Result<Bytes> {
+    let max = BODY_BYTES_MAX as u64;
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(got) = length.filter(|length| *length > max) {
+        return Err(Error::TooLarge { got, max });
+    }
+    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+        let too_long = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("limit"));
+        match length {
+            None if too_long => Error::TooLarge { got: max + 1, max },
+            _ => Error::invalid("the request's body broke off"),
+        }
+    })
+}
+
+/// The length of the path's first segment, which would be a mount if there were one.
+fn first_segment(path: &str) -> Option<usize> {
+    let first = path.split('/').next()?;
+    (!matches!(first, "" | "sys" | "auth")).then_some(first.len())
+}
+
+fn redirect(path: String, parts: &Parts) -> Response<Body> {
+    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Answer::empty().with_status(307).with_header("location", &format!("{path}{query}")).into_response()
+}
+
+fn method_not_allowed(parts: &Parts, methods: &[&str]) -> Response<Body> {
+    let text = format!("unsupported operation: this path takes {}, not {}", methods.join(", "), parts.method);
+    Answer::error(405, &text).with_header("allow", &methods.join(", ")).into_response()
+}
+
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    *response.body_mut() = Body::empty();
+    response
+}

@@ -1,0 +1,256 @@
+//! How a fresh node becomes a member of a region: `retry_join`, over the handshake in `secrets::join`.
+//!
+//! ```text
+//!   joiner                                              the region's leader
+//!     POST sys/storage/raft/bootstrap/challenge ─────►    remembers a nonce, for a while
+//!   (waits for `operator unseal` with the region's shares, or reads the key file; then asks for a fresh challenge)
+//!     POST sys/storage/raft/bootstrap/answer ────────►    checks the proof, answers with the region's Raft key,
+//!   stores the key, from now on understands its peers     then adds the node: learner, caught up, voter
+//! ```
+//!
+//! Every step may be repeated: a node that was not added in time begins again. Nothing in it needs TLS to be trusted,
+//! since each side proves to the other that it holds the root key.
+
+use super::answer::Answer;
+use super::call::Call;
+use super::node::{Node, blocking};
+use crate::clock::{self, UnixMs};
+use crate::consensus::Member;
+use crate::error::{Error, Result};
+use crate::ids::NodeId;
+use crate::secrets::join::{JoinAnswer, JoinChallenge, JoinNonce, Joiner};
+use crate::storage::WriteBatch;
+use crate::storage::keys::Key;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Challenges that the leader remembers at a time, and how long.
+const CHALLENGES_MAX: usize = 64;
+const CHALLENGE_LIFE: Duration = Duration::from_secs(60);
+/// Between two rounds over the addresses to join.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long a leader may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for the leader's first message after it admitted this node, before asking again.
+const ADDED_WITHIN: Duration = Duration::from_secs(20);
+
+/// Both sides' memory of joins under way.
+#[derive(Default)]
+pub struct Joining {
+    /// The leader's: challenges not yet answered, by their id.
+    challenges: Mutex<HashMap<[u8; 16], (JoinNonce, UnixMs)>>,
+    /// The joiner's: whether a region is waiting for this node to be unsealed.
+    expected: AtomicBool,
+    /// The joiner's: addresses given by `sys/storage/raft/join`.
+    asked: Mutex<Vec<String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChallengeRequest {
+    server_id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChallengeAnswer {
+    id: String,
+    challenge: JoinChallenge,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnswerRequest {
+    id: String,
+    server_id: String,
+    api_addr: String,
+    answer: JoinAnswer,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Admitted {
+    /// The Raft key, encrypted for the joiner.
+    raft_key: Vec<u8>,
+}
+
+impl Joining {
+    /// Whether this node is joining a region, which is initialised though this node holds nothing of it yet.
+    pub fn is_expected(&self) -> bool {
+        self.expected.load(Ordering::Relaxed)
+    }
+
+    /// Adds an address to try, as `sys/storage/raft/join` asks.
+    pub fn ask(&self, address: &str) {
+        let mut asked = lock(&self.asked);
+        if !asked.iter().any(|known| known == address) {
+            asked.push(address.to_owned());
+        }
+    }
+}
+
+/// `POST sys/storage/raft/bootstrap/challenge`, on the leader.
+pub async fn challenge(call: Call) -> Result<Answer> {
+    let request: ChallengeRequest = call.json()?;
+    let node = call.node;
+    let (challenge, nonce) = blocking({
+        let node = node.clone();
+        move || node.vault.join_challenge()
+    })
+    .await?;
+    let now = clock::now();
+    let mut challenges = lock(&node.joining.challenges);
+    challenges.retain(|_, (_, made)| now.since(*made) < CHALLENGE_LIFE);
+    if challenges.len() >= CHALLENGES_MAX {
+        return Err(Error::unavailable("too many nodes want to join at a time; try again in a minute"));
+    }
+    let id = clock::random_bytes();
+    challenges.insert(id, (nonce, now));
+    info!(node = request.server_id, "a node wants to join");
+    Ok(Answer::data(&ChallengeAnswer { id: hex::encode(id), challenge }))
+}
+
+/// `POST sys/storage/raft/bootstrap/answer`, on the leader.
+pub async fn answer(call: Call) -> Result<Answer> {
+    let request: AnswerRequest = call.json()?;
+    let mut id = [0; 16];
+    hex::decode_to_slice(&request.id, &mut id).map_err(|_| Error::PermissionDenied)?;
+    let nonce = lock(&call.node.joining.challenges).remove(&id);
+    let (nonce, _) = nonce.ok_or_else(|| Error::unavailable("the challenge is not known any more: ask for another"))?;
+    let node = call.node;
+    let (raft_key, request) = blocking({
+        let node = node.clone();
+        move || {
+            let joiner = Joiner { name: &request.server_id, api_addr: &request.api_addr };
+            Ok((node.vault.join_admit(nonce, joiner, &request.answer)?, request))
+        }
+    })
+    .await?;
+    // The joiner understands its peers once it has this answer: so it is added behind it.
+    tokio::spawn(add(node, request.server_id, request.api_addr));
+    Ok(Answer::data(&Admitted { raft_key }))
+}
+
+async fn add(node: Arc<Node>, name: String, api_addr: String) {
+    let member = Member { name: name.clone(), api_addr: api_addr.clone(), ..Member::default() };
+    match node.raft.add_node(NodeId::of(&name), member).await {
+        Ok(()) => info!(node = name, api_addr, "a node joined"),
+        // The joiner asks again if nothing reaches it.
+        Err(error) => warn!(node = name, "the node was admitted but not added yet: {error}"),
+    }
+}
+
+/// Tries to join until this node belongs to a region, which `operator init` on this node brings about as well.
+pub async fn join_until_member(node: Arc<Node>, shutdown: CancellationToken) {
+    let mut said = String::new();
+    while !shutdown.is_cancelled() {
+        match node.raft.is_initialised().await {
+            Ok(true) | Err(_) => return,
+            Ok(false) => {}
+        }
+        for address in addresses(&node) {
+            match join(&node, &address).await {
+                Ok(Step::Waiting) => {}
+                Ok(Step::Admitted) => wait_until_added(&node).await,
+                // Said once, not at each try.
+                Err(error) if error.to_string() != said => {
+                    said = error.to_string();
+                    info!(leader = address, "not joined yet: {said}");
+                }
+                Err(_) => {}
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}
+
+enum Step {
+    /// For shares of the unseal key.
+    Waiting,
+    Admitted,
+}
+
+async fn join(node: &Arc<Node>, address: &str) -> Result<Step> {
+    if node.is_initialised() {
+        return Ok(Step::Waiting);
+    }
+    let me = ChallengeRequest { server_id: node.name().to_owned() };
+    let given: ChallengeAnswer = post(node, address, "challenge", &me).await?;
+    let vault = node.vault.clone();
+    let challenge = given.challenge.clone();
+    let sealed = blocking(move || {
+        vault.join_expect(&challenge)?;
+        vault.unseal_from_file().map(|status| status.sealed)
+    })
+    .await?;
+    node.joining.expected.store(true, Ordering::Relaxed);
+    if sealed {
+        return Ok(Step::Waiting);
+    }
+    let (name, api_addr) = (node.name().to_owned(), node.config.api_addr.clone());
+    let vault = node.vault.clone();
+    let challenge = given.challenge;
+    let (answer, nonce) =
+        blocking(move || vault.join_answer(&challenge, Joiner { name: &name, api_addr: &api_addr })).await?;
+    let request = AnswerRequest {
+        id: given.id,
+        server_id: node.name().to_owned(),
+        api_addr: node.config.api_addr.clone(),
+        answer,
+    };
+    let admitted: Admitted = post(node, address, "answer", &request).await?;
+    let joiner = node.clone();
+    blocking(move || {
+        let key = joiner.vault.join_raft_key(&nonce, &admitted.raft_key)?;
+        let mut batch = WriteBatch::new();
+        batch.put(Key::RaftKey.tree(), Key::RaftKey.to_bytes(), key.to_vec());
+        joiner.state.store().write(batch)?;
+        joiner.state.store().flush()?;
+        joiner.peers.set_key(&key);
+        Ok(())
+    })
+    .await?;
+    info!(leader = address, "admitted to the region");
+    Ok(Step::Admitted)
+}
+
+async fn wait_until_added(node: &Node) {
+    let mut standing = crate::consensus::Consensus::standing(node.raft.as_ref());
+    let added = standing.wait_for(|standing| !standing.members.is_empty());
+    // If it was not, the loop begins again.
+    let _added = tokio::time::timeout(ADDED_WITHIN, added).await;
+}
+
+/// Where to ask: what the configuration and `sys/storage/raft/join` name, this node's own address aside.
+fn addresses(node: &Node) -> Vec<String> {
+    let configured = node.config.storage.retry_join.iter().map(|join| join.leader_api_addr.clone());
+    let asked = lock(&node.joining.asked).clone();
+    configured.chain(asked).filter(|address| *address != node.config.api_addr).collect()
+}
+
+async fn post<T: DeserializeOwned>(node: &Node, address: &str, step: &str, body: &impl Serialize) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Reply<T> {
+        data: Option<T>,
+        #[serde(default)]
+        errors: Vec<String>,
+    }
+    let url = format!("{address}/v1/sys/storage/raft/bootstrap/{step}");
+    let failed = |error: reqwest::Error| Error::unavailable(super::peers::words(&error));
+    let response = node.peers.unverified().post(url).timeout(TIMEOUT).json(body).send().await.map_err(failed)?;
+    let status = response.status();
+    let bytes = response.bytes().await.map_err(failed)?;
+    let reply: Reply<T> = serde_json::from_slice(&bytes)
+        .map_err(|_| Error::unavailable(format!("answered {status} with something that is no answer to a join")))?;
+    let refused = || Error::unavailable(reply.errors.first().cloned().unwrap_or_else(|| format!("answered {status}")));
+    reply.data.ok_or_else(refused)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,174 @@
+//! A node as a server: the routes of the API over HTTP, and what a node does by itself.
+//!
+//! * `routes` is the one table of what there is; `pattern`, `request`, `call`, `answer`, `http` bring a request to its row
+//!   and back; `handlers/` do the work.
+//! * `node` puts the parts of a node together; `supervisor` watches its peers; `join` takes nodes into the region.
+//! * `peers`, `node_auth`: messages between nodes; `forward`: a follower's requests to its leader.
+//! * `tls`, `signals`: certificates, reload, stop.
+//!
+//! Nothing here is global: several servers run in one process, as the demo and the tests do.
+
+mod answer;
+mod call;
+mod forward;
+mod handlers;
+mod http;
+mod join;
+mod node;
+mod node_auth;
+mod pattern;
+mod peers;
+mod request;
+pub mod routes;
+mod signals;
+mod supervisor;
+mod tls;
+
+pub use http::BODY_BYTES_MAX;
+pub use signals::run;
+
+use crate::api::replication::LinkRequest;
+use crate::config::{self, ServerConfig};
+use crate::error::{Error, Result};
+use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use hyper_util::rt::TokioTimer;
+use node::{Node, blocking};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+/// A client that does not finish its headers, or says nothing on a kept connection, is hung up on.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Of one request's headers.
+const HEADER_BYTES_MAX: usize = 128 << 10;
+/// How long a stop waits for another node to take over.
+const STEP_DOWN_WITHIN: Duration = Duration::from_secs(3);
+/// How long a stop waits for requests under way.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running server. When it is dropped it stops at once; `shutdown` does it gracefully.
+pub struct Running {
+    /// Where it is reached.
+    pub api_addr: String,
+    node: Arc<Node>,
+    handle: Handle<SocketAddr>,
+    tls: Option<RustlsConfig>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts a node and returns when it listens. Whatever keeps it from starting is one clear error.
+pub async fn start(config: ServerConfig) -> Result<Running> {
+    let listener = listen(config.listener.address)?;
+    let (node, certificate) = Node::open(config).await?;
+    let tls = certificate.map(|certificate| RustlsConfig::from_config(certificate.config));
+    let handle = Handle::new();
+    let mut tasks = vec![serve(node.clone(), listener, tls.clone(), handle.clone())?];
+    if let Err(error) = node.unseal_from_file().await {
+        warn!("the key file does not open this node: {error}");
+    }
+    tasks.push(tokio::spawn(join::join_until_member(node.clone(), node.stopping.clone())));
+    tasks.push(tokio::spawn(supervisor::supervise(node.clone(), node.stopping.clone())));
+    node.replication.configure(links(&node.config)).await;
+    let api_addr = node.config.api_addr.clone();
+    info!(node = node.name(), api_addr, "listening");
+    Ok(Running { api_addr, node, handle, tls, tasks })
+}
+
+impl Running {
+    /// Takes over what may change while the server runs: links and certificates. The rest waits for a restart.
+    pub async fn reload(&self, config: &ServerConfig) -> Result<()> {
+        let (old, new) = (&self.node.config, config);
+        if old.replication.path != new.replication.path {
+            return Err(Error::invalid("the replication path can't be renamed while it exists"));
+        }
+        if let Some(served) = &self.tls {
+            let (tls, data, api_addr) = (new.listener.tls.clone(), old.storage.path.clone(), old.api_addr.clone());
+            match blocking(move || tls::load(&tls, &data, &api_addr)).await? {
+                Some(certificate) => {
+                    served.reload_from_config(certificate.config);
+                    self.node.set_fingerprint(certificate.fingerprint);
+                }
+                None => warn!("TLS can't be switched off while the server runs: restart it"),
+            }
+        }
+        self.node.replication.configure(links(new)).await;
+        Ok(())
+    }
+
+    /// Hands leadership over, lets requests under way finish, and closes the storage.
+    pub async fn shutdown(mut self) {
+        if let Ok(Err(error)) = tokio::time::timeout(STEP_DOWN_WITHIN, self.node.raft.step_down()).await {
+            info!("leadership was not handed over: {error}");
+        }
+        self.node.stopping.cancel();
+        self.handle.graceful_shutdown(Some(FINISH_WITHIN));
+        for task in self.tasks.drain(..) {
+            if let Err(error) = task.await {
+                warn!("a task did not end well: {error}");
+            }
+        }
+        self.node.replication.shutdown().await;
+        if let Err(error) = self.node.raft.shutdown().await {
+            warn!("Raft did not stop well: {error}");
+        }
+        let store = self.node.state.store().clone();
+        if let Err(error) = blocking(move || store.flush()).await {
+            warn!("the storage could not be flushed: {error}");
+        }
+        info!(node = self.node.name(), "stopped");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.node.stopping.cancel();
+        self.handle.shutdown();
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let failed = |error: std::io::Error| {
+        Error::invalid(format!("can't listen at {address} (`address` in the listener stanza): {error}"))
+    };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+fn serve(
+    node: Arc<Node>,
+    listener: TcpListener,
+    tls: Option<RustlsConfig>,
+    handle: Handle<SocketAddr>,
+) -> Result<JoinHandle<()>> {
+    let app = axum::Router::new().fallback(http::serve).with_state(node).into_make_service();
+    let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
+    let http1 = &mut server.http_builder().http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+    Ok(tokio::spawn(async move {
+        let served = match tls {
+            Some(tls) => server.acceptor(RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor)).serve(app).await,
+            None => server.acceptor(NoDelayAcceptor).serve(app).await,
+        };
+        if let Err(error) = served {
+            tracing::error!("the listener failed: {error}");
+        }
+    }))
+}
+
+/// The links that a configuration names, as replication takes them.
+fn links(config: &ServerConfig) -> Vec<LinkRequest> {
+    let config::Replication { enabled, links, .. } = &config.replication;
+    let links = links.iter().filter(|_| *enabled);
+    links
+        .map(|link| LinkRequest {
+            address: Some(link.address.clone()),
+            token: link.token.expose().to_owned(),
+            max_parallel: Some(link.max_parallel),
+        })
+        .collect()
+}

@@ -1,0 +1,245 @@
+//! One node, assembled: storage, state, Raft, vault, replication.
+
+use super::join::Joining;
+use super::peers::{NodeReport, Peers};
+use super::tls;
+use crate::clock::UnixMs;
+use crate::config::{self, ServerConfig};
+use crate::consensus::raft::{self, Raft};
+use crate::consensus::{Consensus, Standing};
+use crate::error::{Error, Result};
+use crate::ids::NodeId;
+use crate::replication::Replication;
+use crate::replication::ports::{KeyringPort, RegionConfig};
+use crate::secrets::{Mount, SealKind, Vault};
+use crate::sensitive::Key as SecretKey;
+use crate::state::State;
+use crate::storage::keys::Key;
+use crate::storage::{self, SharedStore};
+use crate::tls::Fingerprint;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+pub struct Node {
+    pub config: ServerConfig,
+    pub state: Arc<State>,
+    pub raft: Arc<Raft>,
+    pub vault: Arc<Vault>,
+    pub replication: Arc<Replication>,
+    pub peers: Arc<Peers>,
+    pub joining: Joining,
+    /// Set when the server is to stop: what streams ends then.
+    pub stopping: CancellationToken,
+    /// Set by `sys/seal` until the next unseal: a key file must not open what a person sealed.
+    sealed_by_hand: AtomicBool,
+    /// Of the listener's certificate at the moment; `None` with `tls_disable`.
+    fingerprint: Mutex<Option<Fingerprint>>,
+    /// What the other nodes said of themselves last, and when.
+    reports: Mutex<HashMap<NodeId, (NodeReport, UnixMs)>>,
+    /// When this node began to lead; 0 while it does not.
+    leads_since: AtomicU64,
+}
+
+/// What is opened before the node can be assembled.
+struct Opened {
+    store: SharedStore,
+    state: Arc<State>,
+    raft_key: Option<SecretKey>,
+    certificate: Option<tls::Certificate>,
+}
+
+impl Node {
+    /// Opens what the data directory holds and starts to take part in the region, once its messages can be answered.
+    pub async fn open(config: ServerConfig) -> Result<(Arc<Node>, Option<tls::Certificate>)> {
+        let Opened { store, state, raft_key, certificate } = blocking({
+            let config = config.clone();
+            move || open_stored(&config)
+        })
+        .await?;
+        let peers = Arc::new(Peers::new()?);
+        if let Some(key) = &raft_key {
+            peers.set_key(key);
+        }
+        let raft = Raft::open(raft::Options {
+            node: NodeId::of(&config.storage.node_id),
+            name: config.storage.node_id.clone(),
+            api_addr: config.api_addr.clone(),
+            store,
+            state: state.clone(),
+            transport: peers.clone(),
+            timing: raft::Timing::wan_free_default(),
+        })
+        .await?;
+        let seal = match &config.seal {
+            config::Seal::Shamir => SealKind::Shamir,
+            config::Seal::File { path } => SealKind::File(path.clone()),
+        };
+        let vault = Arc::new(Vault::new(raft.clone(), seal));
+        let fingerprint = certificate.as_ref().map(|certificate| certificate.fingerprint);
+        let mut region = RegionConfig::new(&config.storage.node_id, &config.api_addr);
+        region.fingerprints = fingerprint.into_iter().collect();
+        let replication = Replication::start(raft.clone(), Arc::new(Keyring(vault.clone())), region);
+        let node = Arc::new(Node {
+            state,
+            raft,
+            vault,
+            replication,
+            peers,
+            joining: Joining::default(),
+            stopping: CancellationToken::new(),
+            sealed_by_hand: AtomicBool::new(false),
+            fingerprint: Mutex::new(fingerprint),
+            reports: Mutex::default(),
+            leads_since: AtomicU64::new(0),
+            config,
+        });
+        Ok((node, certificate))
+    }
+
+    /// The configured `node_id`.
+    pub fn name(&self) -> &str {
+        &self.config.storage.node_id
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.raft.standing().borrow().clone()
+    }
+
+    /// Fails where a token can't be looked at: before `operator init`, and while sealed.
+    pub fn expect_open(&self) -> Result<()> {
+        if !self.is_initialised() {
+            return Err(Error::Uninitialised);
+        }
+        if self.vault.is_sealed() { Err(Error::Sealed) } else { Ok(()) }
+    }
+
+    pub fn is_initialised(&self) -> bool {
+        self.state.path().is_initialised()
+    }
+
+    /// The mount that a path lies in; `None` where this node can't tell, too.
+    pub async fn mount_of(&self, path: &str) -> Option<Mount> {
+        if self.vault.is_sealed() || path.starts_with("sys/") || path.starts_with("auth/") {
+            return None;
+        }
+        Some(self.vault.mount_of(path).await.ok()??.0)
+    }
+
+    /// The path's name, or an error that names the one there is.
+    pub fn expect_path(&self, name: &str) -> Result<()> {
+        let own = self.state.path().name;
+        if name == own {
+            return Ok(());
+        }
+        Err(Error::NotFound(format!("there is no replication path `{name}` here: this region's path is `{own}`")))
+    }
+
+    /// What this node says of itself to its peers.
+    pub fn report(&self) -> NodeReport {
+        NodeReport {
+            name: self.name().to_owned(),
+            api_addr: self.config.api_addr.clone(),
+            sealed: self.vault.is_sealed(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprint: *lock(&self.fingerprint),
+        }
+    }
+
+    /// Opens a node that has a key file, as soon as its region has a seal; does nothing elsewhere.
+    pub async fn unseal_from_file(&self) -> Result<()> {
+        let by_hand = self.sealed_by_hand.load(Ordering::Relaxed);
+        if by_hand || !self.vault.is_sealed() || !matches!(self.config.seal, config::Seal::File { .. }) {
+            return Ok(());
+        }
+        let vault = self.vault.clone();
+        blocking(move || vault.unseal_from_file()).await.map(|_| ())
+    }
+
+    /// Forgets all keys until a person, or a restart, opens the node again.
+    pub fn seal(&self) {
+        self.sealed_by_hand.store(true, Ordering::Relaxed);
+        self.vault.seal();
+    }
+
+    pub fn set_fingerprint(&self, fingerprint: Fingerprint) {
+        *lock(&self.fingerprint) = Some(fingerprint);
+    }
+
+    /// Remembers what a peer said; `None` forgets it.
+    pub fn remember(&self, peer: NodeId, report: Option<(NodeReport, UnixMs)>) {
+        match report {
+            Some(report) => lock(&self.reports).insert(peer, report),
+            None => lock(&self.reports).remove(&peer),
+        };
+    }
+
+    /// What a peer said last, and when.
+    pub fn report_of(&self, peer: NodeId) -> Option<(NodeReport, UnixMs)> {
+        lock(&self.reports).get(&peer).cloned()
+    }
+
+    pub fn set_leads_since(&self, since: Option<UnixMs>) {
+        self.leads_since.store(since.unwrap_or_default().0, Ordering::Relaxed);
+    }
+
+    pub fn leads_since(&self) -> Option<UnixMs> {
+        Some(UnixMs(self.leads_since.load(Ordering::Relaxed))).filter(|since| since.0 > 0)
+    }
+}
+
+/// Everything that is read from files. A directory that another process or another node owns is refused here.
+fn open_stored(config: &ServerConfig) -> Result<Opened> {
+    let directory = &config.storage.path;
+    let store = storage::open(directory, config.storage.engine)?;
+    storage::format::claim_node(store.as_ref(), &config.storage.node_id)?;
+    let state = Arc::new(State::open(store.clone(), &config.replication.path)?);
+    let stored_path = state.path().name;
+    if stored_path != config.replication.path {
+        return Err(Error::invalid(format!(
+            "the data directory {} holds the replication path `{stored_path}`, but the configuration names `{}`",
+            directory.display(),
+            config.replication.path
+        )));
+    }
+    let raft_key = store.get(Key::RaftKey.tree(), &Key::RaftKey.to_bytes())?;
+    let raft_key = raft_key.map(|bytes| {
+        let key: [u8; 32] = bytes.as_ref().try_into().map_err(|_| Error::corrupt("the stored Raft key"))?;
+        Ok::<_, Error>(SecretKey::new(key))
+    });
+    let certificate = tls::load(&config.listener.tls, directory, &config.api_addr)?;
+    Ok(Opened { store, state, raft_key: raft_key.transpose()?, certificate })
+}
+
+/// What replication may ask of the vault: neither knows the other.
+struct Keyring(Arc<Vault>);
+
+impl KeyringPort for Keyring {
+    fn export(&self, recipient: &[u8; 32]) -> Result<Vec<u8>> {
+        self.0.export_keyring(recipient)
+    }
+
+    fn import(&self, sealed: &[u8], secret_key: &[u8; 32]) -> Result<Vec<(Bytes, Option<Bytes>)>> {
+        self.0.import_keyring(sealed, secret_key)
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.0.is_sealed()
+    }
+
+    fn holds_client_secrets(&self) -> Result<bool> {
+        self.0.holds_client_secrets()
+    }
+}
+
+/// Runs what blocks off the async threads.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::internal(format!("an operation was cut off: {error}")))?
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

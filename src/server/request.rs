@@ -1,0 +1,225 @@
+//! What a client sent, read the way Vault's clients mean it: the path cleaned, the body by content, the query.
+
+use crate::error::{Error, Result};
+use axum::http::{HeaderMap, Method, Uri};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+/// The prefix of every path.
+pub const API_PREFIX: &str = "/v1/";
+
+/// What a request wants to do. PUT and POST are one, and a GET that asks for a list is a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// GET and HEAD.
+    Read,
+    /// PUT and POST.
+    Write,
+    Patch,
+    Delete,
+    /// LIST, and GET with `?list=true`.
+    List,
+}
+
+impl Verb {
+    pub fn of(method: &Method, query: &Query) -> Option<Verb> {
+        match method.as_str() {
+            "GET" if query.flag("list") => Some(Verb::List),
+            "GET" | "HEAD" => Some(Verb::Read),
+            "PUT" | "POST" => Some(Verb::Write),
+            "PATCH" => Some(Verb::Patch),
+            "DELETE" => Some(Verb::Delete),
+            "LIST" => Some(Verb::List),
+            _ => None,
+        }
+    }
+
+    /// The methods that mean it, as `Allow` and the documentation write them.
+    pub fn methods(self) -> &'static str {
+        match self {
+            Verb::Read => "GET",
+            Verb::Write => "POST",
+            Verb::Patch => "PATCH",
+            Verb::Delete => "DELETE",
+            Verb::List => "LIST",
+        }
+    }
+}
+
+/// The decoded query. Of a name given twice the first one counts.
+#[derive(Clone, Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub fn of(uri: &Uri) -> Query {
+        let text = uri.query().unwrap_or_default();
+        Query(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a flag is set: `?list=true`, `?list=True`, `?list=1`, and `?list` by itself.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| matches!(value, "" | "1" | "t" | "T" | "true" | "True" | "TRUE"))
+    }
+
+    /// A number; an error that names the parameter if it is none.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let wrong = || Error::invalid(format!("query parameter `{name}`: `{text}` is not a whole number"));
+        text.parse().map(Some).map_err(|_| wrong())
+    }
+}
+
+/// A request's path, cleaned, or where it should have gone.
+#[derive(PartialEq, Eq, Debug)]
+pub enum CleanPath {
+    /// Below `/v1/`, decoded, without slashes at its ends.
+    Path(String),
+    /// It had empty segments: the client is sent to this path.
+    Redirect(String),
+    /// Not below `/v1/`.
+    Elsewhere,
+}
+
+/// Decodes and checks a path. Refuses what could mean two things: broken escapes, control characters, `.` and `..`.
+pub fn clean_path(raw: &str) -> Result<CleanPath> {
+    let decoded = percent_decode(raw)?;
+    if decoded.chars().any(char::is_control) {
+        return Err(Error::invalid("the path holds a control character"));
+    }
+    if decoded.split('/').any(|segment| segment == "." || segment == "..") {
+        return Err(Error::invalid("the path holds a `.` or `..` segment"));
+    }
+    if decoded.contains("//") {
+        let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
+        let end = if decoded.ends_with('/') { "/" } else { "" };
+        return Ok(CleanPath::Redirect(format!("/{}{end}", percent_encode(&segments.join("/")))));
+    }
+    match decoded.strip_prefix(API_PREFIX) {
+        Some(path) => Ok(CleanPath::Path(path.trim_matches('/').to_owned())),
+        None => Ok(CleanPath::Elsewhere),
+    }
+}
+
+fn percent_decode(raw: &str) -> Result<String> {
+    let broken = || Error::invalid("the path holds a broken %-escape");
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digits = [rest.next().ok_or_else(broken)?, rest.next().ok_or_else(broken)?];
+        let mut decoded = [0];
+        hex::decode_to_slice(digits, &mut decoded).map_err(|_| broken())?;
+        bytes.push(decoded[0]);
+    }
+    String::from_utf8(bytes).map_err(|_| Error::invalid("the path is not UTF-8"))
+}
+
+/// Escapes what a path may not hold as it is; slashes stay.
+pub fn percent_encode(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'@' => {
+                encoded.push(byte as char)
+            }
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}
+
+/// A body as a JSON object, whatever its content type says: Vault's CLI sends JSON without one, `curl -d` calls JSON a
+/// form, and some clients send a form's type with nothing in it. Empty means `{}`.
+pub fn parse_body(headers: &HeaderMap, body: &Bytes) -> Result<Value> {
+    let text = body.trim_ascii();
+    if text.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_form = content_type.starts_with("application/x-www-form-urlencoded");
+    if is_form && !text.starts_with(b"{") {
+        let pairs = url::form_urlencoded::parse(text).into_owned();
+        return Ok(Value::Object(pairs.map(|(key, value)| (key, Value::String(value))).collect()));
+    }
+    // serde's message may quote what it stumbled over, which may be a secret: only the place is told.
+    let value: Value = serde_json::from_slice(text).map_err(|error| {
+        Error::invalid(format!("the body is no JSON: line {}, column {}", error.line(), error.column()))
+    })?;
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Null => Ok(Value::Object(Map::new())),
+        _ => Err(Error::invalid("the body is JSON, but no object: `{…}` is expected")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(raw: &str) -> CleanPath {
+        clean_path(raw).expect("a path that can be cleaned")
+    }
+
+    #[test]
+    fn paths_are_decoded_once_and_slashes_at_the_ends_go() {
+        assert_eq!(path("/v1/secret/data/a%20b/%C3%BC/"), CleanPath::Path("secret/data/a b/ü".into()));
+        assert_eq!(path("/v1/secret/data/a%2fb"), CleanPath::Path("secret/data/a/b".into()));
+        assert_eq!(path("/v1/secret/data/a%252fb"), CleanPath::Path("secret/data/a%2fb".into()));
+        assert_eq!(path("/ui/"), CleanPath::Elsewhere);
+    }
+
+    #[test]
+    fn empty_segments_redirect_to_the_clean_path() {
+        assert_eq!(path("/v1/secret//data/x"), CleanPath::Redirect("/v1/secret/data/x".into()));
+        assert_eq!(path("//v1/secret/a%20b//"), CleanPath::Redirect("/v1/secret/a%20b/".into()));
+        assert_eq!(path("/v1/secret/data%2f/x"), CleanPath::Redirect("/v1/secret/data/x".into()));
+    }
+
+    #[test]
+    fn what_could_mean_two_things_is_refused() {
+        for raw in ["/v1/a/../b", "/v1/a/%2e%2e/b", "/v1/a/%2e./b", "/v1/./b", "/v1/a%00b", "/v1/a%0ab", "/v1/a%zz", "/v1/a%2"]
+        {
+            assert!(clean_path(raw).is_err(), "{raw}");
+        }
+        assert!(clean_path("/v1/a%ff").is_err());
+    }
+
+    #[test]
+    fn a_body_is_read_by_what_it_holds() {
+        let form = HeaderMap::from_iter([(
+            axum::http::header::CONTENT_TYPE,
+            "application/x-www-form-urlencoded".parse().expect("a header value"),
+        )]);
+        let parse = |headers: &HeaderMap, body: &'static str| parse_body(headers, &Bytes::from_static(body.as_bytes()));
+        let json = serde_json::json!({"a": "1"});
+        assert_eq!(parse(&HeaderMap::new(), r#" {"a":"1"}"#).ok(), Some(json.clone()));
+        assert_eq!(parse(&form, r#"{"a":"1"}"#).ok(), Some(json.clone()));
+        assert_eq!(parse(&form, "a=1").ok(), Some(json));
+        assert_eq!(parse(&form, "").ok(), Some(serde_json::json!({})));
+        let error = parse(&HeaderMap::new(), r#"{"a": canary}"#).expect_err("no JSON");
+        assert!(!error.to_string().contains("canary"));
+        assert!(parse(&HeaderMap::new(), "[1]").is_err());
+    }
+
+    #[test]
+    fn a_get_that_asks_for_a_list_is_a_list() {
+        let verb = |method: &str, uri: &str| {
+            let uri: Uri = uri.parse().expect("a URI");
+            Verb::of(&Method::from_bytes(method.as_bytes()).expect("a method"), &Query::of(&uri))
+        };
+        for uri in ["/x?list=true", "/x?list=True", "/x?list=1"] {
+            assert_eq!(verb("GET", uri), Some(Verb::List));
+        }
+        assert_eq!(verb("GET", "/x?list=false"), Some(Verb::Read));
+        assert_eq!(verb("LIST", "/x"), Some(Verb::List));
+        assert_eq!(verb("PUT", "/x"), verb("POST", "/x"));
+        assert_eq!(verb("TRACE", "/x"), None);
+    }
+}

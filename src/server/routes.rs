@@ -1,0 +1,196 @@
+//! The one table of routes: dispatch, forwarding, 404 and 405, and the README's list of endpoints come from it.
+
+use super::answer::Answer;
+use super::call::Call;
+use super::handlers::{health, kv, link, membership, mounts, path, replication_status, seal, token};
+use super::pattern::{self, Params};
+use super::request::Verb::{self, Delete, List, Patch, Read, Write};
+use crate::error::Result;
+use std::future::Future;
+use std::pin::Pin;
+
+/// Who may call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Who {
+    Anyone,
+    /// Clients, with a token, of a region that is primary and whole: what reads or writes secrets.
+    Client,
+    /// Who has a token, whatever the region's role: what operates the region.
+    Operator,
+    /// Another node of this region, which proves that it holds the region's key.
+    Node,
+    /// Another region, which proves that it holds the link's credential or an activation token.
+    Link,
+}
+
+/// Where it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Runs {
+    /// On the node that was asked.
+    Here,
+    /// On the region's leader, to which followers forward.
+    Leader,
+    /// On the leader if one can be reached, else on the node that was asked: what an operator wants to see when
+    /// there is no leader.
+    LeaderIfAny,
+}
+
+/// What a handler gives back, in its time.
+pub type Handling = Pin<Box<dyn Future<Output = Result<Answer>> + Send>>;
+
+pub struct Route {
+    pub verb: Verb,
+    pub pattern: &'static str,
+    pub who: Who,
+    pub runs: Runs,
+    pub handler: fn(Call) -> Handling,
+    pub doc: &'static str,
+}
+
+/// Rows of the table: verb, pattern, who, where, handler, doc.
+macro_rules! routes {
+    ($($verb:ident $pattern:literal $who:ident $runs:ident $handler:path, $doc:literal;)*) => {
+        &[$(Route {
+            verb: $verb,
+            pattern: $pattern,
+            who: Who::$who,
+            runs: Runs::$runs,
+            handler: |call| Box::pin($handler(call)),
+            doc: $doc,
+        }),*]
+    };
+}
+
+/// All routes. The first one that matches counts.
+pub static ROUTES: &[Route] = routes! {
+    Read "sys/health" Anyone Here health::health, "the node's health as a status code: 200, 429, 472, 474, 501, 503";
+    Read "sys/seal-status" Anyone Here seal::seal_status, "sealed or not, and how many shares are still missing";
+    Read "sys/init" Anyone Here seal::init_status, "whether the region is initialised";
+    Write "sys/init" Anyone Here seal::init, "start a region on this node: the shares and the root token, once";
+    Write "sys/unseal" Anyone Here seal::unseal, "give one share, or start over";
+    Write "sys/seal" Operator Here seal::seal, "forget the root key on this node";
+    Write "sys/step-down" Operator Leader membership::step_down, "hand leadership to another node";
+    Read "sys/leader" Anyone Here health::leader, "which node leads";
+    Read "sys/ha-status" Anyone LeaderIfAny health::ha_status, "the region's nodes";
+    Read "sys/internal/ui/mounts" Operator Leader mounts::ui_mounts, "the mounts a token can see";
+    Read "sys/internal/ui/mounts/*path" Client Leader mounts::preflight, "the mount that a path lies in";
+    Read "sys/mounts" Client Leader mounts::list, "all mounts";
+    Read "sys/auth" Client Leader mounts::auth_list, "all ways to log in";
+    Write "sys/capabilities" Operator Leader token::capabilities, "what a token may do at paths";
+    Write "sys/capabilities-self" Operator Leader token::capabilities, "what one's own token may do at paths";
+    Read "sys/replication/status" Anyone LeaderIfAny replication_status::all, "replication in Vault's fields";
+    Read "sys/replication/dr/status" Anyone LeaderIfAny replication_status::dr, "the part that is in use";
+    Read "sys/replication/performance/status" Anyone LeaderIfAny replication_status::performance, "always disabled";
+    Read "sys/replication/path/:path/status" Anyone LeaderIfAny path::status, "all that is known of a path, each value with its time";
+    Read "sys/replication/path/:path/events" Anyone LeaderIfAny path::events, "what happened; `?after=ID`, or server-sent events";
+    Write "sys/replication/path/:path/tokens" Operator Leader path::generate_token, "an activation token, on a standby";
+    List "sys/replication/path/:path/tokens" Operator Leader path::list_tokens, "activation tokens by accessor";
+    Read "sys/replication/path/:path/tokens/:accessor" Operator Leader path::token, "one activation token's state";
+    Delete "sys/replication/path/:path/tokens/:accessor" Operator Leader path::revoke_token, "revoke an activation token";
+    Write "sys/replication/path/:path/links" Operator Leader path::connect, "connect a standby by its activation token, on a primary";
+    List "sys/replication/path/:path/links" Operator Leader path::list_links, "the links of the path";
+    Delete "sys/replication/path/:path/links/:region" Operator Leader path::disconnect, "forget a link";
+    Read "sys/replication/path/:path/plan" Operator Leader path::plan, "checks and the estimate of loss of a promotion";
+    Write "sys/replication/path/:path/promote" Operator Leader path::promote, "promote this standby; safe to repeat with its id";
+    Read "sys/replication/path/:path/promote/:id" Operator Leader path::promotion, "a promotion's progress and outcome";
+    Write "sys/replication/path/:path/pause" Operator Leader path::pause, "stop sending over the links";
+    Write "sys/replication/path/:path/resume" Operator Leader path::resume, "go on sending";
+    Write "sys/replication/path/:path/link/:kind" Link Leader link::link, "the link itself (binary)";
+    Read "sys/storage/raft/configuration" Operator LeaderIfAny membership::configuration, "the members of the region";
+    Write "sys/storage/raft/remove-peer" Operator Leader membership::remove_peer, "take a node out of the region";
+    Write "sys/storage/raft/join" Anyone Here membership::join, "make this fresh node join a region";
+    Write "sys/storage/raft/bootstrap/challenge" Anyone Leader membership::challenge, "what a joining node must prove";
+    Write "sys/storage/raft/bootstrap/answer" Anyone Leader membership::answer, "its proof, for the region's key";
+    Write "sys/storage/raft/rpc/:kind" Node Here membership::rpc, "messages between the nodes of a region (binary)";
+    Read "auth/token/lookup-self" Operator Leader token::lookup_self, "one's own token";
+    Write "auth/token/lookup" Operator Leader token::lookup, "another token";
+    Write "auth/token/revoke-self" Client Leader token::revoke_self, "end one's own token";
+    Write "{mount}/data/*path" Client Leader kv::write, "write a new version of a secret";
+    Patch "{mount}/data/*path" Client Leader kv::patch, "change some fields of a secret";
+    Read "{mount}/data/*path" Client Leader kv::read, "read a version, the newest one or `?version=N`";
+    Delete "{mount}/data/*path" Client Leader kv::delete_newest, "delete the newest version; it can be undeleted";
+    Write "{mount}/delete/*path" Client Leader kv::delete_versions, "delete versions; they can be undeleted";
+    Write "{mount}/undelete/*path" Client Leader kv::undelete, "bring deleted versions back";
+    Write "{mount}/destroy/*path" Client Leader kv::destroy, "destroy versions for good";
+    Read "{mount}/metadata/*path" Client Leader kv::read_metadata, "a secret's versions and settings";
+    List "{mount}/metadata/*path" Client Leader kv::list, "names below a path";
+    Write "{mount}/metadata/*path" Client Leader kv::write_metadata, "change a secret's settings";
+    Patch "{mount}/metadata/*path" Client Leader kv::write_metadata, "change a secret's settings";
+    Delete "{mount}/metadata/*path" Client Leader kv::delete_metadata, "delete a secret with all its versions";
+    Read "{mount}/config" Client Leader kv::read_config, "the mount's settings";
+    Write "{mount}/config" Client Leader kv::write_config, "change the mount's settings";
+};
+
+/// What a path and a verb lead to.
+pub enum Found {
+    Route(&'static Route, Params),
+    /// The path exists, for these methods.
+    OtherMethods(Vec<&'static str>),
+    Nothing,
+}
+
+/// Finds the route for a clean path whose first `mount_len` bytes are its mount, if it lies in one.
+pub fn find(verb: Option<Verb>, path: &str, mount_len: Option<usize>) -> Found {
+    let mut others = Vec::new();
+    for route in ROUTES {
+        let Some(params) = pattern::matches(route.pattern, path, mount_len) else { continue };
+        if Some(route.verb) == verb {
+            return Found::Route(route, params);
+        }
+        if !others.contains(&route.verb.methods()) {
+            others.push(route.verb.methods());
+        }
+    }
+    if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+}
+
+/// The table as the README shows it, in Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from("| method | path below `/v1/` | who | what |\n|---|---|---|---|\n");
+    for route in ROUTES {
+        let who = match route.who {
+            Who::Anyone => "anyone",
+            Who::Client => "token, on a primary",
+            Who::Operator => "token",
+            Who::Node => "nodes",
+            Who::Link => "regions",
+        };
+        text.push_str(&format!("| {} | `{}` | {who} | {} |\n", route.verb.methods(), route.pattern, route.doc));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_rows_are_the_same_and_each_is_found_by_its_own_pattern() {
+        for (at, route) in ROUTES.iter().enumerate() {
+            let path = route.pattern.replace("{mount}", "secret").replace([':', '*'], "");
+            let mount_len = route.pattern.starts_with("{mount}").then_some("secret".len());
+            let Found::Route(found, _) = find(Some(route.verb), &path, mount_len) else {
+                panic!("{} is not found", route.pattern)
+            };
+            let position = ROUTES.iter().position(|other| std::ptr::eq(other, found));
+            assert_eq!(position, Some(at), "{} is hidden by {}", route.pattern, found.pattern);
+        }
+    }
+
+    #[test]
+    fn a_path_with_other_methods_is_told_from_no_path() {
+        let Found::OtherMethods(methods) = find(Some(Verb::Delete), "sys/init", None) else {
+            panic!("sys/init is a path")
+        };
+        assert_eq!(methods, ["GET", "POST"]);
+        assert!(matches!(find(Some(Verb::Read), "sys/nothing", None), Found::Nothing));
+        assert!(matches!(find(None, "sys/init", None), Found::OtherMethods(_)));
+    }
+
+    #[test]
+    fn only_what_says_nothing_secret_needs_no_token() {
+        let open: Vec<_> = ROUTES.iter().filter(|route| route.who == Who::Anyone).map(|route| route.pattern).collect();
+        assert!(open.iter().all(|pattern| pattern.starts_with("sys/")), "{open:?}");
+        assert!(!open.iter().any(|pattern| pattern.contains("tokens") || pattern.contains("promote")), "{open:?}");
+    }
+}

@@ -1,0 +1,56 @@
+//! A server as a process: its log, its signals.
+
+use super::start;
+use crate::config::{self, LogFormat, ServerConfig};
+use crate::error::{Error, Result};
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+/// Runs a server from its configuration file until SIGTERM or SIGINT. SIGHUP reads the file again.
+pub async fn run(file: &Path) -> Result<()> {
+    let config = config::load(file)?;
+    log_to_stderr(&config);
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let listen = |kind| signal(kind).map_err(|error| Error::internal(format!("signals can't be handled: {error}")));
+    // Before the start, so that no signal finds the process without its handler.
+    let mut reload = listen(SignalKind::hangup())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let running = start(config).await?;
+    loop {
+        tokio::select! {
+            _ = reload.recv() => {
+                let reloaded = match config::load(file) {
+                    Ok(config) => running.reload(&config).await,
+                    Err(error) => Err(error),
+                };
+                match reloaded {
+                    Ok(()) => info!("configuration reloaded"),
+                    Err(error) => error!("the configuration was not reloaded, the old one stays: {error}"),
+                }
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    info!("stopping");
+    running.shutdown().await;
+    Ok(())
+}
+
+/// The log goes to standard error: of Twinkeep as configured, of the crates below it only what is wrong.
+fn log_to_stderr(config: &ServerConfig) {
+    let level = config.log_level.name();
+    let filter = tracing_subscriber::EnvFilter::new(format!("warn,openraft=error,twinkeep={level}"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = match config.log_format {
+        LogFormat::Standard => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+    if done.is_err() {
+        warn!("the log was set up before; its settings stay");
+    }
+}
