@@ -36,6 +36,17 @@ pub fn from_json(value: &serde_json::Value) -> Result<Duration> {
     }
 }
 
+/// As Go writes a duration, whole seconds of it: `0s`, `1m30s`, `3h0m0s`.
+pub fn go(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, minutes) => format!("{minutes}m{rest}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

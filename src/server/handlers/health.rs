@@ -1,0 +1,98 @@
+//! `sys/health`, `sys/leader`, `sys/ha-status`: who is well, and who leads.
+
+use crate::api::cluster::{HaNode, HaStatus, Leader};
+use crate::api::health::{Health, code};
+use crate::clock;
+use crate::error::Result;
+use crate::server::answer::Answer;
+use crate::server::call::Call;
+use crate::server::node::{Node, blocking};
+use crate::state::{RegionIdentity, Role};
+use std::sync::Arc;
+
+/// What Go writes for no time.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
+
+pub async fn health(call: Call) -> Result<Answer> {
+    let node = &call.node;
+    let standing = node.standing();
+    let path = node.state.path();
+    let identity = identity(node).await?;
+    let health = Health {
+        initialized: path.is_initialised() || node.joining.is_expected(),
+        sealed: node.vault.is_sealed(),
+        standby: !standing.is_leader,
+        performance_standby: false,
+        replication_performance_mode: "disabled".into(),
+        replication_dr_mode: match path.role {
+            Role::Primary if !path.is_initialised() => "disabled",
+            Role::Primary => "primary",
+            Role::Standby => "secondary",
+            Role::Fenced => "disabled",
+        }
+        .into(),
+        server_time_utc: clock::now().0 / 1000,
+        version: env!("CARGO_PKG_VERSION").into(),
+        cluster_name: identity.as_ref().map(|identity| identity.name.clone()),
+        cluster_id: identity.map(|identity| identity.id.to_string()),
+    };
+    let (name, default) = if !health.initialized {
+        ("uninitcode", code::UNINITIALISED)
+    } else if health.sealed {
+        ("sealedcode", code::SEALED)
+    } else if path.role != Role::Primary || !path.is_whole() {
+        ("drsecondarycode", code::STANDBY_REGION)
+    } else if standing.is_leader {
+        ("activecode", code::ACTIVE)
+    } else if call.query.flag("standbyok") {
+        ("activecode", code::ACTIVE)
+    } else if standing.leader.is_none() {
+        ("standbycode", code::LEADER_UNREACHABLE)
+    } else {
+        ("standbycode", code::FOLLOWER)
+    };
+    let status = call.query.number(name)?.unwrap_or(default);
+    Ok(Answer::plain(&health).with_status(status))
+}
+
+pub async fn leader(call: Call) -> Result<Answer> {
+    let standing = call.node.standing();
+    let leader_address = standing.leader_addr().unwrap_or_default().to_owned();
+    let since = call.node.leads_since().filter(|_| standing.is_leader);
+    Ok(Answer::plain(&Leader {
+        ha_enabled: true,
+        is_self: standing.is_leader,
+        active_time: since.map_or_else(|| NO_TIME.into(), |since| since.rfc3339()),
+        leader_cluster_address: leader_address.clone(),
+        leader_address,
+        performance_standby: false,
+        performance_standby_last_remote_wal: 0,
+        raft_committed_index: Some(standing.committed_index),
+        raft_applied_index: Some(standing.applied_index),
+    }))
+}
+
+pub async fn ha_status(call: Call) -> Result<Answer> {
+    let standing = call.node.standing();
+    let nodes = standing.members.iter().map(|(id, member)| {
+        let is_me = *id == standing.me;
+        let (report, heard_at) = call.node.report_of(*id).unzip();
+        let version = report.map(|report| report.version);
+        HaNode {
+            hostname: member.name.clone(),
+            api_address: member.api_addr.clone(),
+            cluster_address: member.api_addr.clone(),
+            active_node: standing.leader == Some(*id),
+            last_echo: heard_at.map(|at| at.rfc3339()),
+            version: if is_me { env!("CARGO_PKG_VERSION").into() } else { version.unwrap_or_default() },
+            upgrade_version: String::new(),
+        }
+    });
+    Ok(Answer::data_and_top(&HaStatus { nodes: nodes.collect() }))
+}
+
+/// The region's name and id, once it has them.
+pub async fn identity(node: &Arc<Node>) -> Result<Option<RegionIdentity>> {
+    let state = node.state.clone();
+    blocking(move || state.identity()).await
+}

@@ -1,0 +1,280 @@
+//! KV version 2. The data of a secret passes through as the text that the client sent: no number loses a digit.
+
+use super::{no_route, written};
+use crate::api::kv::{
+    Config, ConfigRequest, Metadata, MetadataRequest, ReadAnswer, VersionMetadata, VersionState, VersionsRequest,
+    WriteOptions,
+};
+use crate::duration;
+use crate::error::{Error, Result};
+use crate::secrets::kv::{
+    CustomMetadataChange, DeleteVersionAfter, KvConfigChange, KvFound, KvMetadata, KvMetadataChange, KvPatched,
+    KvVersion,
+};
+use crate::secrets::{Mount, MountId};
+use crate::sensitive::SensitiveString;
+use crate::server::answer::Answer;
+use crate::server::call::Call;
+use crate::server::request::{Verb, parse_body};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// A write's body, the data still as text.
+#[derive(Deserialize)]
+struct Write {
+    data: Option<Box<RawValue>>,
+    #[serde(default)]
+    options: Option<WriteOptions>,
+}
+
+/// A read's answer, the data as the text that was written.
+#[derive(Serialize)]
+struct Live<'a> {
+    data: &'a RawValue,
+    metadata: VersionMetadata,
+}
+
+pub async fn write(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let (data, cas) = write_request(&call)?;
+    let done = call.node.vault.kv_put(mount, call.param("path"), data, cas).await?;
+    Ok(written(Answer::data(&version_metadata(done.value)), done.position))
+}
+
+pub async fn patch(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    if let Some(answer) = unless_merge_patch(&call) {
+        return Ok(answer);
+    }
+    let (data, cas) = write_request(&call)?;
+    let done = call.node.vault.kv_patch(mount, call.param("path"), data, cas).await?;
+    Ok(match done.value {
+        KvPatched::Done(version) => written(Answer::data(&version_metadata(version)), done.position),
+        KvPatched::Gone(version) => gone(version),
+        KvPatched::Missing => Answer::missing(),
+    })
+}
+
+pub async fn read(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let version = call.query.number("version")?;
+    match call.node.vault.kv_get(mount, call.param("path"), version).await? {
+        KvFound::Live { data, version } => {
+            let data: &RawValue = serde_json::from_str(data.expose())
+                .map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
+            Ok(Answer::data(&Live { data, metadata: version_metadata(version) }))
+        }
+        KvFound::Gone(version) => Ok(gone(version)),
+        KvFound::Missing => Ok(Answer::missing()),
+    }
+}
+
+pub async fn delete_newest(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let done = call.node.vault.kv_delete_latest(mount, call.param("path")).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn delete_versions(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let done = call.node.vault.kv_delete(mount, call.param("path"), versions(&call)?).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn undelete(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let done = call.node.vault.kv_undelete(mount, call.param("path"), versions(&call)?).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn destroy(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let done = call.node.vault.kv_destroy(mount, call.param("path"), versions(&call)?).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn list(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    Ok(Answer::keys(&call.node.vault.kv_list(mount, call.param("path")).await?))
+}
+
+pub async fn read_metadata(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let found = call.node.vault.kv_metadata(mount, call.param("path")).await?;
+    Ok(found.map_or_else(Answer::missing, |metadata| Answer::data(&shown(metadata))))
+}
+
+pub async fn write_metadata(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let is_patch = call.verb == Verb::Patch;
+    if is_patch && let Some(answer) = unless_merge_patch(&call) {
+        return Ok(answer);
+    }
+    let change = metadata_change(&call, is_patch)?;
+    let path = call.param("path");
+    let done = if is_patch {
+        call.node.vault.kv_patch_metadata(mount, path, change).await?
+    } else {
+        call.node.vault.kv_put_metadata(mount, path, change).await?.map(|()| true)
+    };
+    Ok(written(if done.value { Answer::empty() } else { Answer::missing() }, done.position))
+}
+
+pub async fn delete_metadata(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let done = call.node.vault.kv_delete_metadata(mount, call.param("path")).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn read_config(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let config = call.node.vault.kv_config(mount).await?;
+    Ok(Answer::data(&Config {
+        cas_required: config.cas_required,
+        delete_version_after: match config.delete_version_after {
+            DeleteVersionAfter::Unset => duration::go(Duration::ZERO),
+            DeleteVersionAfter::Disabled => "-1s".into(),
+            DeleteVersionAfter::After(after) => duration::go(after),
+        },
+        max_versions: config.max_versions.into(),
+    }))
+}
+
+pub async fn write_config(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let request: ConfigRequest = call.json()?;
+    let after = |value: Value| match value.as_str() {
+        Some(text) if text.starts_with('-') => Ok(DeleteVersionAfter::Disabled),
+        Some("") => Ok(DeleteVersionAfter::Unset),
+        _ => duration::from_json(&value).map(|after| match after {
+            Duration::ZERO => DeleteVersionAfter::Unset,
+            after => DeleteVersionAfter::After(after),
+        }),
+    };
+    let change = KvConfigChange {
+        max_versions: request.max_versions.map(|value| number(&value, "max_versions")).transpose()?,
+        cas_required: request.cas_required.map(|value| flag(&value, "cas_required")).transpose()?,
+        delete_version_after: request.delete_version_after.map(after).transpose()?,
+    };
+    let done = call.node.vault.kv_configure(mount, change).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+/// The mount, if it is of KV version 2: the only kind that these routes are for.
+fn kv2(call: &Call) -> Option<MountId> {
+    call.mount.as_ref().filter(|mount| Mount::is_kv2(mount)).map(|mount| mount.id)
+}
+
+fn unless_merge_patch(call: &Call) -> Option<Answer> {
+    let right = call.header("content-type").is_some_and(|given| given.starts_with(MERGE_PATCH));
+    (!right).then(|| Answer::error(415, &format!("PATCH requires Content-Type of {MERGE_PATCH}")))
+}
+
+fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
+    // Checks the form of the body and says what is wrong with it.
+    parse_body(&call.headers, &call.body)?;
+    let no_data = || Error::invalid("no data provided");
+    let write: Write = serde_json::from_slice(&call.body).map_err(|_| no_data())?;
+    let data = write.data.ok_or_else(no_data)?;
+    if !data.get().starts_with('{') {
+        return Err(Error::invalid("`data` must be an object"));
+    }
+    let cas = write.options.and_then(|options| options.cas).filter(|cas| !cas.is_null());
+    let cas = cas.map(|cas| number(&cas, "cas")).transpose()?;
+    Ok((SensitiveString::new(Box::<str>::from(data).into_string()), cas))
+}
+
+fn versions(call: &Call) -> Result<Vec<u64>> {
+    let request: VersionsRequest = call.json()?;
+    if request.versions.is_empty() {
+        return Err(Error::invalid("no version number provided"));
+    }
+    request.versions.iter().map(|version| number(version, "versions")).collect()
+}
+
+fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
+    // PATCH removes what is null, which the type of a plain write can't tell from what is missing.
+    let body = parse_body(&call.headers, &call.body)?;
+    let custom = match body.get("custom_metadata") {
+        None => None,
+        Some(Value::Null) if is_patch => Some(CustomMetadataChange::Clear),
+        Some(Value::Null) => None,
+        Some(value) => {
+            let wrong = |_| Error::invalid("`custom_metadata` must be an object of strings");
+            let pairs: BTreeMap<String, Option<String>> = serde_json::from_value(value.clone()).map_err(wrong)?;
+            Some(if is_patch {
+                CustomMetadataChange::Merge(pairs)
+            } else {
+                CustomMetadataChange::Replace(pairs.into_iter().filter_map(|(k, v)| Some((k, v?))).collect())
+            })
+        }
+    };
+    let mut rest = body;
+    if let Some(fields) = rest.as_object_mut() {
+        fields.remove("custom_metadata");
+    }
+    let request: MetadataRequest = serde_json::from_value(rest)
+        .map_err(|_| Error::invalid("the body does not have the fields and types of a secret's metadata"))?;
+    let after = request.delete_version_after.filter(|value| *value != Value::String(String::new()));
+    Ok(KvMetadataChange {
+        max_versions: request.max_versions.map(|value| number(&value, "max_versions")).transpose()?,
+        cas_required: request.cas_required.map(|value| flag(&value, "cas_required")).transpose()?,
+        delete_version_after: after.as_ref().map(duration::from_json).transpose()?,
+        custom_metadata: custom,
+    })
+}
+
+/// A number, or one as a string: clients send both.
+fn number<T: TryFrom<u64>>(value: &Value, name: &str) -> Result<T> {
+    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
+    let fits = number.and_then(|number| T::try_from(number).ok());
+    fits.ok_or_else(|| Error::invalid(format!("`{name}` must be a whole number")))
+}
+
+/// A flag, or one as a string.
+fn flag(value: &Value, name: &str) -> Result<bool> {
+    let flag = value.as_bool().or_else(|| value.as_str()?.trim().to_ascii_lowercase().parse().ok());
+    flag.ok_or_else(|| Error::invalid(format!("`{name}` must be true or false")))
+}
+
+/// 404, with what is known of the version.
+fn gone(version: KvVersion) -> Answer {
+    Answer::data(&ReadAnswer { data: None, metadata: version_metadata(version) }).with_status(404)
+}
+
+fn version_metadata(version: KvVersion) -> VersionMetadata {
+    VersionMetadata {
+        created_time: version.created.rfc3339(),
+        custom_metadata: version.custom_metadata,
+        deletion_time: version.deletion.map(|at| at.rfc3339()).unwrap_or_default(),
+        destroyed: version.destroyed,
+        version: version.version,
+    }
+}
+
+fn shown(metadata: KvMetadata) -> Metadata {
+    let versions = metadata.versions.iter().map(|(number, info)| {
+        let state = VersionState {
+            created_time: info.created.rfc3339(),
+            deletion_time: info.deletion.map(|at| at.rfc3339()).unwrap_or_default(),
+            destroyed: info.destroyed,
+        };
+        (*number, state)
+    });
+    Metadata {
+        cas_required: metadata.cas_required,
+        created_time: metadata.created.rfc3339(),
+        current_version: metadata.current_version,
+        custom_metadata: metadata.custom_metadata.clone(),
+        delete_version_after: duration::go(metadata.delete_version_after),
+        max_versions: metadata.max_versions.into(),
+        oldest_version: metadata.oldest_version,
+        updated_time: metadata.updated.rfc3339(),
+        versions: versions.collect(),
+    }
+}

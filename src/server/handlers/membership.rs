@@ -1,0 +1,97 @@
+//! The members of the region: who they are, taking one out, and messages between them. How one comes in is in `join`.
+
+pub use crate::server::join::{answer, challenge};
+
+use crate::api::cluster::{
+    JoinAnswer, JoinRequest, RaftConfiguration, RaftConfigurationAnswer, RaftServer, RemovePeerRequest,
+};
+use crate::error::{Error, Result};
+use crate::server::answer::Answer;
+use crate::server::call::Call;
+use crate::server::node_auth::Frame;
+use crate::server::peers::{AUTH_HEADER, NODE_STATUS};
+use url::Url;
+
+pub async fn configuration(call: Call) -> Result<Answer> {
+    let standing = call.node.standing();
+    let servers = standing.members.iter().map(|(id, member)| RaftServer {
+        node_id: member.name.clone(),
+        address: host_and_port(&member.api_addr),
+        leader: standing.leader == Some(*id),
+        protocol_version: "3".into(),
+        voter: member.voter,
+    });
+    let config = RaftConfiguration { servers: servers.collect(), index: standing.committed_index };
+    Ok(Answer::data(&RaftConfigurationAnswer { config }))
+}
+
+pub async fn remove_peer(call: Call) -> Result<Answer> {
+    let request: RemovePeerRequest = call.json()?;
+    let members = call.node.standing().members;
+    let named = members.iter().find(|(_, member)| member.name == request.server_id);
+    let (id, _) = named.ok_or_else(|| {
+        let names: Vec<&str> = members.values().map(|member| member.name.as_str()).collect();
+        Error::invalid(format!("no node `{}` in this region: it has {}", request.server_id, names.join(", ")))
+    })?;
+    call.node.raft.remove_node(*id).await?;
+    call.node.remember(*id, None);
+    Ok(Answer::empty())
+}
+
+pub async fn step_down(call: Call) -> Result<Answer> {
+    call.node.raft.step_down().await?;
+    Ok(Answer::empty())
+}
+
+/// Makes a fresh node try one more address; `joined` says that it is under way, as Vault's does with Shamir shares.
+pub async fn join(call: Call) -> Result<Answer> {
+    let request: JoinRequest = call.json()?;
+    if call.node.raft.is_initialised().await? {
+        return Err(Error::invalid("this node belongs to a region already"));
+    }
+    let address = request.leader_api_addr.trim_end_matches('/');
+    let right = Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+    if !right {
+        return Err(Error::invalid("`leader_api_addr` must be an address like http://10.1.1.1:8200"));
+    }
+    call.node.joining.ask(address);
+    Ok(Answer::plain(&JoinAnswer { joined: true }))
+}
+
+/// A message of another node of this region.
+pub async fn rpc(call: Call) -> Result<Answer> {
+    let node = &call.node;
+    let kind = call.param("kind");
+    let auth = node.peers.auth()?;
+    let header = call.header(AUTH_HEADER).ok_or(Error::PermissionDenied)?;
+    // Peers name this node by the address that the region knows it by, which is another until it is told of a change.
+    let standing = node.standing();
+    let known = standing.members.get(&standing.me).map(|member| member.api_addr.clone());
+    let names = [Some(node.config.api_addr.clone()), known];
+    let checked = names.iter().flatten().find_map(|to_addr| {
+        let nonce = auth.check_request(header, to_addr, kind, &call.body).ok()?;
+        Some((to_addr, nonce))
+    });
+    let (to_addr, nonce) = checked.ok_or(Error::PermissionDenied)?;
+    let answer = match kind {
+        NODE_STATUS => postcard::to_stdvec(&node.report())?.into(),
+        raft => node.raft.handle_rpc(raft, call.body.clone()).await?,
+    };
+    let mac = auth.answer_header(&Frame { to_addr, kind, nonce }, &answer);
+    Ok(Answer::bytes(answer).with_header(AUTH_HEADER, &mac))
+}
+
+/// As Vault writes the addresses of peers.
+fn host_and_port(address: &str) -> String {
+    address.split_once("://").map_or(address, |(_, rest)| rest).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_shown_without_a_scheme() {
+        assert_eq!(host_and_port("http://10.1.1.1:8200"), "10.1.1.1:8200");
+    }
+}

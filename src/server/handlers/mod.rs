@@ -1,0 +1,30 @@
+//! What the routes do. A handler reads its call, asks the part of the node that knows, and shapes the answer as Vault's
+//! clients expect it; it decides nothing itself.
+
+pub mod health;
+pub mod kv;
+pub mod link;
+pub mod membership;
+pub mod mounts;
+pub mod path;
+pub mod replication_status;
+pub mod seal;
+pub mod token;
+
+use super::answer::Answer;
+use super::call::Call;
+use crate::error::{Error, Result};
+use crate::ids::Position;
+
+/// The header that carries the position of a write.
+const INDEX_HEADER: &str = "x-vault-index";
+
+/// Whoever may see that there is nothing learns it.
+pub async fn no_route(call: Call) -> Result<Answer> {
+    Err(Error::NotFound(format!("no handler for route \"{}\". route entry not found.", call.path)))
+}
+
+/// The answer to a write, with the position that holds it.
+fn written(answer: Answer, position: Position) -> Answer {
+    answer.with_header(INDEX_HEADER, &position.to_string())
+}

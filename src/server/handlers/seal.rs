@@ -1,0 +1,124 @@
+//! `sys/init`, `sys/unseal`, `sys/seal` and `sys/seal-status`.
+
+use super::health::identity;
+use crate::api::replication::EventLevel;
+use crate::api::seal::{InitAnswer, InitRequest, InitStatus, SealStatus, UnsealRequest};
+use crate::error::{Error, Result};
+use crate::secrets::{self, InitOptions};
+use crate::sensitive::{Key as SecretKey, SensitiveString};
+use crate::server::answer::Answer;
+use crate::server::call::Call;
+use crate::server::node::{Node, blocking};
+use crate::storage::keys::Key;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::sync::Arc;
+
+pub async fn seal_status(call: Call) -> Result<Answer> {
+    let vault = call.node.vault.clone();
+    let status = blocking(move || vault.seal_status()).await?;
+    Ok(Answer::plain(&shown(&call.node, status).await?))
+}
+
+pub async fn init_status(call: Call) -> Result<Answer> {
+    let initialized = call.node.is_initialised() || call.node.joining.is_expected();
+    Ok(Answer::plain(&InitStatus { initialized }))
+}
+
+pub async fn init(call: Call) -> Result<Answer> {
+    let request: InitRequest = call.json()?;
+    let node = call.node;
+    if node.is_initialised() || node.joining.is_expected() {
+        return Err(Error::invalid("Vault is already initialized"));
+    }
+    if request.pgp_keys.is_some_and(|keys| !keys.is_empty()) || request.root_token_pgp_key.is_some_and(|key| !key.is_empty()) {
+        return Err(Error::invalid("encrypting the shares to PGP keys is not supported: leave `pgp_keys` out"));
+    }
+    let count = |number: u32, name: &str| {
+        u8::try_from(number).map_err(|_| Error::invalid(format!("{name} must be at most {}", u8::MAX)))
+    };
+    let options = InitOptions {
+        shares: count(request.secret_shares, "secret_shares")?,
+        threshold: count(request.secret_threshold, "secret_threshold")?,
+        region_name: node.config.cluster_name.clone(),
+    };
+    // Before Raft starts: a region whose shares can't be made must not come to be.
+    if let crate::config::Seal::Shamir = node.config.seal {
+        secrets::Split::new(options.shares, options.threshold)?;
+    }
+    match node.raft.initialise().await {
+        // An earlier attempt may have come this far.
+        Ok(()) | Err(Error::Conflict(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let made = node.vault.init(options).await?;
+    use_raft_key(&node).await?;
+    let keys = || made.keys.iter();
+    Ok(Answer::plain(&InitAnswer {
+        keys: keys().map(|key| hex::encode(key.expose())).collect(),
+        keys_base64: keys().map(|key| BASE64.encode(key.expose())).collect(),
+        root_token: made.root_token.expose().to_owned(),
+    }))
+}
+
+/// The first node made the key that its peers will know it by.
+async fn use_raft_key(node: &Arc<Node>) -> Result<()> {
+    let opener = node.clone();
+    blocking(move || {
+        let stored = opener.state.store().get(Key::RaftKey.tree(), &Key::RaftKey.to_bytes())?;
+        let key = stored.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_ref()).ok());
+        let key = key.ok_or_else(|| Error::internal("the region was initialised without a Raft key"))?;
+        opener.peers.set_key(&SecretKey::new(key));
+        Ok(())
+    })
+    .await
+}
+
+pub async fn unseal(call: Call) -> Result<Answer> {
+    let request: UnsealRequest = call.json()?;
+    if request.migrate {
+        return Err(Error::invalid("seal migration is not supported"));
+    }
+    let share = request.key.filter(|key| !key.is_empty()).map(SensitiveString::new);
+    if share.is_none() && !request.reset {
+        return Err(Error::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
+    }
+    let node = call.node;
+    let (vault, was_sealed) = (node.vault.clone(), node.vault.is_sealed());
+    let status = blocking(move || match share {
+        Some(share) if !request.reset => vault.unseal(&share),
+        _ => vault.unseal_reset(),
+    })
+    .await?;
+    if was_sealed && !status.sealed {
+        node.replication.record_event(EventLevel::Info, "seal", format!("{} was unsealed", node.name()));
+    }
+    Ok(Answer::plain(&shown(&node, status).await?))
+}
+
+pub async fn seal(call: Call) -> Result<Answer> {
+    call.node.seal();
+    call.node.replication.record_event(EventLevel::Warn, "seal", format!("{} was sealed", call.node.name()));
+    Ok(Answer::empty())
+}
+
+async fn shown(node: &Arc<Node>, status: secrets::SealStatus) -> Result<SealStatus> {
+    let identity = identity(node).await?;
+    Ok(SealStatus {
+        kind: status.kind,
+        // A node that joins belongs to a region that is initialised, though it holds nothing of it yet.
+        initialized: status.initialised || node.joining.is_expected(),
+        sealed: status.sealed,
+        t: status.split.threshold.into(),
+        n: status.split.shares.into(),
+        progress: status.progress.into(),
+        nonce: status.nonce,
+        recovery_seal: false,
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit_date: String::new(),
+        migration: false,
+        cluster_name: identity.as_ref().map(|identity| identity.name.clone()),
+        cluster_id: identity.map(|identity| identity.id.to_string()),
+        storage_type: "raft".into(),
+    })
+}
