@@ -13,6 +13,7 @@ pub mod ids;
 pub mod replication;
 pub mod secrets;
 pub mod sensitive;
+pub mod server;
 pub mod state;
 pub mod storage;
 pub mod tls;
