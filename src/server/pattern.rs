@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_star_takes_what_is_left_even_nothing() {
-        let rest = |path| matches("sys/internal/ui/mounts/*path", path, None).map(|params| params.get("path").to_owned());
+        let rest =
+            |path| matches("sys/internal/ui/mounts/*path", path, None).map(|params| params.get("path").to_owned());
         assert_eq!(rest("sys/internal/ui/mounts/secret/a/b"), Some("secret/a/b".into()));
         assert_eq!(rest("sys/internal/ui/mounts"), Some(String::new()));
         assert_eq!(rest("sys/internal/ui"), None);

@@ -65,8 +65,8 @@ pub async fn read(call: Call) -> Result<Answer> {
     let version = call.query.number("version")?;
     match call.node.vault.kv_get(mount, call.param("path"), version).await? {
         KvFound::Live { data, version } => {
-            let data: &RawValue = serde_json::from_str(data.expose())
-                .map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
+            let data: &RawValue =
+                serde_json::from_str(data.expose()).map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
             Ok(Answer::data(&Live { data, metadata: version_metadata(version) }))
         }
         KvFound::Gone(version) => Ok(gone(version)),

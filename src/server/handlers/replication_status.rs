@@ -68,10 +68,8 @@ fn secondary(status: &PathStatus) -> SecondaryStatus {
         last_start: link.map(|link| link.since.rfc3339()).unwrap_or_default(),
         last_wal: status.applied.index,
         merkle_root: status.merkle_root.clone(),
-        merkle_sync_progress: sync.map(|sync| MerkleSyncProgress {
-            sync_progress: sync.entries_done,
-            sync_total_keys: sync.entries_total,
-        }),
+        merkle_sync_progress: sync
+            .map(|sync| MerkleSyncProgress { sync_progress: sync.entries_done, sync_total_keys: sync.entries_total }),
         primaries: link.map(|link| peer(link, status.observed_at, false)).into_iter().collect(),
         primary_cluster_addr: status
             .primary

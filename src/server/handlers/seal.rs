@@ -31,7 +31,9 @@ pub async fn init(call: Call) -> Result<Answer> {
     if node.is_initialised() || node.joining.is_expected() {
         return Err(Error::invalid("Vault is already initialized"));
     }
-    if request.pgp_keys.is_some_and(|keys| !keys.is_empty()) || request.root_token_pgp_key.is_some_and(|key| !key.is_empty()) {
+    if request.pgp_keys.is_some_and(|keys| !keys.is_empty())
+        || request.root_token_pgp_key.is_some_and(|key| !key.is_empty())
+    {
         return Err(Error::invalid("encrypting the shares to PGP keys is not supported: leave `pgp_keys` out"));
     }
     let count = |number: u32, name: &str| {
