@@ -19,6 +19,8 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Run one node of a region
+    Server(Server),
     /// The replication between regions: tokens, links, status, promotion
     #[command(subcommand)]
     Replication(Replication),
@@ -41,6 +43,13 @@ pub enum Command {
     Completion { shell: clap_complete::Shell },
     /// Print the man page of twinkeep, or of one command
     Man(Man),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Server {
+    /// The configuration: a file, or a directory whose *.hcl files count as one. SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// Which server to ask, as whom, and how to answer.

@@ -59,6 +59,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Runs one command.
 pub async fn run(command: Command, context: &mut Context<'_>) -> Result<Output, Failure> {
     match command {
+        Command::Server(server) => {
+            let stopped = crate::server::run(&server.config).await;
+            stopped.map(|()| Output::text("")).map_err(|error| Failure::local(error.to_string()))
+        }
         Command::Replication(command) => replication::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Kv(command) => kv::run(command, context).await,

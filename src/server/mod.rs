@@ -74,7 +74,9 @@ pub async fn start(config: ServerConfig) -> Result<Running> {
     tasks.push(tokio::spawn(supervisor::supervise(node.clone(), node.stopping.clone())));
     node.replication.configure(links(&node.config)).await;
     let api_addr = node.config.api_addr.clone();
-    info!(node = node.name(), api_addr, "listening");
+    // The fingerprint is what clients without an authority pin.
+    let fingerprint = node.report().fingerprint.map(|fingerprint| fingerprint.to_string());
+    info!(node = node.name(), api_addr, fingerprint, "listening");
     Ok(Running { api_addr, node, handle, tls, tasks })
 }
 
