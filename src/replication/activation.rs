@@ -57,7 +57,7 @@ async fn prepare(
     let offer = Offer {
         dataset: context.state().path().dataset,
         addresses: context.addresses(),
-        fingerprints: context.config.fingerprints.clone(),
+        fingerprints: context.fingerprints(),
     };
     let (request, credential) = attempt.finish(&answer, offer, keyring, &Secret::random()).map_err(of)?;
     let next = LinkRecord { pending: Some(Pending::Finishing { request, credential }), ..record.clone() };

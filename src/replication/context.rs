@@ -12,6 +12,7 @@ use crate::consensus::{Consensus, Standing};
 use crate::error::{Error, Result};
 use crate::ids::{Position, RegionId};
 use crate::state::{Command, Outcome, Refusal, RegionChange, RegionIdentity, State};
+use crate::tls::Fingerprint;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -20,6 +21,8 @@ pub(super) struct Context {
     pub consensus: Arc<dyn Consensus>,
     pub keyring: Arc<dyn KeyringPort>,
     pub config: RegionConfig,
+    /// The certificates of the region's nodes as they are now.
+    pub fingerprints: Mutex<Vec<Fingerprint>>,
     pub events: Events,
     /// To the driver's loop.
     pub asks: mpsc::Sender<Ask>,
@@ -93,15 +96,22 @@ impl Context {
         Ok(Party { id, name })
     }
 
-    /// API addresses of the region's nodes, this node's first.
+    /// Where other regions reach the region's nodes, this node first.
     pub fn addresses(&self) -> Vec<String> {
-        let mut addresses = vec![self.config.api_addr.clone()];
-        for member in self.standing().members.into_values() {
-            if !member.api_addr.is_empty() && !addresses.contains(&member.api_addr) {
-                addresses.push(member.api_addr);
+        let standing = self.standing();
+        let others =
+            standing.members.into_iter().filter(|(id, _)| *id != standing.me).map(|(_, member)| member.api_addr);
+        let mut addresses = vec![self.config.link_addr.clone()];
+        for address in others {
+            if !address.is_empty() && !addresses.contains(&address) {
+                addresses.push(address);
             }
         }
         addresses
+    }
+
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn identity(&self, region: RegionIdentity) -> Identity {

@@ -77,9 +77,15 @@ enum Job {
     Ready { term: u64, ready: Result<Ready> },
     Links(Result<Links>),
     Activated { peer: RegionId, result: Result<(), Failure>, links: Result<Links> },
-    Input(Input),
+    Input(Box<Input>),
     HousekeepingDone,
     Done,
+}
+
+impl Job {
+    fn input(input: Input) -> Job {
+        Job::Input(Box::new(input))
+    }
 }
 
 /// What a core is made from, as of a read barrier.
@@ -278,7 +284,7 @@ impl Driver {
                 };
                 let deadline = clock::steady() + Duration::from_millis(deadline_ms);
                 self.jobs.spawn(async move {
-                    Job::Input(match send(&client, &request, deadline).await {
+                    Job::input(match send(&client, &request, deadline).await {
                         Ok(answer) => Input::Answer { call, from: to, answer },
                         Err(failure) => Input::Failed { call, from: to, failure },
                     })
@@ -293,19 +299,19 @@ impl Driver {
             Effect::Propose { id, command } => {
                 self.jobs.spawn(async move {
                     let result = propose(&context, command).await;
-                    Job::Input(Input::Proposed { id, result })
+                    Job::input(Input::Proposed { id, result })
                 });
             }
             Effect::ReadWal { read, from, limit } => {
                 self.jobs.spawn(async move {
                     let result = context.blocking(move |context| context.state().wal(from, limit)).await;
-                    Job::Input(Input::WalRead { read, result: result.map_err(retry) })
+                    Job::input(Input::WalRead { read, result: result.map_err(retry) })
                 });
             }
             Effect::ReadRange { read, after, limit } => {
                 self.jobs.spawn(async move {
                     let result = context.blocking(move |context| reads::range(context.state(), &after, limit)).await;
-                    Job::Input(Input::RangeRead { read, result: result.map_err(retry) })
+                    Job::input(Input::RangeRead { read, result: result.map_err(retry) })
                 });
             }
             Effect::Report(fact) => self.report(fact),
@@ -388,10 +394,10 @@ impl Driver {
                 self.step(Input::Activation { peer, result });
             }
             Job::Input(input) => {
-                if let (Input::Root(root), Some(leading)) = (&input, &mut self.leading) {
+                if let (Input::Root(root), Some(leading)) = (input.as_ref(), &mut self.leading) {
                     leading.last_root = Some(*root);
                 }
-                self.step(input);
+                self.step(*input);
             }
             Job::HousekeepingDone => {
                 if let Some(leading) = &mut self.leading {
@@ -461,7 +467,7 @@ impl Driver {
                 let dataset = path.dataset;
                 match context.blocking(|context| Ok((context.state().root(), context.state().path().dataset))).await {
                     // A root of the data set that a sync has just replaced says nothing.
-                    Ok(((at, hash), now)) if now == dataset => Job::Input(Input::Root(Root { dataset, at, hash })),
+                    Ok(((at, hash), now)) if now == dataset => Job::input(Input::Root(Root { dataset, at, hash })),
                     _ => Job::Done,
                 }
             });
@@ -536,7 +542,7 @@ async fn keep_house(context: &Context, trim: Option<u64>) {
         Err(error) => tracing::debug!("expired tokens are swept later: {error}"),
     }
     if let Some(below) = trim
-        && let Err(error) = context.consensus.propose(Command::TrimWal { below }).await
+        && let Err(error) = retention::trim(context.consensus.as_ref(), below).await
     {
         tracing::debug!("the WAL is trimmed later: {error}");
     }

@@ -2,7 +2,7 @@
 //! replay nor redirect one, with TLS or without.
 //!
 //! ```text
-//! version 1 │ from 16 │ session 16 │ number 8 │ sent at 8 │ authenticator 32 │ payload
+//! version 1 │ author 16 │ session 16 │ number 8 │ authenticator 32 │ payload
 //! ```
 //!
 //! The authenticator covers everything else, and the path, the kind of request and, in an answer, the authenticator
@@ -11,7 +11,7 @@
 //! Inside a session a number is taken once, in any order within a window.
 
 use super::crypto::{Mac, Secret};
-use crate::clock::{self, UnixMs};
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -22,7 +22,7 @@ pub const OPEN: &str = "open";
 /// The longest body that is taken from the network.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 1 + 16 + 16 + 8 + 8;
+const HEADER_BYTES: usize = 1 + 16 + 16 + 8;
 const MAC_BYTES: usize = 32;
 /// How far behind the newest number of a session a number may arrive.
 const WINDOW: u64 = 1024;
@@ -55,7 +55,6 @@ pub struct RequestTag {
 #[derive(Clone, Debug)]
 pub struct Opened {
     pub payload: Bytes,
-    pub sent_at: UnixMs,
     pub tag: RequestTag,
 }
 
@@ -72,12 +71,12 @@ impl Channel {
     }
 
     /// The receiver's answer to a request that it opened.
-    pub fn seal_answer(&self, tag: RequestTag, kind: &str, at: UnixMs, payload: &[u8]) -> Result<Bytes> {
+    pub fn seal_answer(&self, tag: RequestTag, kind: &str, payload: &[u8]) -> Result<Bytes> {
         let bound = Bound { author: self.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
-        Ok(self.seal(&self.answer_key, &bound, at, payload)?.0)
+        Ok(self.seal(&self.answer_key, &bound, payload)?.0)
     }
 
-    fn seal(&self, key: &Secret, bound: &Bound<'_>, sent_at: UnixMs, payload: &[u8]) -> Result<(Bytes, Mac)> {
+    fn seal(&self, key: &Secret, bound: &Bound<'_>, payload: &[u8]) -> Result<(Bytes, Mac)> {
         let length = HEADER_BYTES + MAC_BYTES + payload.len();
         if length > BODY_BYTES_MAX {
             return Err(Error::TooLarge { got: length as u64, max: BODY_BYTES_MAX as u64 });
@@ -87,14 +86,13 @@ impl Channel {
         body.put_slice(&bound.author.0);
         body.put_slice(&bound.session.0);
         body.put_u64(bound.number);
-        body.put_u64(sent_at.0);
         let mac = self.mac(key, bound, &body, payload);
         body.put_slice(&mac.0);
         body.put_slice(payload);
         Ok((body.freeze(), mac))
     }
 
-    fn open(&self, key: &Secret, bound: &Bound<'_>, body: &Bytes) -> Result<(Bytes, UnixMs, Mac)> {
+    fn open(&self, key: &Secret, bound: &Bound<'_>, body: &Bytes) -> Result<(Bytes, Mac)> {
         let parts = Parts::split(body)?;
         if parts.author != bound.author || parts.session != bound.session || parts.number != bound.number {
             return Err(Error::PermissionDenied);
@@ -102,7 +100,7 @@ impl Channel {
         if self.mac(key, bound, &body[..HEADER_BYTES], &parts.payload) != parts.mac {
             return Err(Error::PermissionDenied);
         }
-        Ok((parts.payload, parts.sent_at, parts.mac))
+        Ok((parts.payload, parts.mac))
     }
 
     fn mac(&self, key: &Secret, bound: &Bound<'_>, header: &[u8], payload: &[u8]) -> Mac {
@@ -127,7 +125,6 @@ struct Parts {
     author: RegionId,
     session: Session,
     number: u64,
-    sent_at: UnixMs,
     mac: Mac,
     payload: Bytes,
 }
@@ -149,7 +146,6 @@ impl Parts {
             author: RegionId(array(1)),
             session: Session(array(17)),
             number: word(33),
-            sent_at: UnixMs(word(41)),
             mac: Mac(body[HEADER_BYTES..HEADER_BYTES + MAC_BYTES].try_into().expect("the length was checked")),
             payload: body.slice(HEADER_BYTES + MAC_BYTES..),
         })
@@ -187,29 +183,29 @@ impl Sender {
     }
 
     /// The request for a session.
-    pub fn seal_open(&self, at: UnixMs) -> Result<(Bytes, RequestTag)> {
+    pub fn seal_open(&self) -> Result<(Bytes, RequestTag)> {
         // A random number in place of a count: the answer is bound to just this request.
         let number = u64::from_be_bytes(clock::random_bytes());
-        self.seal_with(OPEN, Session::default(), number, at, &[])
+        self.seal_with(OPEN, Session::default(), number, &[])
     }
 
     /// Takes up the session that the answer to `seal_open` names.
-    pub fn open_session(&mut self, tag: RequestTag, body: &Bytes) -> Result<UnixMs> {
+    pub fn open_session(&mut self, tag: RequestTag, body: &Bytes) -> Result<()> {
         let opened = self.open_answer(tag, OPEN, body)?;
         let session = opened.payload.as_ref().try_into();
         let session =
             Session(session.map_err(|_| Error::corrupt("the answer to a request for a session is no session"))?);
         (self.session, self.next) = (session, 1);
-        Ok(opened.sent_at)
+        Ok(())
     }
 
-    pub fn seal_request(&mut self, kind: &str, at: UnixMs, payload: &[u8]) -> Result<(Bytes, RequestTag)> {
+    pub fn seal_request(&mut self, kind: &str, payload: &[u8]) -> Result<(Bytes, RequestTag)> {
         if !self.has_session() {
             return Err(Error::internal("a request on a link needs a session"));
         }
         let number = self.next;
         self.next += 1;
-        self.seal_with(kind, self.session, number, at, payload)
+        self.seal_with(kind, self.session, number, payload)
     }
 
     /// Opens the answer to the request with this tag, and to no other.
@@ -217,20 +213,13 @@ impl Sender {
         let channel = &self.channel;
         let bound =
             Bound { author: channel.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
-        let (payload, sent_at, mac) = channel.open(&channel.answer_key, &bound, body)?;
-        Ok(Opened { payload, sent_at, tag: RequestTag { mac, ..tag } })
+        let (payload, mac) = channel.open(&channel.answer_key, &bound, body)?;
+        Ok(Opened { payload, tag: RequestTag { mac, ..tag } })
     }
 
-    fn seal_with(
-        &self,
-        kind: &str,
-        session: Session,
-        number: u64,
-        at: UnixMs,
-        payload: &[u8],
-    ) -> Result<(Bytes, RequestTag)> {
+    fn seal_with(&self, kind: &str, session: Session, number: u64, payload: &[u8]) -> Result<(Bytes, RequestTag)> {
         let bound = Bound { author: self.channel.from, kind, session, number, answers: None };
-        let (body, mac) = self.channel.seal(&self.channel.request_key, &bound, at, payload)?;
+        let (body, mac) = self.channel.seal(&self.channel.request_key, &bound, payload)?;
         Ok((body, RequestTag { session, number, mac }))
     }
 }
@@ -258,14 +247,14 @@ impl Receiver {
         Receiver { channel, sessions: VecDeque::new() }
     }
 
-    pub fn open(&mut self, kind: &str, now: UnixMs, body: &Bytes) -> Result<Incoming> {
+    pub fn open(&mut self, kind: &str, body: &Bytes) -> Result<Incoming> {
         let parts = Parts::split(body)?;
         let bound =
             Bound { author: self.channel.from, kind, session: parts.session, number: parts.number, answers: None };
-        let (payload, sent_at, mac) = self.channel.open(&self.channel.request_key, &bound, body)?;
+        let (payload, mac) = self.channel.open(&self.channel.request_key, &bound, body)?;
         let tag = RequestTag { session: parts.session, number: parts.number, mac };
         if kind == OPEN {
-            return Ok(Incoming::Opened(self.new_session(tag, now)?));
+            return Ok(Incoming::Opened(self.new_session(tag)?));
         }
         let Some(at) = self.sessions.iter().position(|(session, _)| *session == tag.session) else {
             return Ok(Incoming::NoSession);
@@ -274,17 +263,17 @@ impl Receiver {
             return Err(Error::Conflict("this request was already taken: a replay".into()));
         }
         self.sessions.drain(..at);
-        Ok(Incoming::Request(Opened { payload, sent_at, tag }))
+        Ok(Incoming::Request(Opened { payload, tag }))
     }
 
-    fn new_session(&mut self, tag: RequestTag, now: UnixMs) -> Result<Bytes> {
+    fn new_session(&mut self, tag: RequestTag) -> Result<Bytes> {
         let session = Session(clock::random_bytes());
         if self.sessions.len() == SESSIONS_MAX {
             // The first is the one in use; a flood of recorded requests must not push it out.
             self.sessions.remove(1);
         }
         self.sessions.push_back((session, Window::default()));
-        self.channel.seal_answer(tag, OPEN, now, &session.0)
+        self.channel.seal_answer(tag, OPEN, &session.0)
     }
 }
 
@@ -333,8 +322,6 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashSet;
 
-    const AT: UnixMs = UnixMs(1_000);
-
     fn channel() -> Channel {
         Channel::new(&Secret::new([5; 32]), "default", RegionId([1; 16]), RegionId([2; 16]))
     }
@@ -342,8 +329,8 @@ mod tests {
     /// A sender and a receiver with a session.
     fn pair() -> (Sender, Receiver) {
         let (mut sender, mut receiver) = (Sender::new(channel()), Receiver::new(channel()));
-        let (body, tag) = sender.seal_open(AT).expect("sealed");
-        let Incoming::Opened(answer) = receiver.open(OPEN, AT, &body).expect("opened") else { panic!("no session") };
+        let (body, tag) = sender.seal_open().expect("sealed");
+        let Incoming::Opened(answer) = receiver.open(OPEN, &body).expect("opened") else { panic!("no session") };
         sender.open_session(tag, &answer).expect("a session");
         (sender, receiver)
     }
@@ -358,14 +345,14 @@ mod tests {
     #[test]
     fn a_request_and_its_answer_go_through_and_belong_together() {
         let (mut sender, mut receiver) = pair();
-        let (one, tag_one) = sender.seal_request("wal", AT, b"one").expect("sealed");
-        let (two, tag_two) = sender.seal_request("wal", AT, b"two").expect("sealed");
-        let Ok(Incoming::Request(two)) = receiver.open("wal", AT, &two) else { panic!("refused") };
-        let Ok(Incoming::Request(one)) = receiver.open("wal", AT, &one) else { panic!("refused out of order") };
+        let (one, tag_one) = sender.seal_request("wal", b"one").expect("sealed");
+        let (two, tag_two) = sender.seal_request("wal", b"two").expect("sealed");
+        let Ok(Incoming::Request(two)) = receiver.open("wal", &two) else { panic!("refused") };
+        let Ok(Incoming::Request(one)) = receiver.open("wal", &one) else { panic!("refused out of order") };
         assert_eq!((one.payload.as_ref(), two.payload.as_ref()), (&b"one"[..], &b"two"[..]));
-        let answer = channel().seal_answer(one.tag, "wal", UnixMs(7), b"yes").expect("sealed");
+        let answer = channel().seal_answer(one.tag, "wal", b"yes").expect("sealed");
         let opened = sender.open_answer(tag_one, "wal", &answer).expect("its answer");
-        assert_eq!((opened.payload.as_ref(), opened.sent_at), (&b"yes"[..], UnixMs(7)));
+        assert_eq!(opened.payload.as_ref(), &b"yes"[..]);
         assert!(sender.open_answer(tag_two, "wal", &answer).is_err(), "an answer to another request");
         assert!(sender.open_answer(tag_one, "hello", &answer).is_err(), "an answer of another kind");
     }
@@ -373,33 +360,33 @@ mod tests {
     #[test]
     fn a_replay_is_refused_inside_a_session_and_across_sessions() {
         let (mut sender, mut receiver) = pair();
-        let (old, _) = sender.seal_request("wal", AT, b"old").expect("sealed");
-        assert!(payload(receiver.open("wal", AT, &old)).is_some());
-        assert!(matches!(receiver.open("wal", AT, &old), Err(Error::Conflict(_))));
+        let (old, _) = sender.seal_request("wal", b"old").expect("sealed");
+        assert!(payload(receiver.open("wal", &old)).is_some());
+        assert!(matches!(receiver.open("wal", &old), Err(Error::Conflict(_))));
         let (mut next, mut fresh) = pair();
-        assert!(matches!(fresh.open("wal", AT, &old), Ok(Incoming::NoSession)));
-        let (body, _) = next.seal_request("wal", AT, b"new").expect("sealed");
-        assert!(payload(fresh.open("wal", AT, &body)).is_some());
+        assert!(matches!(fresh.open("wal", &old), Ok(Incoming::NoSession)));
+        let (body, _) = next.seal_request("wal", b"new").expect("sealed");
+        assert!(payload(fresh.open("wal", &body)).is_some());
     }
 
     #[test]
     fn recorded_requests_for_sessions_do_not_push_out_the_one_in_use() {
         let (mut sender, mut receiver) = pair();
-        let (first, _) = sender.seal_request("wal", AT, b"1").expect("sealed");
-        assert!(payload(receiver.open("wal", AT, &first)).is_some());
-        let (recorded, _) = sender.seal_open(AT).expect("sealed");
+        let (first, _) = sender.seal_request("wal", b"1").expect("sealed");
+        assert!(payload(receiver.open("wal", &first)).is_some());
+        let (recorded, _) = sender.seal_open().expect("sealed");
         for _ in 0..3 * SESSIONS_MAX {
-            receiver.open(OPEN, AT, &recorded).expect("a session");
+            receiver.open(OPEN, &recorded).expect("a session");
         }
-        let (second, _) = sender.seal_request("wal", AT, b"2").expect("sealed");
-        assert!(payload(receiver.open("wal", AT, &second)).is_some());
+        let (second, _) = sender.seal_request("wal", b"2").expect("sealed");
+        assert!(payload(receiver.open("wal", &second)).is_some());
     }
 
     #[test]
     fn another_path_direction_kind_or_credential_opens_nothing() {
         let (mut sender, mut receiver) = pair();
-        let (body, _) = sender.seal_request("wal", AT, b"x").expect("sealed");
-        assert!(receiver.open("copy", AT, &body).is_err());
+        let (body, _) = sender.seal_request("wal", b"x").expect("sealed");
+        assert!(receiver.open("copy", &body).is_err());
         let (one, two) = (RegionId([1; 16]), RegionId([2; 16]));
         let others = [
             Channel::new(&Secret::new([6; 32]), "default", one, two),
@@ -409,40 +396,40 @@ mod tests {
         for other in others {
             let mut other = Receiver::new(other);
             other.sessions = receiver.sessions.iter().map(|(session, _)| (*session, Window::default())).collect();
-            assert!(matches!(other.open("wal", AT, &body), Err(Error::PermissionDenied)));
+            assert!(matches!(other.open("wal", &body), Err(Error::PermissionDenied)));
         }
-        assert!(payload(receiver.open("wal", AT, &body)).is_some(), "a refused body took no number");
+        assert!(payload(receiver.open("wal", &body)).is_some(), "a refused body took no number");
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_refused_and_changes_nothing() {
         let (mut sender, mut receiver) = pair();
-        let (body, _) = sender.seal_request("wal", AT, b"payload").expect("sealed");
+        let (body, _) = sender.seal_request("wal", b"payload").expect("sealed");
         for at in 0..body.len() {
             for bit in 0..8 {
                 let mut changed = body.to_vec();
                 changed[at] ^= 1 << bit;
-                assert!(payload(receiver.open("wal", AT, &changed.into())).is_none(), "byte {at}");
+                assert!(payload(receiver.open("wal", &changed.into())).is_none(), "byte {at}");
             }
-            assert!(receiver.open("wal", AT, &body.slice(..at)).is_err(), "cut at {at}");
+            assert!(receiver.open("wal", &body.slice(..at)).is_err(), "cut at {at}");
         }
-        assert!(payload(receiver.open("wal", AT, &body)).is_some());
+        assert!(payload(receiver.open("wal", &body)).is_some());
     }
 
     #[test]
     fn what_is_too_long_is_neither_sent_nor_read() {
         let (mut sender, mut receiver) = pair();
         let long = vec![0; BODY_BYTES_MAX];
-        assert!(matches!(sender.seal_request("wal", AT, &long), Err(Error::TooLarge { .. })));
+        assert!(matches!(sender.seal_request("wal", &long), Err(Error::TooLarge { .. })));
         let long = Bytes::from(vec![1; BODY_BYTES_MAX + 1]);
-        assert!(matches!(receiver.open("wal", AT, &long), Err(Error::TooLarge { .. })));
+        assert!(matches!(receiver.open("wal", &long), Err(Error::TooLarge { .. })));
     }
 
     proptest! {
         #[test]
         fn no_body_makes_the_receiver_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let (_, mut receiver) = pair();
-            prop_assert!(payload(receiver.open("wal", AT, &body.into())).is_none());
+            prop_assert!(payload(receiver.open("wal", &body.into())).is_none());
         }
 
         #[test]

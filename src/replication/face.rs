@@ -20,6 +20,7 @@ use crate::duration;
 use crate::error::{Error, Result};
 use crate::ids::PromotionId;
 use crate::state::Role;
+use crate::tls::Fingerprint;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, mpsc};
@@ -48,6 +49,7 @@ impl Replication {
         let context = Arc::new(Context {
             consensus,
             keyring,
+            fingerprints: Mutex::new(config.fingerprints.clone()),
             config,
             events: Events::new(),
             asks,
@@ -92,6 +94,12 @@ impl Replication {
         self.context.events.record(level, subject, text);
     }
 
+    /// The certificates of the region's nodes, this node's first, after one was renewed or a node joined. Tokens and
+    /// links that are made from now on carry them.
+    pub fn set_fingerprints(&self, fingerprints: Vec<Fingerprint>) {
+        *self.context.fingerprints.lock().unwrap_or_else(PoisonError::into_inner) = fingerprints;
+    }
+
     /// Makes an activation token, on a region that is to become a standby.
     pub async fn generate_token(&self, request: TokenRequest) -> Result<TokenCreated> {
         let context = &self.context;
@@ -111,7 +119,7 @@ impl Replication {
             region: region.id,
             region_name: region.name,
             addresses: context.addresses(),
-            fingerprints: context.config.fingerprints.clone(),
+            fingerprints: context.fingerprints(),
         };
         let (token, record) = token_records::generate(context.consensus.as_ref(), issuer, ttl, request.force).await?;
         let text = format!("activation token {} was made; it expires at {}", record.accessor, record.expires_at);

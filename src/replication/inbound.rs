@@ -71,11 +71,8 @@ impl Inbound {
                 accept(context, record, *accepted).await?
             }
         };
-        let finished = Finished {
-            standby: me.clone(),
-            addresses: context.addresses(),
-            fingerprints: context.config.fingerprints.clone(),
-        };
+        let finished =
+            Finished { standby: me.clone(), addresses: context.addresses(), fingerprints: context.fingerprints() };
         standby.answer_finish(&body, &credential, &finished)
     }
 
@@ -103,7 +100,7 @@ impl Inbound {
         let answer: Answer = tokio::time::timeout(ANSWER_DEADLINE, asked)
             .await
             .map_err(|_| Error::unavailable("the region did not agree on the request in time"))??;
-        channel.seal_answer(opened.tag, kind, clock::now(), &postcard::to_stdvec(&answer)?)
+        channel.seal_answer(opened.tag, kind, &postcard::to_stdvec(&answer)?)
     }
 
     fn open(&self, credential: Secret, channel: Channel, from: RegionId, kind: &str, body: &Bytes) -> Result<Incoming> {
@@ -112,7 +109,7 @@ impl Inbound {
             receivers.insert(from, Known { credential, receiver: Receiver::new(channel) });
         }
         let known = receivers.get_mut(&from).ok_or_else(|| Error::internal("a receiver vanished"))?;
-        known.receiver.open(kind, clock::now(), body)
+        known.receiver.open(kind, body)
     }
 }
 

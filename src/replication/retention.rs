@@ -1,6 +1,8 @@
 //! How much of the WAL is kept: what links need, up to a bound in bytes, and a spare part that none needs now.
 
-use crate::state::PathState;
+use crate::consensus::Consensus;
+use crate::error::Result;
+use crate::state::{Command, PathState};
 
 /// Kept though no link needs it: a standby that was away for a moment, or joins after a promotion, finds it.
 const SPARE_BYTES: u64 = 32 << 20;
@@ -21,6 +23,20 @@ pub(super) fn below(path: &PathState, floor: Option<u64>, bytes_max: u64) -> Opt
     let needed = floor.unwrap_or(next).min(next);
     let below = drop_to(SPARE_BYTES.min(bytes_max)).min(needed).max(drop_to(bytes_max));
     (below > path.wal_first).then_some(below)
+}
+
+/// Proposals of one trimming, each of which takes a bounded number of entries. The next trimming goes on.
+const TRIMS_MAX: usize = 64;
+
+/// Drops what lies below an index.
+pub(super) async fn trim(consensus: &dyn Consensus, below: u64) -> Result<()> {
+    for _ in 0..TRIMS_MAX {
+        if consensus.state().path().wal_first >= below {
+            break;
+        }
+        consensus.propose(Command::TrimWal { below }).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -71,9 +71,8 @@ impl ActivationToken {
         }
         let token: ActivationToken =
             postcard::from_bytes(&body[1..]).map_err(|_| wrong("its contents don't decode"))?;
-        let names = [&token.path, &token.region_name, &token.accessor];
-        let too_long = |text: &&String| text.len() > NAME_BYTES_MAX;
-        if names.iter().any(|name| too_long(name)) || token.addresses.iter().any(|address| too_long(&address)) {
+        let names = [&token.path, &token.region_name, &token.accessor].into_iter().chain(&token.addresses);
+        if names.into_iter().any(|name| name.len() > NAME_BYTES_MAX) {
             return Err(wrong("a name in it is too long"));
         }
         if token.addresses.len() > ADDRESSES_MAX || token.fingerprints.len() > ADDRESSES_MAX {

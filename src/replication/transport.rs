@@ -7,7 +7,7 @@ use super::crypto::Secret;
 use super::envelope::{BODY_BYTES_MAX, Channel, Sender};
 use super::link_record::LinkRecord;
 use super::protocol::Failure;
-use crate::clock::{self, UnixMs};
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
 use crate::tls::{self, Fingerprint};
@@ -76,7 +76,11 @@ impl Http {
                 break;
             }
             match self.post_to(&addresses[at], kind, body.clone(), left).await {
-                Err(Failure::Retry(text)) => last = Failure::Retry(text),
+                Err(Failure::Retry(text)) => {
+                    // Should it have used up the time, the next request begins with the next address.
+                    self.preferred.store((at + 1) % addresses.len(), Ordering::Relaxed);
+                    last = Failure::Retry(text);
+                }
                 settled => {
                     self.preferred.store(at, Ordering::Relaxed);
                     return settled;
@@ -208,11 +212,11 @@ impl LinkClient {
             let (body, tag) = {
                 let mut sender = self.sender.lock().await;
                 if !sender.has_session() {
-                    let (body, tag) = sender.seal_open(now()).map_err(fault)?;
+                    let (body, tag) = sender.seal_open().map_err(fault)?;
                     let answer = self.http.post(super::envelope::OPEN, body, deadline).await?;
                     sender.open_session(tag, &answer).map_err(|_| impostor())?;
                 }
-                sender.seal_request(kind, now(), payload).map_err(fault)?
+                sender.seal_request(kind, payload).map_err(fault)?
             };
             let answer = self.http.post(kind, body, deadline).await?;
             let mut sender = self.sender.lock().await;
@@ -224,10 +228,6 @@ impl LinkClient {
         }
         Err(Failure::Retry("the other region forgot the session as soon as it had given it".into()))
     }
-}
-
-fn now() -> UnixMs {
-    clock::now()
 }
 
 fn fault(error: Error) -> Failure {

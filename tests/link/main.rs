@@ -2,7 +2,7 @@
 
 mod region;
 
-use region::{Region, Wire, until_in_step, within};
+use region::{Region, Speaks, Wire, until_in_step, within};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,10 +10,11 @@ use twinkeep::api::replication::{
     FenceProof, LinkRequest, LinkState, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, TokenRequest,
     TokenState,
 };
+use twinkeep::consensus::Consensus;
 use twinkeep::error::Error;
 use twinkeep::ids::{Epoch, PromotionId};
 use twinkeep::replication::token::ActivationToken;
-use twinkeep::state::Role;
+use twinkeep::state::{Command, Role};
 use twinkeep::storage::keys::Key;
 use twinkeep::storage::{KeyRange, ScanLimit, Tree};
 
@@ -76,6 +77,42 @@ async fn a_token_leads_to_a_full_sync_then_to_streaming_and_no_lag() {
     for (_, value) in records(&primary).into_iter().chain(records(&standby)) {
         assert!(!value.windows(32).any(|window| window == secret.expose()), "the token's secret is still stored");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_the_token_is_all_that_needs_to_be_set_up() {
+    let primary = Region::with(1, "us-east-1", Speaks::Tls).await;
+    let standby = Region::with(2, "eu-west-1", Speaks::Tls).await;
+    primary.fill(20, 100).await;
+    let token = standby.token().await;
+    let impostor = Region::with(2, "eu-west-1", Speaks::Tls).await;
+    let alone = encoded(&ActivationToken { addresses: Vec::new(), ..decoded(&token) });
+    let there = LinkRequest { address: Some(impostor.address.clone()), token: alone, max_parallel: None };
+    primary.face().configure(vec![there]).await;
+    let tried = primary.until_status(|status| status.links.iter().any(|link| link.error.is_some())).await;
+    assert!(tried.links[0].tls && tried.links[0].last_heard_at.is_none(), "another certificate is not trusted");
+    primary.face().configure(Vec::new()).await;
+    primary.face().disconnect("eu-west-1").await.expect("disconnected");
+    assert_eq!(impostor.counted("start"), (0, 0), "it has seen nothing");
+
+    primary.connect(&token).await.expect("connected");
+    until_in_step(&primary, &standby).await;
+    promote(&standby, true).await;
+    let path = primary.until_path(|path| path.role == Role::Fenced).await;
+    assert_eq!(path.epoch, Epoch(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_the_log_has_left_behind_is_copied_again() {
+    let (primary, standby) = linked().await;
+    let copied = standby.counted("copy").0;
+    standby.wire(|_| Wire::Lose);
+    primary.fill(30, 100).await;
+    let below = primary.state.path().applied.index;
+    primary.consensus.propose(Command::TrimWal { below }).await.expect("trimmed");
+    standby.wire(|_| Wire::Pass);
+    until_in_step(&primary, &standby).await;
+    assert!(standby.counted("copy").0 > copied);
 }
 
 #[tokio::test(flavor = "multi_thread")]

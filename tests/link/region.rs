@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use axum_server::tls_rustls::RustlsConfig;
+use rustls::pki_types::PrivateKeyDer;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, RwLock};
@@ -25,6 +27,7 @@ use twinkeep::state::path::PathChange;
 use twinkeep::state::{Batch, Class, Command, Op, Outcome, PathState, RegionChange, RegionIdentity, State};
 use twinkeep::storage::keys::Key;
 use twinkeep::storage::memory::Memory;
+use twinkeep::tls::Fingerprint;
 
 /// No test waits longer for a fact.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,6 +65,7 @@ pub enum Wire {
 
 pub struct Region {
     pub address: String,
+    fingerprints: Vec<Fingerprint>,
     pub state: Arc<State>,
     pub consensus: Arc<Direct>,
     pub keyring: Arc<Keyring>,
@@ -103,8 +107,12 @@ impl KeyringPort for Keyring {
 }
 
 impl Region {
-    /// An initialised region named after its number, with its endpoint listening.
+    /// An initialised region, with its endpoint listening on plain HTTP.
     pub async fn new(number: u8, name: &str) -> Region {
+        Region::with(number, name, Speaks::Http).await
+    }
+
+    pub async fn with(number: u8, name: &str, speaks: Speaks) -> Region {
         let state = Arc::new(State::open(Arc::new(Memory::new()), "default").expect("an empty store"));
         let consensus = Arc::new(Direct::new(state.clone()));
         let id = RegionId([number; 16]);
@@ -123,9 +131,9 @@ impl Region {
             fault: Mutex::new(Box::new(|_| Wire::Pass)),
             counts: watch::Sender::new(HashMap::new()),
         });
-        let address = serve(endpoint.clone()).await;
+        let (address, fingerprints) = serve(endpoint.clone(), speaks);
         let keyring = Arc::new(Keyring { state: state.clone(), holds_secrets: Mutex::new(false) });
-        let region = Region { address, state, consensus, keyring, endpoint };
+        let region = Region { address, fingerprints, state, consensus, keyring, endpoint };
         region.start();
         region
     }
@@ -134,6 +142,7 @@ impl Region {
     pub fn start(&self) {
         let mut config = RegionConfig::new("node", &self.address);
         config.timing = TIMING;
+        config.fingerprints = self.fingerprints.clone();
         let replication = Replication::start(self.consensus.clone(), self.keyring.clone(), config);
         *self.endpoint.replication.write().expect("no test panics with it") = Some(replication);
     }
@@ -227,16 +236,50 @@ pub async fn until_in_step(primary: &Region, standby: &Region) {
     assert_eq!(primary.state.root(), standby.state.root(), "the same position means the same state");
 }
 
-/// The link's endpoint, as a server's routes have it. Returns its address.
-async fn serve(endpoint: Arc<Endpoint>) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = format!("http://{}", listener.local_addr().expect("its address"));
+/// What an endpoint speaks.
+#[derive(Clone, Copy)]
+pub enum Speaks {
+    Http,
+    /// TLS, with a certificate that nobody signed but itself.
+    Tls,
+}
+
+/// The link's endpoint, as a server's routes have it. Returns its address and the fingerprint of its certificate.
+fn serve(endpoint: Arc<Endpoint>, speaks: Speaks) -> (String, Vec<Fingerprint>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("its address");
     let router = Router::new()
         .route("/v1/sys/replication/path/{path}/link/{kind}", post(link))
         .layer(DefaultBodyLimit::max(64 << 20))
-        .with_state(endpoint);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
+        .with_state(endpoint)
+        .into_make_service();
+    match speaks {
+        Speaks::Http => {
+            let server = axum_server::from_tcp(listener).expect("a listener");
+            tokio::spawn(server.serve(router));
+            (format!("http://{address}"), Vec::new())
+        }
+        Speaks::Tls => {
+            let (config, fingerprint) = certificate();
+            let server = axum_server::from_tcp_rustls(listener, config).expect("a listener");
+            tokio::spawn(server.serve(router));
+            (format!("https://{address}"), vec![fingerprint])
+        }
+    }
+}
+
+fn certificate() -> (RustlsConfig, Fingerprint) {
+    let made = rcgen::generate_simple_self_signed(vec!["region.example".to_owned()]).expect("a certificate");
+    let fingerprint = Fingerprint::of(made.cert.der());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a server's TLS");
+    (RustlsConfig::from_config(Arc::new(config)), fingerprint)
 }
 
 async fn link(
