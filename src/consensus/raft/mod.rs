@@ -9,8 +9,8 @@
 //!
 //! Known limits of openraft 0.9, and what is done about them: its core waits for each flush of the log and sends no
 //! heartbeats meanwhile, so a leader whose disk stalls longer than an election takes is replaced, and everything
-//! that waits has a deadline; it can't hand leadership over, so `handover` does; it
-//! purges the log under a snapshot before that is installed, so the writer's thread holds the purge back.
+//! that waits has a deadline; it can't hand leadership over, so `handover` does; it purges the log under a snapshot
+//! before that is installed, so the writer's thread holds the purge back.
 
 mod barrier;
 mod codec;

@@ -4,14 +4,16 @@ use crate::consensus::raft::log_store::LogStore;
 use crate::consensus::raft::log_writer::AppliedNext;
 use crate::consensus::raft::snapshot::{self, Cutter};
 use crate::consensus::raft::state_machine::StateMachine;
-use crate::consensus::raft::types::{StorageError, Types};
+use crate::consensus::raft::types::{Entry, LogId, StorageError, Types};
 use crate::error::Result;
 use crate::ids::NodeId;
 use crate::state::State;
-use crate::storage::keys::Key;
+use crate::storage::keys::{Key, index_of};
 use crate::storage::memory::Memory;
 use crate::storage::{KeyRange, Reader, ScanLimit, SharedStore, Store, Tree, WriteBatch};
+use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::testing::{StoreBuilder, Suite};
+use openraft::{CommittedLeaderId, RaftLogReader};
 use std::sync::Arc;
 
 /// The suite names its nodes by numbers.
@@ -37,6 +39,37 @@ impl StoreBuilder<Types, LogStore, StateMachine> for Builder {
 #[test]
 fn the_suite_of_openraft_passes() {
     Suite::test_all(Builder).expect("the store keeps openraft's contract");
+}
+
+#[tokio::test]
+async fn the_log_keeps_what_is_not_applied_although_openraft_purged_it() {
+    let memory = Arc::new(Memory::new());
+    let entry = |index| Entry {
+        log_id: LogId::new(CommittedLeaderId::new(1, NodeId(1)), index),
+        payload: openraft::EntryPayload::Blank,
+    };
+    let stored = |memory: &Memory| {
+        let pairs = memory.scan(Tree::Log, &KeyRange::all(), ScanLimit::NONE).expect("memory reads");
+        pairs.iter().filter_map(|(key, _)| index_of(key)).collect::<Vec<u64>>()
+    };
+    let applied_next = AppliedNext::default();
+    let (mut log, _ends_with_the_log) = LogStore::open(memory.clone(), applied_next.clone()).expect("it opens");
+    log.blocking_append((0..10).map(entry)).await.expect("it is flushed");
+    log.purge(entry(5).log_id).await.expect("openraft is told that it is gone");
+    log.blocking_append([entry(10)]).await.expect("it is flushed");
+    assert_eq!(log.get_log_state().await.expect("known").last_purged_log_id, Some(entry(5).log_id));
+    assert_eq!(log.try_get_log_entries(0..).await.expect("readable").len(), 5);
+    memory.crash();
+    assert_eq!(stored(&memory), (0..=10).collect::<Vec<_>>(), "a crash before the install finds the whole log");
+
+    applied_next.store(6, std::sync::atomic::Ordering::SeqCst);
+    log.blocking_append([entry(11)]).await.expect("it is flushed");
+    memory.crash();
+    assert_eq!(stored(&memory), (6..=11).collect::<Vec<_>>());
+    let (mut reopened, _ends_with_the_log) = LogStore::open(memory, applied_next).expect("it opens");
+    let state = reopened.get_log_state().await.expect("known");
+    assert_eq!(state.last_purged_log_id, Some(entry(5).log_id));
+    assert_eq!(state.last_log_id, Some(entry(11).log_id));
 }
 
 #[test]
