@@ -98,6 +98,8 @@ pub struct Replication {
     pub path: String,
     /// False: `replication` says so; no link is dialled and none is let in.
     pub enabled: bool,
+    /// Where other regions reach this one, if not at its nodes' `api_addr`: a load balancer, a tunnel.
+    pub address: Option<String>,
     pub links: Vec<Link>,
 }
 

@@ -203,6 +203,7 @@ fn seal(top: &Section<'_>, problems: &Problems) -> Option<Seal> {
 fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
     let mut name: Option<Located<'_, String>> = None;
     let mut enabled = Some(true);
+    let mut address = None;
     for (label, section) in top.labelled("replication") {
         match &name {
             Some(first) => problems.error(label.place, one_path_only(first)),
@@ -214,6 +215,7 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
                         None
                     }
                 };
+                address = section.text("address").and_then(|given| url(&given, "address", problems));
                 name = Some(label);
                 section.finish();
             }
@@ -249,7 +251,7 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
         }
     }
     let path = name.map_or_else(|| DEFAULT_PATH.to_owned(), |name| name.value);
-    Some(Replication { path, enabled: enabled?, links })
+    Some(Replication { path, enabled: enabled?, address, links })
 }
 
 fn one_path_only(first: &Located<'_, String>) -> String {

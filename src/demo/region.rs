@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
 use crate::server::{self, Running};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a region is to be.
 pub struct Shape {
@@ -24,33 +24,27 @@ pub struct Region {
     nodes: Vec<Running>,
     addresses: Vec<String>,
     token: SensitiveString,
-    /// In front of each node: what the other region dials.
-    _links: Vec<Wan>,
+    /// In front of the nodes: what the other region dials.
+    _link: Wan,
 }
 
 impl Region {
     /// Starts the nodes, initialises the region and waits until it takes writes. It unseals itself, with a key file.
     pub async fn start(shape: Shape) -> Result<Region> {
         std::fs::create_dir_all(&shape.folder)?;
+        let listens = (0..shape.nodes).map(|_| free_address()).collect::<Result<Vec<SocketAddr>>>()?;
+        let link = Wan::start(listens.clone(), shape.quality).await?;
+        let addresses: Vec<String> = listens.iter().map(|listen| format!("http://{listen}")).collect();
         let mut nodes: Vec<Running> = Vec::new();
-        let mut addresses: Vec<String> = Vec::new();
-        let mut links = Vec::new();
-        for number in 1..=shape.nodes {
-            let listen = free_address()?;
-            let link = Wan::start(listen, shape.quality).await?;
-            let address = format!("http://{listen}");
-            let first = addresses.first().unwrap_or(&address);
-            let file = write_config(&shape, number, listen, link.address(), first)?;
+        let mut token = SensitiveString::new("");
+        for (number, listen) in listens.iter().enumerate() {
+            let file = write_config(&shape, number + 1, *listen, link.address(), &addresses[0])?;
             nodes.push(server::start(config::load(&file)?).await?);
-            addresses.push(address);
-            links.push(link);
-            if number == 1 {
-                let token = initialise(&addresses[0]).await?;
-                std::fs::write(shape.folder.join("root-token"), token.expose())?;
+            if number == 0 {
+                token = initialise(&addresses[0]).await?;
             }
         }
-        let token = SensitiveString::new(std::fs::read_to_string(shape.folder.join("root-token"))?);
-        let region = Region { nodes, addresses, token, _links: links };
+        let region = Region { nodes, addresses, token, _link: link };
         region.wait_until_whole().await?;
         Ok(region)
     }
@@ -101,14 +95,13 @@ fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
-fn write_config(shape: &Shape, number: u32, listen: SocketAddr, link: SocketAddr, first: &str) -> Result<PathBuf> {
+fn write_config(shape: &Shape, number: usize, listen: SocketAddr, link: SocketAddr, first: &str) -> Result<PathBuf> {
     let name = shape.name;
     let folder = shape.folder.display();
     let file = shape.folder.join(format!("{name}-{number}.hcl"));
     let text = format!(
         r#"cluster_name = "{name}"
 api_addr     = "http://{listen}"
-cluster_addr = "http://{link}"   # what other regions dial: the link with WAN latency in front of this node
 listener "tcp" {{
   address     = "{listen}"
   tls_disable = 1
@@ -119,9 +112,12 @@ storage "raft" {{
   retry_join {{ leader_api_addr = "{first}" }}
 }}
 seal "file" {{ path = "{folder}/unseal.key" }}
-replication "{PATH}" {{ enabled = true }}
+replication "{PATH}" {{
+  enabled = true
+  address = "http://{link}"   # what the other region dials: the link with WAN latency in front of these nodes
+}}
 "#
     );
     std::fs::write(&file, text)?;
-    Ok(Path::new(&file).to_owned())
+    Ok(file)
 }

@@ -31,13 +31,13 @@ pub struct Wan {
 }
 
 impl Wan {
-    /// Listens on a free loopback port and passes connections on to `target`.
-    pub async fn start(target: SocketAddr, quality: Quality) -> Result<Wan> {
+    /// Listens on a free loopback port and passes each connection on to the first of `targets` that takes it.
+    pub async fn start(targets: Vec<SocketAddr>, quality: Quality) -> Result<Wan> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(pass(near, target, quality));
+                tokio::spawn(pass(near, targets.clone(), quality));
             }
         });
         Ok(Wan { address, task })
@@ -55,10 +55,10 @@ impl Drop for Wan {
     }
 }
 
-async fn pass(near: TcpStream, target: SocketAddr, quality: Quality) -> Result<()> {
+async fn pass(near: TcpStream, targets: Vec<SocketAddr>, quality: Quality) -> Result<()> {
     // The handshake of a connection takes a round trip.
     tokio::time::sleep(quality.round_trip).await;
-    let far = TcpStream::connect(target).await?;
+    let far = TcpStream::connect(targets.as_slice()).await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let (near_read, near_write) = near.into_split();
@@ -116,7 +116,7 @@ mod tests {
             tokio::io::copy(&mut read, &mut write).await.expect("echo");
         });
         let round_trip = Duration::from_millis(40);
-        let wan = Wan::start(target, Quality { round_trip, bytes_per_s: 64 << 20 }).await.expect("a free port");
+        let wan = Wan::start(vec![target], Quality { round_trip, bytes_per_s: 64 << 20 }).await.expect("a free port");
         let began = clock::steady();
         let mut stream = TcpStream::connect(wan.address()).await.expect("the proxy listens");
         let sent: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
