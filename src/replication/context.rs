@@ -96,12 +96,15 @@ impl Context {
         Ok(Party { id, name })
     }
 
-    /// Where other regions reach the region's nodes, this node first.
+    /// Where other regions reach this one: as configured, else its nodes' API addresses, this node's first.
     pub fn addresses(&self) -> Vec<String> {
+        if let Some(address) = &self.config.address {
+            return vec![address.clone()];
+        }
         let standing = self.standing();
         let others =
             standing.members.into_iter().filter(|(id, _)| *id != standing.me).map(|(_, member)| member.api_addr);
-        let mut addresses = vec![self.config.link_addr.clone()];
+        let mut addresses = vec![self.config.api_addr.clone()];
         for address in others {
             if !address.is_empty() && !addresses.contains(&address) {
                 addresses.push(address);

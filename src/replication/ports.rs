@@ -26,8 +26,8 @@ pub struct RegionConfig {
     /// The configured `node_id`.
     pub node: String,
     pub api_addr: String,
-    /// Where other regions reach this node, if not at `api_addr`: through a proxy, or in another network.
-    pub link_addr: String,
+    /// Where other regions reach this one, if not at its nodes' `api_addr`: a load balancer, a tunnel.
+    pub address: Option<String>,
     /// Of the program.
     pub version: String,
     /// The certificates of the region's nodes, this node's first; empty with `tls_disable`.
@@ -42,11 +42,10 @@ pub const WAL_BYTES_MAX_DEFAULT: u64 = 256 << 20;
 
 impl RegionConfig {
     pub fn new(node: impl Into<String>, api_addr: impl Into<String>) -> RegionConfig {
-        let api_addr = api_addr.into();
         RegionConfig {
             node: node.into(),
-            link_addr: api_addr.clone(),
-            api_addr,
+            api_addr: api_addr.into(),
+            address: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fingerprints: Vec::new(),
             timing: Timing::default(),

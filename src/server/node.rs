@@ -81,6 +81,7 @@ impl Node {
         let fingerprint = certificate.as_ref().map(|certificate| certificate.fingerprint);
         let mut region = RegionConfig::new(&config.storage.node_id, &config.api_addr);
         region.fingerprints = fingerprint.into_iter().collect();
+        region.address = config.replication.address.clone();
         let replication = Replication::start(raft.clone(), Arc::new(Keyring(vault.clone())), region);
         let node = Arc::new(Node {
             state,
