@@ -81,7 +81,9 @@ async fn the_bao_command_line_works() {
     assert!(!run(&["kv", "put", "-cas=1", "secret/team/db", "user=late"]).status.success());
     ok(&["kv", "patch", "secret/team/db", "user=admin"]);
     ok(&["kv", "delete", "secret/team/db"]);
-    assert!(!run(&["kv", "get", "secret/team/db"]).status.success());
+    // As with Vault: a deleted version is shown, without its data.
+    let deleted = ok(&["kv", "get", "secret/team/db"]);
+    assert!(deleted.contains("deletion_time") && !deleted.contains("admin"), "{deleted}");
     ok(&["kv", "undelete", "-versions=3", "secret/team/db"]);
     assert_eq!(ok(&["kv", "get", "-field=user", "secret/team/db"]).trim(), "admin");
     ok(&["kv", "destroy", "-versions=1", "secret/team/db"]);

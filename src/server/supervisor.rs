@@ -2,7 +2,6 @@
 //! unsealed one could.
 
 use super::node::Node;
-use crate::api::replication::EventLevel;
 use crate::clock;
 use crate::consensus::{Consensus, Standing};
 use crate::ids::NodeId;
@@ -28,8 +27,6 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
             node.set_leads_since(led_term.map(|_| clock::now()));
             if let Some(term) = led_term {
                 info!(term, "this node leads its region");
-                let text = format!("{} leads the region, in term {term}", node.name());
-                node.replication.record_event(EventLevel::Info, "leader", text);
             }
         }
         if now.is_leader {
