@@ -3,8 +3,8 @@
 use super::batch::{Batch, Op, Stored, WalEntry};
 use super::command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
 use super::merkle::{self, Merkle};
-use super::path::{PathChange, PathState, Role, SyncState};
-use super::wal::{self, WalBounds};
+use super::path::{self, PathChange, PathState, Role, SyncState};
+use super::wal;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Position};
 use crate::storage::keys::{self, Key};
@@ -16,6 +16,9 @@ use tokio::sync::watch;
 
 /// How much of the WAL one `TrimWal` takes away, so that no apply takes long.
 const TRIM_LIMIT: ScanLimit = ScanLimit { entries: 4096, bytes: 16 << 20 };
+
+/// How much of the old data is read at a time while a stretch of it is replaced, which may hold far more than is sent.
+const STRETCH_LIMIT: ScanLimit = ScanLimit { entries: 4096, bytes: 8 << 20 };
 
 /// The applied state of one node. Cheap to read from many threads; one caller at a time applies.
 pub struct State {
@@ -41,13 +44,20 @@ struct Draft<'a> {
 
 impl State {
     /// Opens what `store` holds. An empty store is a region that was not initialised: its path is `first`, kept in
-    /// memory until the first apply stores it.
+    /// memory until the first apply stores it. A data tree that is not what the path's record counts is corrupt.
     pub fn open(store: SharedStore, path_name: &str) -> Result<State> {
         let path = match store.get(Tree::Region, &Key::Path.to_bytes())? {
             Some(bytes) => postcard::from_bytes(&bytes)?,
             None => PathState::first(path_name, DatasetId::default()),
         };
-        let (merkle, _, _) = Merkle::rebuild(path.dataset, store.as_ref())?;
+        let (merkle, entries, bytes) = Merkle::rebuild(path.dataset, store.as_ref())?;
+        if (entries, bytes) != (path.entries, path.bytes) {
+            return Err(Error::corrupt(format!(
+                "the data directory holds {entries} entries of {bytes} bytes, and should hold {} of {}: empty it and let \
+                 the node rejoin its region, which sends it everything again",
+                path.entries, path.bytes
+            )));
+        }
         Ok(State { store, path: watch::Sender::new(path.clone()), inner: Mutex::new(Inner { path, merkle }) })
     }
 
@@ -130,10 +140,6 @@ impl State {
         wal::read(self.store.as_ref(), from, limit)
     }
 
-    pub fn wal_bounds(&self) -> Result<WalBounds> {
-        wal::bounds(self.store.as_ref(), self.path().applied.index)
-    }
-
     /// The applied position and the Merkle root there.
     pub fn root(&self) -> (Position, merkle::Hash) {
         let mut inner = self.inner();
@@ -175,8 +181,7 @@ impl Draft<'_> {
     fn write(&mut self, batches: &[Batch]) -> Result<Outcome> {
         let first = self.next_position();
         for batch in batches {
-            let entry = WalEntry { position: self.next_position(), batch: batch.clone() };
-            self.entry(&entry)?;
+            self.entry(self.next_position(), batch)?;
         }
         Ok(Outcome::Written { first, last: self.path.applied })
     }
@@ -193,44 +198,45 @@ impl Draft<'_> {
             return Ok(Outcome::Refused(Refusal::Sync { cursor: Some(cursor.clone()) }));
         }
         let applied = self.path.applied;
-        let new = entries.iter().skip_while(|entry| entry.position.index <= applied.index);
-        let mut next = applied;
-        for entry in new.clone() {
-            if entry.position.index != next.index + 1 || entry.position.epoch < next.epoch {
-                return Ok(Outcome::Refused(Refusal::Gap { applied, next: entry.position }));
+        let mut next_index = applied.index + 1;
+        for WalEntry { position, .. } in entries {
+            if position.epoch > self.path.epoch {
+                return Ok(Outcome::Refused(Refusal::Epoch { expected: self.path.epoch, actual: position.epoch }));
             }
-            if entry.position.epoch > self.path.epoch {
-                return Ok(Outcome::Refused(Refusal::Epoch {
-                    expected: self.path.epoch,
-                    actual: entry.position.epoch,
-                }));
+            // An entry of another line than this region follows, even one that is skipped, shows a sender that forked.
+            if position.index > next_index || !path::holds(&self.path.history, *position) {
+                return Ok(Outcome::Refused(Refusal::Gap { applied, next: *position }));
             }
-            next = entry.position;
+            next_index = next_index.max(position.index + 1);
         }
-        for entry in new {
-            self.entry(entry)?;
+        for WalEntry { position, batch } in entries {
+            if position.index > self.path.applied.index {
+                self.entry(*position, batch)?;
+            }
         }
         self.finish_sync_if_whole();
         Ok(Outcome::Followed { applied: self.path.applied })
     }
 
     /// One WAL entry at its position: the log, the data tree, the Merkle tree, the counts.
-    fn entry(&mut self, entry: &WalEntry) -> Result<()> {
-        self.path.wal_bytes += wal::append(&mut self.batch, entry)?;
-        for op in &entry.batch.ops {
-            let value = match op {
-                Op::Put { value, .. } => Some(Stored { position: entry.position, value: value.clone() }),
+    fn entry(&mut self, position: Position, batch: &Batch) -> Result<()> {
+        self.path.wal_bytes += wal::append(&mut self.batch, position, batch)?;
+        for op in &batch.ops {
+            let key = op.key();
+            let new = match op {
+                Op::Put { value, .. } => Some(Stored { position, value: value.clone() }),
                 Op::Delete { .. } => None,
             };
-            let old = self.current(op.key())?;
+            let old = self.current(key)?;
             // While a sync replays the log, the tree already holds what some later entries wrote.
-            if old.as_ref().is_none_or(|old| old.position < entry.position) {
-                self.replace(op.key(), old, value);
+            if old.as_ref().is_none_or(|old| old.position < position) {
+                self.replace(key, old.as_ref(), new.as_ref());
+                self.data.insert(key.clone(), new);
             }
         }
-        self.path.applied = entry.position;
-        self.path.applied_at = entry.batch.at;
-        self.path.totals.add(&entry.batch);
+        self.path.applied = position;
+        self.path.applied_at = batch.at;
+        self.path.totals.add(batch);
         Ok(())
     }
 
@@ -245,18 +251,10 @@ impl Draft<'_> {
         if cursor.as_ref() != Some(&chunk.after) {
             return Ok(Outcome::Refused(Refusal::Sync { cursor }));
         }
-        let sent: HashMap<&Bytes, &Stored> = chunk.entries.iter().map(|(key, stored)| (key, stored)).collect();
-        for (key, old) in self.stretch(chunk)? {
-            if !sent.contains_key(&key) {
-                self.replace(&key, Some(old), None);
-            }
+        if !chunk.is_sound() {
+            return Ok(Outcome::Refused(Refusal::Sync { cursor }));
         }
-        for (key, stored) in &chunk.entries {
-            let old = self.current(key)?;
-            if old.as_ref() != Some(stored) {
-                self.replace(key, old, Some(stored.clone()));
-            }
-        }
+        self.replace_stretch(chunk)?;
         let bytes: usize = chunk.entries.iter().map(|(key, stored)| key.len() + stored.value.len()).sum();
         if let Some(sync) = &mut self.path.sync {
             sync.entries_done += chunk.entries.len() as u64;
@@ -268,12 +266,29 @@ impl Draft<'_> {
         Ok(Outcome::Copied { cursor: chunk.through.clone().unwrap_or_default(), applied: self.path.applied })
     }
 
-    /// What the data tree holds between the chunk's ends.
-    fn stretch(&self, chunk: &CopyChunk) -> Result<Vec<(Bytes, Stored)>> {
+    /// Walks along what the data tree holds between the chunk's ends and along what was sent, both in key order.
+    fn replace_stretch(&mut self, chunk: &CopyChunk) -> Result<()> {
         let start = if chunk.after.is_empty() { Vec::new() } else { merkle::successor(&chunk.after) };
-        let range = KeyRange { start, end: chunk.through.as_deref().map(merkle::successor) };
-        let pairs = self.store.scan(Tree::Data, &range, ScanLimit::NONE)?;
-        pairs.into_iter().map(|(key, value)| Ok((key, Stored::from_bytes(&value)?))).collect()
+        let mut range = KeyRange { start, end: chunk.through.as_deref().map(merkle::successor) };
+        let mut sent = chunk.entries.iter().peekable();
+        loop {
+            let held = self.store.scan(Tree::Data, &range, STRETCH_LIMIT)?;
+            let Some((last, _)) = held.last() else { break };
+            range.start = merkle::successor(last);
+            for (key, old) in &held {
+                while let Some((new_key, new)) = sent.next_if(|(new_key, _)| new_key < key) {
+                    self.replace(new_key, None, Some(new));
+                }
+                let old = Stored::from_bytes(old)?;
+                match sent.next_if(|(new_key, _)| new_key == key) {
+                    Some((_, new)) if *new == old => {}
+                    Some((_, new)) => self.replace(key, Some(&old), Some(new)),
+                    None => self.replace(key, Some(&old), None),
+                }
+            }
+        }
+        sent.for_each(|(key, new)| self.replace(key, None, Some(new)));
+        Ok(())
     }
 
     fn finish_sync_if_whole(&mut self) {
@@ -290,13 +305,14 @@ impl Draft<'_> {
             }
         }
         if let Some(step) = &change.path {
-            match self.path.change(step) {
-                Ok(path) => self.path = path,
+            let path = match self.path.change(step) {
+                Ok(path) => path,
                 Err(refusal) => return Ok(Outcome::Refused(refusal)),
-            }
+            };
             if let PathChange::BeginSync { .. } = step {
-                self.drop_wal()?;
+                self.drop_wal();
             }
+            self.path = path;
         }
         for (key, value) in &change.puts {
             match value {
@@ -308,7 +324,8 @@ impl Draft<'_> {
     }
 
     fn trim_wal(&mut self, below: u64) -> Result<Outcome> {
-        let range = KeyRange::new(Vec::new(), Key::Wal(below).to_bytes());
+        // From where the log begins, not from index 0: an engine walks over what was deleted.
+        let range = KeyRange::new(Key::Wal(self.path.wal_first).to_bytes(), Key::Wal(below).to_bytes());
         for (key, value) in self.store.scan(Tree::Wal, &range, TRIM_LIMIT)? {
             self.path.wal_bytes -= (key.len() + value.len()) as u64;
             self.path.wal_first = keys::index_of(&key).map_or(self.path.wal_first, |index| index + 1);
@@ -318,12 +335,10 @@ impl Draft<'_> {
     }
 
     /// The log of what the region held before it took over another's data leads nowhere.
-    fn drop_wal(&mut self) -> Result<()> {
-        for (key, _) in self.store.scan(Tree::Wal, &KeyRange::all(), ScanLimit::NONE)? {
-            self.batch.delete(Tree::Wal, key);
+    fn drop_wal(&mut self) {
+        for index in self.path.wal_first..=self.path.applied.index {
+            self.batch.delete(Tree::Wal, Key::Wal(index).to_bytes());
         }
-        self.path.wal_bytes = 0;
-        Ok(())
     }
 
     fn current(&self, key: &Bytes) -> Result<Option<Stored>> {
@@ -333,14 +348,14 @@ impl Draft<'_> {
         }
     }
 
-    fn replace(&mut self, key: &Bytes, old: Option<Stored>, new: Option<Stored>) {
+    fn replace(&mut self, key: &Bytes, old: Option<&Stored>, new: Option<&Stored>) {
         let size = |stored: &Stored| (key.len() + 16 + stored.value.len()) as u64;
-        if let Some(old) = &old {
+        if let Some(old) = old {
             self.merkle.remove(key, old);
             self.path.entries -= 1;
             self.path.bytes -= size(old);
         }
-        match &new {
+        match new {
             Some(new) => {
                 self.merkle.add(key, new);
                 self.path.entries += 1;
@@ -350,7 +365,6 @@ impl Draft<'_> {
             None if old.is_some() => self.batch.delete(Tree::Data, key.clone()),
             None => {}
         }
-        self.data.insert(key.clone(), new);
     }
 
     fn wrong_role(&self) -> Outcome {

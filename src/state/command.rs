@@ -19,7 +19,7 @@ pub enum Command {
     /// A change of the region's own records.
     Region(RegionChange),
     /// Drop the oldest WAL entries, those below an index. One command takes a bounded number: propose it again
-    /// while `wal_bounds().first` is lower.
+    /// while `path.wal_first` is lower.
     TrimWal { below: u64 },
 }
 
@@ -36,6 +36,19 @@ pub struct CopyChunk {
     /// The primary's head when the chunk was read. Stretches are read at different heads: the standby is whole once it
     /// has applied the newest of them.
     pub read_at: Position,
+}
+
+impl CopyChunk {
+    /// Whether its keys ascend and lie between its ends, as the walk along the old data relies on.
+    pub fn is_sound(&self) -> bool {
+        let keys = || self.entries.iter().map(|(key, _)| key);
+        let ascends = keys().zip(keys().skip(1)).all(|(one, next)| one < next);
+        let begins = keys().next().is_none_or(|first| *first > self.after);
+        let ends = self.through.as_ref().is_none_or(|through| {
+            *through > self.after && keys().next_back().is_none_or(|last| last <= through)
+        });
+        ascends && begins && ends
+    }
 }
 
 /// Puts and deletes in `Tree::Region` under guards, and optionally a step of the path.
@@ -78,9 +91,9 @@ pub enum Refusal {
     Role { role: Role, epoch: Epoch },
     /// Evaluated or shipped in another epoch than the path's.
     Epoch { expected: Epoch, actual: Epoch },
-    /// The first entry does not continue what is applied.
+    /// The entries do not continue what is applied, or are none of the line that the region follows.
     Gap { applied: Position, next: Position },
-    /// The chunk belongs to another sync, or does not begin at the cursor; or log entries came before the copy was
+    /// The chunk belongs to another sync, does not begin at the cursor, or holds keys beyond its ends; or log entries came before the copy was
     /// done. Holds the cursor of the sync under way, if there is one.
     Sync { cursor: Option<Bytes> },
     /// A guarded key holds something else.

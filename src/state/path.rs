@@ -47,6 +47,12 @@ pub struct EpochStart {
     pub first_index: u64,
 }
 
+/// Whether a line of history passes through `position`: whether the epoch it names wrote that index there.
+pub fn holds(history: &[EpochStart], position: Position) -> bool {
+    let writer = history.iter().rev().find(|start| start.first_index <= position.index);
+    position.index == 0 || writer.is_some_and(|writer| writer.epoch == position.epoch)
+}
+
 /// How a standby is being made whole. Diff sync joins here when it is built.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -209,6 +215,7 @@ impl PathState {
                 next.applied_at = *start_at;
                 next.totals = *totals;
                 next.wal_first = sync.start.index + 1;
+                next.wal_bytes = 0;
                 next.sync = Some(sync.clone());
                 next.primary = Some(primary.clone());
                 next.fence = None;
@@ -217,6 +224,11 @@ impl PathState {
                 self.expect_epoch_not_below(*epoch)?;
                 if self.role != Role::Standby {
                     return Err(self.no_edge("follow another primary without a sync"));
+                }
+                // What was copied may be as new as `whole_at`.
+                let newest = self.sync.as_ref().map_or(self.applied, |sync| self.applied.max(sync.whole_at));
+                if !holds(history, self.applied) || !holds(history, newest) {
+                    return Err(self.no_edge("follow a line that lacks what it holds"));
                 }
                 next.epoch = *epoch;
                 next.history = history.clone();
@@ -260,5 +272,21 @@ impl PathState {
 
     fn no_edge(&self, step: &str) -> Refusal {
         Refusal::Edge { from: self.role, step: step.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_history_passes_through_what_its_own_epochs_wrote() {
+        let start = |epoch, first_index| EpochStart { epoch: Epoch(epoch), first_index };
+        let history = [start(1, 1), start(3, 51)];
+        for (epoch, index, held) in
+            [(0, 0, true), (1, 1, true), (1, 50, true), (1, 51, false), (3, 50, false), (3, 51, true), (2, 51, false)]
+        {
+            assert_eq!(holds(&history, Position::new(Epoch(epoch), index)), held, "{epoch}:{index}");
+        }
     }
 }

@@ -30,7 +30,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// Pages that sled keeps in memory.
 const CACHE_BYTES: u64 = 64 << 20;
 /// The unit of sled's log.
-const SEGMENT_BYTES: usize = 2 << 20;
+const SEGMENT_BYTES: usize = 4 << 20;
 
 pub struct Sled {
     shared: Arc<Shared>,

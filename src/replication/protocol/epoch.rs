@@ -4,8 +4,10 @@
 use super::context::{Context, Mutation};
 use super::interface::*;
 use super::message::*;
-use crate::ids::{DatasetId, Epoch, Position, RegionId};
-use crate::state::{Command, EpochStart, KnownPrimary, PathChange, PathState, RegionChange};
+pub use crate::state::path::holds;
+
+use crate::ids::{DatasetId, Epoch, RegionId};
+use crate::state::{Command, KnownPrimary, PathChange, PathState, RegionChange};
 
 /// Requests that wait for a higher epoch to become durable. The sender of one too many is told to come again.
 const HELD_REQUESTS_MAX: usize = 64;
@@ -31,12 +33,6 @@ pub fn compare(path: &PathState, dataset: DatasetId, epoch: Epoch) -> Compared {
         std::cmp::Ordering::Equal => Compared::Same,
         std::cmp::Ordering::Greater => Compared::Higher,
     }
-}
-
-/// Whether a line of history passes through `position`: whether the epoch it names wrote that index there.
-pub fn holds(history: &[EpochStart], position: Position) -> bool {
-    let writer = history.iter().rev().find(|start| start.first_index <= position.index);
-    position.index == 0 || writer.is_some_and(|writer| writer.epoch == position.epoch)
 }
 
 /// The epoch whose line a region follows. Lower than `path.epoch` when it only heard of a promotion.
@@ -136,17 +132,6 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_of_history_passes_through_what_its_own_epochs_wrote() {
-        let start = |epoch, first_index| EpochStart { epoch: Epoch(epoch), first_index };
-        let history = [start(1, 1), start(3, 51)];
-        for (epoch, index, held) in
-            [(0, 0, true), (1, 1, true), (1, 50, true), (1, 51, false), (3, 50, false), (3, 51, true), (2, 51, false)]
-        {
-            assert_eq!(holds(&history, Position::new(Epoch(epoch), index)), held, "{epoch}:{index}");
-        }
-    }
 
     #[test]
     fn epochs_of_another_data_set_say_nothing() {
