@@ -44,9 +44,10 @@ impl CopyChunk {
         let keys = || self.entries.iter().map(|(key, _)| key);
         let ascends = keys().zip(keys().skip(1)).all(|(one, next)| one < next);
         let begins = keys().next().is_none_or(|first| *first > self.after);
-        let ends = self.through.as_ref().is_none_or(|through| {
-            *through > self.after && keys().next_back().is_none_or(|last| last <= through)
-        });
+        let ends = self
+            .through
+            .as_ref()
+            .is_none_or(|through| *through > self.after && keys().next_back().is_none_or(|last| last <= through));
         ascends && begins && ends
     }
 }

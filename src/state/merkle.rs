@@ -26,16 +26,19 @@ pub struct Merkle {
     /// 32 bytes a node, in heap order: the root at 1, the leaves from `LEAVES`. Flat, so that an empty tree costs
     /// nothing until it is touched.
     nodes: Vec<u8>,
-    /// Leaves whose ancestors are hashed as they are.
-    settled: Vec<bool>,
-    all_settled: bool,
+    /// Leaves whose ancestors are not hashed yet: each once, as `is_dirty` sees to.
+    dirty: Vec<usize>,
+    is_dirty: Vec<bool>,
+    /// Whether the inner nodes are those of some tree: at first they are all zero.
+    is_hashed: bool,
 }
 
 impl Merkle {
     /// An empty tree. The key only separates data sets; values are ciphertexts, which nobody outside can choose.
     pub fn new(dataset: DatasetId) -> Merkle {
         let key = blake3::derive_key("twinkeep 2026 merkle tree of a data set", &dataset.0);
-        Merkle { key, nodes: vec![0; 2 * LEAVES * NODE_BYTES], settled: vec![false; LEAVES], all_settled: false }
+        let nodes = vec![0; 2 * LEAVES * NODE_BYTES];
+        Merkle { key, nodes, dirty: Vec::new(), is_dirty: vec![false; LEAVES], is_hashed: false }
     }
 
     /// The tree of what `reader` holds, and the count and bytes of its entries.
@@ -99,35 +102,59 @@ impl Merkle {
             let sum = with(word(old), word(new));
             old.copy_from_slice(&sum.to_be_bytes());
         }
-        self.settled[bucket] = false;
-        self.all_settled = false;
+        if !std::mem::replace(&mut self.is_dirty[bucket], true) {
+            self.dirty.push(bucket);
+        }
+    }
+
+    fn hash_of_children(&self, parent: usize) -> Hash {
+        hash_pair(&self.key, &self.nodes[bytes_of(2 * parent)], &self.nodes[bytes_of(2 * parent + 1)])
+    }
+
+    /// Fills in the inner nodes over empty leaves: those of a level are alike.
+    fn hash_empty(&mut self) {
+        let mut child = [0; NODE_BYTES];
+        let mut level = LEAVES;
+        while level > 1 {
+            level /= 2;
+            child = hash_pair(&self.key, &child, &child);
+            (level..2 * level).for_each(|node| self.nodes[bytes_of(node)].copy_from_slice(&child));
+        }
+        self.is_hashed = true;
     }
 
     /// Hashes the ancestors of changed leaves, each once.
     fn settle(&mut self) {
-        if self.all_settled {
-            return;
+        if !self.is_hashed {
+            self.hash_empty();
         }
-        let mut parents: Vec<usize> =
-            (0..LEAVES).filter(|&bucket| !self.settled[bucket]).map(|bucket| (LEAVES + bucket) / 2).collect();
+        let mut parents = std::mem::take(&mut self.dirty);
+        parents.sort_unstable();
+        for bucket in &mut parents {
+            self.is_dirty[*bucket] = false;
+            *bucket = (LEAVES + *bucket) / 2;
+        }
         while parents.first().is_some_and(|&first| first >= 1) {
             parents.dedup();
             for &parent in &parents {
-                let mut hasher = blake3::Hasher::new_keyed(&self.key);
-                hasher.update(&self.nodes[bytes_of(2 * parent)]);
-                hasher.update(&self.nodes[bytes_of(2 * parent + 1)]);
-                self.nodes[bytes_of(parent)].copy_from_slice(hasher.finalize().as_bytes());
+                let hash = self.hash_of_children(parent);
+                self.nodes[bytes_of(parent)].copy_from_slice(&hash);
             }
             parents.iter_mut().for_each(|parent| *parent /= 2);
         }
-        self.settled.fill(true);
-        self.all_settled = true;
     }
 }
 
 /// Where a node's hash lies.
 fn bytes_of(node: usize) -> std::ops::Range<usize> {
     node * NODE_BYTES..(node + 1) * NODE_BYTES
+}
+
+fn hash_pair(key: &[u8; 32], left: &[u8], right: &[u8]) -> Hash {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(left);
+    hasher.update(right);
+    *hasher.finalize().as_bytes()
 }
 
 fn word(bytes: &[u8]) -> u64 {
@@ -164,6 +191,21 @@ mod tests {
         assert_ne!(one.root(), two.root());
         one.remove(b"b", &stored(2, b"y"));
         assert_eq!(one.root(), empty);
+    }
+
+    #[test]
+    fn inner_nodes_are_the_hashes_of_their_children_however_they_came_about() {
+        let mut tree = Merkle::new(DatasetId([1; 16]));
+        for number in 0..200_u64 {
+            tree.add(&number.to_be_bytes(), &stored(number, b"x"));
+            if number % 50 == 0 {
+                tree.root();
+            }
+        }
+        tree.root();
+        for parent in 1..LEAVES {
+            assert_eq!(tree.nodes[bytes_of(parent)], tree.hash_of_children(parent));
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod path;
 pub mod wal;
 
 mod apply;
+#[cfg(test)]
+mod tests;
 
 pub use apply::State;
 pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
