@@ -229,8 +229,12 @@ fn promote(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let target: Target = target(&region);
-    model.promotion =
-        Some(PromotionDesk { target: target.clone(), opened_at: model.now, stage: Stage::Planning { notice: None } });
+    model.promotion = Some(PromotionDesk {
+        target: target.clone(),
+        opened_at: model.now,
+        scroll: 0,
+        stage: Stage::Planning { notice: None },
+    });
     model.dialogs.push(Dialog::Promotion);
     vec![Effect::Ask(target, Query::Plan)]
 }

@@ -15,6 +15,8 @@ pub const ASK_EVERY: Duration = Duration::from_secs(1);
 pub struct PromotionDesk {
     pub target: Target,
     pub opened_at: UnixMs,
+    /// Lines that were scrolled past, where not all fit.
+    pub scroll: usize,
     pub stage: Stage,
 }
 

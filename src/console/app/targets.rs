@@ -19,6 +19,9 @@ pub fn writable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'
     if model.write == WriteRight::ReadOnly {
         return Err("read-only: start with --write to change anything".into());
     }
+    if model.pair().is_some_and(|pair| pair.is_split_brain()) {
+        return Err("split brain: settle which region is primary first".into());
+    }
     let name = &region.name;
     if region.is_dark() {
         return Err(format!("{name} does not answer"));

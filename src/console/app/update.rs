@@ -23,6 +23,9 @@ use crate::state::Role;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 
+/// No plan is longer.
+const SCROLL_MAX: usize = 200;
+
 /// Takes a message in and says what shall be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
@@ -213,6 +216,11 @@ fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
     let why_not = promotion_forbidden(model);
     let Some(desk) = &mut model.promotion else { return Vec::new() };
+    match key.code {
+        KeyCode::Up => desk.scroll = desk.scroll.saturating_sub(1),
+        KeyCode::Down => desk.scroll = (desk.scroll + 1).min(SCROLL_MAX),
+        _ => {}
+    }
     let target = desk.target.clone();
     match &mut desk.stage {
         Stage::Planning { .. } => Vec::new(),
@@ -239,6 +247,7 @@ fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                     }
                 }
             }
+            KeyCode::Up | KeyCode::Down => Vec::new(),
             _ => {
                 deciding.notice = None;
                 list::edit(&mut deciding.typed, key);

@@ -52,6 +52,8 @@ pub struct LinkView<'a> {
     pub look: LinkLook,
     /// The primary's account of it if it is heard, else the standby's, however old.
     pub said: Option<Reading<'a, LinkStatus>>,
+    /// When that was put together, by the clock of who said it: times inside are compared with this.
+    pub said_at: UnixMs,
 }
 
 /// A lag and how old the knowledge is, the server's own delay included.
@@ -72,6 +74,8 @@ pub struct PairView<'a> {
     pub lag_by_standby: Option<LagReading>,
     pub lag_by_primary: Option<LagReading>,
     pub sync: Option<Reading<'a, SyncStatus>>,
+    /// When that was put together, by the clock of who said it.
+    pub sync_at: UnixMs,
     /// The standby's clock minus the primary's (or the right one's minus the left one's).
     pub clock_skew_ms: Option<i64>,
     /// How the two sides contradict each other, in words.
@@ -151,6 +155,12 @@ pub fn pair<'a>(left: RegionView<'a>, right: RegionView<'a>, now: UnixMs) -> Pai
         let reading = outgoing?;
         Some(Reading { value: reading.value.sync.as_ref()?, age: reading.age, source: reading.source })
     });
+    let said_by = |source: Option<&str>| {
+        let of = [standby, primary].into_iter().filter_map(|region| region.status);
+        of.filter(|status| Some(status.source()) == source).map(|status| status.last().observed_at).next()
+    };
+    let sync_at = said_by(sync.map(|sync| sync.source)).unwrap_or_default();
+    let link = LinkView { said_at: said_by(link.said.map(|said| said.source)).unwrap_or_default(), ..link };
     let told_skew = outgoing.filter(|link| !link.is_old()).and_then(|link| link.value.clock_skew_ms);
     let seen_skew = standby.clock_skew_ms().zip(primary.clock_skew_ms()).map(|(standby, primary)| standby - primary);
     let disagreement = disagreement(&lag_by_standby, &lag_by_primary, primary, standby, primary_is_left);
@@ -160,6 +170,7 @@ pub fn pair<'a>(left: RegionView<'a>, right: RegionView<'a>, now: UnixMs) -> Pai
         lag_by_standby,
         lag_by_primary,
         sync,
+        sync_at,
         clock_skew_ms: told_skew.or(seen_skew),
         disagreement,
         left,
@@ -270,7 +281,7 @@ fn link_view<'a>(
             LinkState::Refused => LinkLook::Refused,
         },
     };
-    LinkView { look, said }
+    LinkView { look, said, said_at: UnixMs(0) }
 }
 
 fn lag_reading(lag: Lag, status: &Observed<PathStatus>, now: UnixMs) -> LagReading {

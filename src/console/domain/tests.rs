@@ -77,10 +77,7 @@ fn a_node_that_never_answered_is_counted_to_the_region_that_names_it() {
     reports.push(up(status(EU, crate::state::Role::Standby, Default::default()), Default::default()));
     let world = world(reports);
     let regions = world.regions();
-    assert_eq!(
-        regions.iter().map(|region| region.name.as_str()).collect::<Vec<_>>(),
-        ["eu-west-1", "http://10.9.9.9:8200"]
-    );
+    assert_eq!(regions.iter().map(|region| region.name.as_str()).collect::<Vec<_>>(), ["eu-west-1", "10.9.9.9:8200"]);
     assert_eq!(regions[0].nodes.len(), 2);
 }
 

@@ -1,6 +1,6 @@
 //! All nodes in view, sorted into regions.
 
-use super::node::{NodeReport, NodeView, normal_address};
+use super::node::{NodeReport, NodeView, normal_address, short_address};
 use super::region::RegionView;
 use crate::ids::RegionId;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ impl World {
                 Some(region) => (Some(region.id), region.name.clone()),
                 None => match hearsay.get(&node.address) {
                     Some((id, name)) => (Some(*id), name.clone()),
-                    None => (None, node.address.clone()),
+                    None => (None, short_address(&node.address).to_owned()),
                 },
             };
             let known = regions.iter_mut().find(|region| match (region.id, id) {

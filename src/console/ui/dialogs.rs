@@ -1,0 +1,405 @@
+//! Dialogs: the palette, a yes-or-no question, the new token, the promotion.
+
+use super::role::Role;
+use super::widgets::{cell, fitted, hints, lines, paragraph, told_age, wrap};
+use super::{Paint, Secrets};
+use crate::api::replication::{Check, FenceProof, LossEstimate, Plan, Promotion};
+use crate::console::app::confirm::{Confirm, Focus};
+use crate::console::app::desk::{HeldToken, TokenDesk};
+use crate::console::app::palette::Palette;
+use crate::console::app::promotion::{Deciding, Sent, Stage, Standing};
+use crate::console::app::{Action, Dialog, Model, promotion_forbidden};
+use crate::console::domain::Reading;
+use crate::console::domain::units::{bytes, count, duration, plural};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+const PALETTE_ROWS: u16 = 12;
+const WIDTH: u16 = 76;
+
+pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    match dialog {
+        Dialog::Palette(palette) => draw_palette(model, palette, paint, area, buf),
+        Dialog::Confirm(confirm) => draw_confirm(confirm, paint, area, buf),
+        Dialog::Token => draw_token(model, paint, area, buf),
+        Dialog::Promotion => draw_promotion(model, paint, area, buf),
+    }
+}
+
+fn draw_palette(model: &Model, palette: &Palette, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let title = vec![paint.span(Role::Title, "find an action")];
+    let inner = paint.dialog(title, Role::Selected, 64, PALETTE_ROWS + 3, area, buf);
+    let matches = palette.matches(model);
+    let mut rows = vec![Line::from(vec![
+        paint.span(Role::Key, ":"),
+        paint.span(Role::Input, palette.input.value().to_owned()),
+        paint.span(Role::Cursor, " "),
+    ])];
+    let height = usize::from(inner.height).saturating_sub(1);
+    let at = palette.cursor.min(matches.len().saturating_sub(1));
+    let top = at.saturating_sub(height.saturating_sub(1));
+    if matches.is_empty() {
+        rows.push(Line::from(paint.muted("nothing fits")));
+    }
+    let width = usize::from(inner.width);
+    for (row, entry) in matches.iter().enumerate().skip(top).take(height) {
+        let pointer = if row == at { paint.glyphs.pointer } else { " " };
+        let name = cell(&format!("{pointer} {}", entry.command), 20);
+        let (name_role, role, words) = match &entry.disabled {
+            None => (Role::Key, Role::Text, entry.title.clone()),
+            Some(why) => (Role::Disabled, Role::Disabled, format!("{} {why}", paint.glyphs.cut)),
+        };
+        let words = fitted(&words, width.saturating_sub(21));
+        let line = Line::from(vec![paint.span(name_role, name), Span::raw(" "), paint.span(role, words)]);
+        rows.push(if row == at { line.style(paint.theme.style(Role::Cursor)) } else { line });
+    }
+    lines(rows, inner, buf);
+}
+
+fn draw_confirm(confirm: &Confirm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let width = WIDTH.min(area.width);
+    let text_width = usize::from(width).saturating_sub(4);
+    let mut rows = Vec::new();
+    for line in &confirm.lines {
+        rows.extend(wrap(line, text_width).into_iter().map(|row| Line::from(paint.text(row))));
+    }
+    rows.push(Line::default());
+    rows.extend(wrap(&confirm.command, text_width).into_iter().map(|row| Line::from(paint.muted(row))));
+    rows.push(Line::default());
+    let button = |name: String, focused: bool| {
+        let (open, close) = if focused { ("[ ", " ]") } else { ("  ", "  ") };
+        let role = if focused { Role::Cursor } else { Role::Text };
+        paint.span(role, format!("{open}{name}{close}"))
+    };
+    let mut buttons = Line::from(vec![
+        button("Cancel".into(), confirm.focus == Focus::Cancel),
+        Span::raw("  "),
+        button(confirm.verb.clone(), confirm.focus == Focus::Confirm),
+    ]);
+    let keys = hints(paint, &[hint("y", "yes"), hint("esc", "no")], text_width);
+    let mut foot = Vec::new();
+    if buttons.width() + 16 <= text_width {
+        buttons.spans.push(Span::raw("   "));
+        buttons.spans.extend(keys.into_iter().flat_map(|line| line.spans));
+        foot.push(buttons);
+    } else {
+        foot.push(buttons);
+        foot.extend(keys);
+    }
+    let height = (rows.len() + foot.len()) as u16 + 2;
+    let title = vec![paint.span(Role::Title, confirm.title.clone())];
+    let inner = paint.dialog(title, Role::Warn, width, height, area, buf);
+    body_and_foot(rows, foot, inner, buf);
+}
+
+/// The body as far as it fits, the foot always.
+fn body_and_foot(body: Vec<Line<'static>>, foot: Vec<Line<'static>>, area: Rect, buf: &mut Buffer) {
+    let foot_height = (foot.len() as u16).min(area.height);
+    lines(body, Rect { height: area.height - foot_height, ..area }, buf);
+    lines(foot, Rect { y: area.bottom() - foot_height, height: foot_height, ..area }, buf);
+}
+
+/// The part of the body that is scrolled to, with a sign that there is more.
+fn scrolled(body: Vec<Line<'static>>, scroll: usize, height: usize, paint: Paint<'_>) -> Vec<Line<'static>> {
+    if body.len() <= height || height < 2 {
+        return body;
+    }
+    let height = height - 1;
+    let top = scroll.min(body.len() - height);
+    let below = body.len() - height - top;
+    let mut part: Vec<_> = body.into_iter().skip(top).take(height).collect();
+    let sign = match (top, below) {
+        (0, below) => format!("{below} more lines: down"),
+        (top, 0) => format!("{top} lines above: up"),
+        (top, below) => format!("{top} above, {below} below: up, down"),
+    };
+    part.push(Line::from(paint.span(Role::Key, sign)));
+    part
+}
+
+fn draw_token(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let width = WIDTH.min(area.width);
+    let text_width = usize::from(width).saturating_sub(4);
+    let (title, rows, foot) = match &model.desk {
+        TokenDesk::Empty => {
+            ("activation token".into(), vec![Line::from(paint.muted("there is none"))], vec![esc(paint, "close")])
+        }
+        TokenDesk::Asked { region } => {
+            let words = format!("{region} is making a token …");
+            ("activation token".into(), vec![Line::from(paint.text(words))], vec![esc(paint, "leave it to itself")])
+        }
+        TokenDesk::Failed { region, why } => {
+            let rows = wrap(why, text_width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))).collect();
+            (format!("no token from {region}"), rows, vec![esc(paint, "close")])
+        }
+        TokenDesk::Handing { held, primary } => {
+            let words = format!("{primary} is being given the token of {} …", held.region);
+            ("activation token".into(), vec![Line::from(paint.text(words))], vec![esc(paint, "leave it to itself")])
+        }
+        TokenDesk::Held(held) => held_token(model, held, paint, text_width),
+    };
+    let height = (rows.len() + foot.len()) as u16 + 2;
+    let inner = paint.dialog(vec![paint.span(Role::Title, title)], Role::Selected, width, height, area, buf);
+    body_and_foot(rows, foot, inner, buf);
+}
+
+fn esc(paint: Paint<'_>, what: &str) -> Line<'static> {
+    Line::from(vec![paint.span(Role::Key, "esc"), paint.muted(format!(" {what}"))])
+}
+
+fn hint(key: impl Into<String>, words: impl Into<String>) -> (String, String) {
+    (key.into(), words.into())
+}
+
+fn held_token(
+    model: &Model,
+    held: &HeldToken,
+    paint: Paint<'_>,
+    width: usize,
+) -> (String, Vec<Line<'static>>, Vec<Line<'static>>) {
+    let key = |action: Action| model.keymap.keys(action).next().map(|key| key.to_string()).unwrap_or_default();
+    let secret = held.token.expose();
+    let revealed = held.is_revealed(model.now) && paint.secrets == Secrets::Shown;
+    let mut rows = Vec::new();
+    if revealed {
+        rows.extend(wrap(secret, width).into_iter().map(|row| Line::from(paint.span(Role::Secret, row))));
+    } else {
+        let mask = paint.glyphs.mask.repeat(24.min(width));
+        rows.push(Line::from(vec![
+            paint.span(Role::Muted, mask),
+            paint.muted(format!("  {} characters", secret.chars().count())),
+        ]));
+    }
+    rows.push(Line::default());
+    let left = duration(held.expires_at.since(model.now));
+    let facts = format!("accessor {}, expires in {left}, to be used once", held.accessor);
+    rows.extend(paragraph(paint, Role::Text, &facts, width));
+    let advice = "It is shown nowhere else, and is forgotten when this console ends.";
+    rows.extend(paragraph(paint, Role::Muted, advice, width));
+    if let Some(notice) = &held.notice {
+        rows.extend(paragraph(paint, Role::Warn, notice, width));
+    }
+    rows.push(Line::default());
+    let mut foot = Vec::new();
+    let mut keys = Vec::new();
+    match (Action::TokenHandOver.info().disabled)(model) {
+        None => {
+            let primary = crate::console::app::targets::primary_for(model, &held.region).map(|primary| primary.name);
+            keys.push(hint(key(Action::TokenHandOver), format!("hand it to {}", primary.unwrap_or_default())));
+        }
+        Some(why) => foot.extend(paragraph(paint, Role::Disabled, &format!("{} {why}", paint.glyphs.cut), width)),
+    }
+    keys.push(hint(key(Action::TokenReveal), if revealed { "hide" } else { "reveal" }));
+    keys.push(hint("esc", "keep it for later"));
+    foot.extend(hints(paint, &keys, width));
+    (format!("activation token of {}", held.region), rows, foot)
+}
+
+fn draw_promotion(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let Some(desk) = &model.promotion else { return };
+    let width = (WIDTH + 2).max(area.width * 2 / 3).min(area.width);
+    let text_width = usize::from(width).saturating_sub(4);
+    let region = &desk.target.region;
+    let mut right = Vec::new();
+    let (title, border, rows, foot) = match &desk.stage {
+        Stage::Planning { .. } => {
+            let words = format!("asking {region} what a promotion would do …");
+            (
+                format!("promote {region}"),
+                Role::Selected,
+                vec![Line::from(paint.text(words))],
+                vec![esc(paint, "leave")],
+            )
+        }
+        Stage::NoPlan { why } => {
+            let rows = wrap(why, text_width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))).collect();
+            let foot = hints(paint, &[hint("r", "ask again"), hint("esc", "leave")], text_width);
+            (format!("promote {region}"), Role::Warn, rows, foot)
+        }
+        Stage::Deciding(deciding) => {
+            let reading = deciding.plan.read(model.now);
+            let plan = reading.value;
+            right = vec![paint.muted("plan "), paint.ago(reading.age)];
+            let arrow = paint.glyphs.arrow;
+            let title = format!("promote {region}, epoch {} {arrow} {}", plan.epoch_now, plan.epoch_next);
+            let rows = plan_lines(&reading, paint, text_width);
+            (title, Role::Crit, rows, decide_lines(model, region, deciding, paint, text_width))
+        }
+        Stage::Sent(sent) => {
+            let title = format!("promotion of {region} to epoch {}", sent.plan.epoch_next);
+            let (rows, foot) = sent_lines(model, region, sent, paint, text_width);
+            (title, Role::Selected, rows, foot)
+        }
+    };
+    let height = (rows.len() + foot.len()) as u16 + 2;
+    let title = vec![paint.span(Role::Title, title)];
+    let inner = paint.dialog(title, border, width, height, area, buf);
+    if !right.is_empty() {
+        let place = Rect { x: inner.x.saturating_sub(2), y: inner.y.saturating_sub(1), width, height: 1 };
+        paint.right_title(right, place, buf);
+    }
+    let room = usize::from(inner.height).saturating_sub(foot.len());
+    body_and_foot(scrolled(rows, desk.scroll, room, paint), foot, inner, buf);
+}
+
+/// The loss first, since it must be seen even where little fits; then the checks, worst first.
+fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    let plan = reading.value;
+    let mut rows = loss_lines(&plan.loss, paint, width);
+    rows.push(Line::default());
+    let mut checks: Vec<&Check> = plan.checks.iter().collect();
+    checks.sort_by_key(|check| std::cmp::Reverse(check.verdict));
+    for check in checks {
+        let (role, glyph, word) = paint.verdict(check.verdict);
+        let age = duration(told_age(reading, plan.made_at, check.at));
+        let source = format!("{}, {age} ago", check.source);
+        let head = vec![paint.span(role, cell(&format!("{glyph} {word}"), 10)), paint.text(cell(&check.name, 18))];
+        if width >= 60 {
+            let fact_width = width.saturating_sub(28 + source.chars().count() + 2);
+            let mut facts = wrap(&check.fact, fact_width.max(8)).into_iter();
+            let mut spans = head;
+            spans.push(paint.text(cell(&facts.next().unwrap_or_default(), fact_width)));
+            spans.push(paint.muted(format!("  {source}")));
+            rows.push(Line::from(spans));
+            rows.extend(facts.map(|fact| Line::from(paint.text(format!("{}{fact}", " ".repeat(28))))));
+        } else {
+            rows.push(Line::from(head));
+            rows.extend(indented(paint, Role::Text, &check.fact, width));
+        }
+        if !check.advice.is_empty() {
+            let indent = if width >= 60 { 28 } else { 2 };
+            let advice = format!("{} {}", paint.glyphs.pointer, check.advice);
+            let advice = wrap(&advice, width.saturating_sub(indent));
+            rows.extend(advice.into_iter().map(|row| Line::from(paint.muted(format!("{}{row}", " ".repeat(indent))))));
+        }
+    }
+    rows.push(Line::default());
+    rows
+}
+
+fn loss_lines(loss: &LossEstimate, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    let amount = format!("{}, {}", plural(loss.entries, "write", "writes"), bytes(loss.bytes));
+    let (role, head) = match (loss.known, loss.entries) {
+        (true, 0) => (Role::Ok, format!("{} nothing is lost", paint.glyphs.ok)),
+        (true, _) => (Role::Crit, format!("{} {amount} will be lost", paint.glyphs.crit)),
+        (false, _) => (Role::Unknown, format!("{} loss unknown: at least {amount}", paint.glyphs.unknown)),
+    };
+    let likely = loss.likely_entries.filter(|_| !loss.known);
+    let likely = likely.map_or_else(String::new, |likely| format!(", likely about {}", count(likely)));
+    let mut rows = paragraph(paint, role, &format!("{head}{likely}"), width);
+    if !loss.by_class.is_empty() {
+        let classes: Vec<String> =
+            loss.by_class.iter().map(|(class, of)| format!("{} {}", count(*of), class.name())).collect();
+        let known = if loss.known { "of these" } else { "known of these" };
+        rows.extend(indented(paint, Role::Muted, &format!("{known}: {}", classes.join(", ")), width));
+    }
+    rows.extend(indented(paint, Role::Text, &loss.words, width));
+    rows
+}
+
+fn indented(paint: Paint<'_>, role: Role, text: &str, width: usize) -> Vec<Line<'static>> {
+    wrap(text, width.saturating_sub(2))
+        .into_iter()
+        .map(|row| Line::from(paint.span(role, format!("  {row}"))))
+        .collect()
+}
+
+fn decide_lines(
+    model: &Model,
+    region: &str,
+    deciding: &Deciding,
+    paint: Paint<'_>,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let mut foot = Vec::new();
+    if let Some(notice) = &deciding.notice {
+        foot.extend(wrap(notice, width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))));
+    }
+    let mut keys = Vec::new();
+    match promotion_forbidden(model) {
+        Some(why) => foot.extend(paragraph(paint, Role::Crit, &format!("{} {why}", paint.glyphs.cut), width)),
+        None => {
+            let consent =
+                if deciding.may_lose() { "To accept this loss and promote, type " } else { "To promote, type " };
+            let question = if width >= 70 { consent } else { "Type " };
+            foot.push(Line::from(vec![
+                paint.text(question),
+                paint.span(Role::Title, region.to_owned()),
+                paint.text(": "),
+                paint.span(Role::Input, deciding.typed.value().to_owned()),
+                paint.span(Role::Cursor, " "),
+            ]));
+            keys.push(hint("enter", "promote"));
+        }
+    }
+    keys.extend([hint("tab", "look again"), hint("esc", "leave")]);
+    foot.extend(hints(paint, &keys, width));
+    foot
+}
+
+fn sent_lines(
+    model: &Model,
+    region: &str,
+    sent: &Sent,
+    paint: Paint<'_>,
+    width: usize,
+) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
+    let glyphs = paint.glyphs;
+    let took = duration(model.now.since(sent.sent_at));
+    let said = sent.said.as_ref().map(|said| said.read(model.now));
+    let (role, head) = match sent.outcome() {
+        Standing::Running => (Role::Accent, format!("{} under way, for {took}", glyphs.pointer)),
+        Standing::Done => {
+            (Role::Ok, format!("{} DONE: {region} is primary in epoch {}", glyphs.ok, sent.plan.epoch_next))
+        }
+        Standing::Failed => (Role::Crit, format!("{} FAILED: {region} was not promoted", glyphs.crit)),
+        Standing::Unknown => (Role::Unknown, format!("{} OUTCOME UNKNOWN, asking again, for {took}", glyphs.unknown)),
+    };
+    let mut rows = paragraph(paint, role, &head, width);
+    rows.push(Line::default());
+    let mut say = |role: Role, words: &str| rows.extend(paragraph(paint, role, words, width));
+    if let Some(doubt) = &sent.doubt {
+        say(Role::Warn, doubt);
+        say(
+            Role::Text,
+            "It may have been promoted or not. Send nothing else to either region until this is known; to send the same \
+             promotion again is safe.",
+        );
+    }
+    if let Some(reading) = &said {
+        let promotion = reading.value;
+        if let Some(error) = &promotion.error {
+            say(Role::Crit, error);
+        }
+        say(Role::Text, &fence_words(promotion));
+        if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
+            say(Role::Text, &format!("Lost: {}", loss.words));
+        }
+        let ended = promotion.ended_at.map(|at| duration(at.since(promotion.began_at)));
+        if let Some(ended) = ended {
+            say(Role::Muted, &format!("It took {ended}."));
+        }
+        rows.push(Line::from(vec![paint.muted(format!("{} said so ", reading.source)), paint.ago(reading.age)]));
+    }
+    rows.push(Line::default());
+    let mut keys = Vec::new();
+    if sent.outcome() == Standing::Unknown {
+        keys.push(hint("s", "send the same again"));
+    }
+    keys.push(hint("esc", if sent.is_settled() { "close" } else { "leave (it goes on; p comes back here)" }));
+    (rows, hints(paint, &keys, width))
+}
+
+fn fence_words(promotion: &Promotion) -> String {
+    match &promotion.fence {
+        FenceProof::Acknowledged { reached, .. } => {
+            format!("The old primary said, durably, that it takes no more writes; it had reached {reached}.")
+        }
+        FenceProof::Unproven => {
+            "Fence unproven: the old primary was not heard since and may still take writes in its own \
+                                 epoch. Make sure that nothing reaches it."
+                .into()
+        }
+    }
+}

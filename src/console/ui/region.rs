@@ -1,0 +1,190 @@
+//! A region's nodes, as each of them and the others tell it.
+
+use super::Paint;
+use super::columns::{Align, Column, Value, fitting, header, row};
+use super::role::Role;
+use super::widgets::{lines, told_age, window};
+use crate::api::replication::NodeStatus;
+use crate::console::app::Model;
+use crate::console::app::list::Rest;
+use crate::console::domain::node::{normal_address, short_address};
+use crate::console::domain::units::{count, duration, plural, skew};
+use crate::console::domain::{Access, Contact, NodeView, Reading, RegionView};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Widget;
+
+const fn column(title: &'static str, width: usize, align: Align, rank: u8) -> Column {
+    Column { title, width, align, rank }
+}
+
+const COLUMNS: [Column; 10] = [
+    column("node", 14, Align::Left, 0),
+    column("", 8, Align::Left, 2),
+    column("answers", 16, Align::Left, 1),
+    column("seal", 8, Align::Left, 3),
+    column("applied", 9, Align::Right, 4),
+    column("log", 9, Align::Right, 6),
+    column("term", 5, Align::Right, 7),
+    column("contact", 9, Align::Right, 8),
+    column("clock", 9, Align::Right, 9),
+    column("address", 20, Align::Left, 5),
+];
+
+pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let Some(region) = model.selected_region() else { return };
+    let (role, sign, word) = paint.role(region.role());
+    let title = vec![paint.span(Role::Title, format!("{} ", region.name)), paint.span(role, format!("{sign} {word}"))];
+    let inner = paint.panel(title, Role::Selected, area, buf);
+    paint.right_title(vec![paint.muted("left and right change the region")], area, buf);
+    let fit = fitting(&COLUMNS, inner.width);
+    let mut text = vec![header(&COLUMNS, &fit, paint)];
+    let rows = rows(model, &region, paint);
+    let list = model.list();
+    let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(6).max(1), Rest::First);
+    let top = range.start;
+    for (at, values) in rows.into_iter().enumerate().skip(range.start).take(range.len()) {
+        let line = row(&COLUMNS, &fit, values, paint);
+        let here = list.cursor.is_some() && selected == Some(at) && at >= top;
+        text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });
+    }
+    text.push(Line::default());
+    text.extend(facts(model, &region, paint));
+    lines(text, inner, buf);
+    if let Some(reading) = region.read(model.now) {
+        let foot = Rect { y: area.bottom().saturating_sub(1), height: 1.min(area.height), ..area };
+        let words = format!(" told by {} ", reading.source);
+        let line = Line::from(vec![paint.muted(words), paint.ago(reading.age), paint.muted(" ")]);
+        let width = (line.width() as u16 + 2).min(foot.width);
+        line.render(
+            Rect { x: foot.x + 2.min(foot.width), width: width.min(foot.width.saturating_sub(2)), ..foot },
+            buf,
+        );
+    }
+}
+
+/// A row for each node that the region says it has, and for each in view that it does not name.
+fn rows(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Vec<Value>> {
+    let reading = region.read(model.now);
+    let told: &[NodeStatus] = reading.as_ref().map_or(&[], |reading| &reading.value.nodes);
+    let mut rows = Vec::new();
+    let mut shown = Vec::new();
+    for node in told {
+        let address = normal_address(&node.api_addr);
+        let seen = region.nodes.iter().find(|seen| seen.address == address || seen.name() == Some(node.name.as_str()));
+        shown.extend(seen.map(|seen| seen.address.clone()));
+        rows.push(told_row(model, node, seen.copied(), reading.as_ref(), paint));
+    }
+    for node in region.nodes.iter().filter(|node| !shown.contains(&node.address)) {
+        let mut values = vec![Value::new(Role::Muted, ""); COLUMNS.len()];
+        values[0] = Value::new(Role::Text, node.name().unwrap_or("?").to_owned());
+        values[2] = contact(model, Some(node), paint);
+        values[9] = Value::new(Role::Muted, short_address(&node.address));
+        rows.push(values);
+    }
+    rows
+}
+
+fn told_row(
+    model: &Model,
+    node: &NodeStatus,
+    seen: Option<&NodeView>,
+    reading: Option<&Reading<'_, crate::api::replication::PathStatus>>,
+    paint: Paint<'_>,
+) -> Vec<Value> {
+    let old = reading.is_some_and(|reading| reading.is_old());
+    let role = if old { Role::Stale } else { Role::Text };
+    let unknown = || Value::new(Role::Unknown, "?");
+    let figure = |value: Option<u64>| value.map_or_else(unknown, |value| Value::new(role, count(value)));
+    let duty = match (node.leader, node.voter) {
+        (true, _) => Value::new(if old { Role::Stale } else { Role::Accent }, "leader"),
+        (false, true) => Value::new(role, "follower"),
+        (false, false) => Value::new(Role::Warn, "learner"),
+    };
+    let seal = match node.sealed {
+        Some(true) => Value::new(Role::Crit, "sealed"),
+        Some(false) => Value::new(role, "unsealed"),
+        None => unknown(),
+    };
+    let heard = match (node.last_contact_at, reading) {
+        (Some(at), Some(reading)) => {
+            let age = told_age(reading, reading.value.observed_at, at);
+            Value::new(role, duration(age))
+        }
+        _ => unknown(),
+    };
+    let clock = seen.and_then(|seen| seen.clock_skew_ms).map_or_else(unknown, |ms| Value::new(Role::Muted, skew(ms)));
+    vec![
+        Value::new(Role::Text, node.name.clone()),
+        duty,
+        contact(model, seen, paint),
+        seal,
+        figure(node.applied_index),
+        figure(node.last_log_index),
+        figure(node.term),
+        heard,
+        clock,
+        Value::new(Role::Muted, short_address(&node.api_addr)),
+    ]
+}
+
+/// Whether the node answers this console.
+fn contact(model: &Model, node: Option<&NodeView>, paint: Paint<'_>) -> Value {
+    let glyphs = paint.glyphs;
+    let Some(node) = node else { return Value::new(Role::Muted, format!("{} not called", glyphs.stale)) };
+    match &node.contact {
+        Contact::Connecting => Value::new(Role::Unknown, format!("{} calling", glyphs.unknown)),
+        Contact::Up { .. } => {
+            let trip = node.round_trip.map_or_else(String::new, |trip| format!(" in {} ms", trip.as_millis()));
+            Value::new(Role::Ok, format!("{} yes{trip}", glyphs.ok))
+        }
+        Contact::Erring { .. } => Value::new(Role::Warn, format!("{} with an error", glyphs.warn)),
+        Contact::Gone { since, .. } => {
+            Value::new(Role::Crit, format!("{} no, for {}", glyphs.crit, duration(model.now.since(*since))))
+        }
+    }
+}
+
+/// Errors of the nodes that do not answer, and what this console may do here.
+fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Line<'static>> {
+    let mut facts = Vec::new();
+    for node in &region.nodes {
+        let (error, retry_at) = match &node.contact {
+            Contact::Gone { error, retry_at, .. } | Contact::Erring { error, retry_at, .. } => (error, retry_at),
+            Contact::Connecting | Contact::Up { .. } => continue,
+        };
+        let name = node.name().unwrap_or(short_address(&node.address));
+        let next = match retry_at {
+            Some(at) => format!("again in {}", duration(at.since(model.now))),
+            None => "calling now".into(),
+        };
+        facts.push(Line::from(vec![
+            paint.span(Role::Warn, format!("{name}: {error}")),
+            paint.muted(format!("; {next}")),
+        ]));
+    }
+    let (role, words) = match region.access() {
+        Access::Accepted => (Role::Ok, "takes this console's token"),
+        Access::Refused => (Role::Warn, "refuses this console's token"),
+        Access::NoToken => (Role::Muted, "no token was given: what needs one is not shown"),
+        Access::Untried => (Role::Muted, "has not yet said whether it takes the token"),
+    };
+    facts.push(Line::from(vec![paint.muted("access   "), paint.span(role, words)]));
+    if let Some(reading) = region.read(model.now) {
+        let status = reading.value;
+        let version = format!("{}, protocol {}", status.region.version, status.region.protocol);
+        facts.push(Line::from(vec![paint.muted("version  "), paint.aged(&reading, Role::Text, version)]));
+        if let Some(fence) = &status.fence {
+            let words = format!(
+                "by epoch {}, {} ago, it reached {}",
+                fence.by_epoch,
+                duration(told_age(&reading, status.observed_at, fence.at)),
+                fence.reached
+            );
+            facts.push(Line::from(vec![paint.muted("fenced   "), paint.aged(&reading, Role::Fenced, words)]));
+        }
+    }
+    facts.push(Line::from(paint.muted(plural(region.size() as u64, "node", "nodes"))));
+    facts
+}

@@ -1,0 +1,164 @@
+//! Replication in detail: positions on both sides, the link, the sync, the lag over time.
+
+use super::Paint;
+use super::overview::sync_lines;
+use super::role::Role;
+use super::widgets::{cell, fitted, lines, told_age};
+use crate::api::replication::PathStatus;
+use crate::console::app::Model;
+use crate::console::domain::units::{byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew};
+use crate::console::domain::{PairView, Reading, RegionView};
+use crate::state::Role as RegionRole;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+use std::time::Duration;
+
+const LABEL: usize = 10;
+
+pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let Some(pair) = model.pair() else {
+        let inner = paint.titled("replication", area, buf);
+        lines(vec![Line::from(paint.muted("only one region in view: attach the other one as well"))], inner, buf);
+        return;
+    };
+    let table = position_lines(model, &pair, paint, area.width.saturating_sub(4));
+    let height = (table.len() as u16 + 2).min(area.height);
+    let place = Rect { height, ..area };
+    let inner = paint.titled("positions", place, buf);
+    lines(table, inner, buf);
+
+    let mut top = area.y + height;
+    let text = link_lines(&pair, paint, area.width.saturating_sub(4));
+    let height = (text.len() as u16 + 2).min(area.bottom() - top);
+    if height > 2 {
+        let place = Rect { y: top, height, ..area };
+        let inner = paint.titled("link", place, buf);
+        lines(text, inner, buf);
+        top += height;
+    }
+    let rest = Rect { y: top, height: area.bottom() - top, ..area };
+    if rest.height < 3 {
+        return;
+    }
+    if let Some(sync) = &pair.sync {
+        let title = format!("{} sync, {}", sync.value.kind, sync.value.stage);
+        let inner = paint.titled(&title, rest, buf);
+        paint.right_title(vec![paint.ago(sync.age)], rest, buf);
+        lines(sync_lines(&pair, paint, inner.width), inner, buf);
+    } else {
+        let inner = paint.titled("lag in time", rest, buf);
+        let peak = paint.bars(&model.samples, inner, buf);
+        let seen = model.samples.newest(usize::from(inner.width)).filter(|sample| sample.ms.is_some()).count();
+        if seen > 0 {
+            let span = plural(u64::from(inner.width), "second", "seconds");
+            paint.right_title(vec![paint.muted(format!("peak {}, last {span}", lag_ms(peak)))], rest, buf);
+        } else {
+            Line::from(paint.span(Role::Unknown, "nothing observed yet")).render(inner, buf);
+        }
+    }
+}
+
+/// Two columns, a region each.
+fn position_lines(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'static>> {
+    let column = (usize::from(width).saturating_sub(LABEL) / 2).max(1);
+    let both = [&pair.left, &pair.right];
+    let row = |label: &str, of: &dyn Fn(&RegionView<'_>) -> Span<'static>| {
+        let mut spans = vec![paint.muted(cell(label, LABEL))];
+        for region in both {
+            let span = of(region);
+            spans.push(Span::styled(cell(&fitted(&span.content, column - 1), column), span.style));
+        }
+        Line::from(spans)
+    };
+    let told = |region: &RegionView<'_>, words: &dyn Fn(&Reading<'_, PathStatus>) -> Option<String>| {
+        let Some(reading) = region.read(model.now) else { return paint.span(Role::Unknown, "unknown") };
+        match words(&reading) {
+            Some(words) => paint.aged(&reading, Role::Text, words),
+            None => paint.span(Role::Unknown, "unknown"),
+        }
+    };
+    vec![
+        row("", &|region| {
+            let (role, sign, word) = paint.role(region.role());
+            paint.span(role, format!("{} {sign} {word}", region.name))
+        }),
+        row("heard", &|region| match region.read(model.now) {
+            Some(reading) => paint.ago(reading.age),
+            None => paint.span(Role::Unknown, "never"),
+        }),
+        row("epoch", &|region| told(region, &|reading| Some(reading.value.epoch.to_string()))),
+        row("head", &|region| {
+            told(region, &|reading| {
+                let head = position(reading.value.head?);
+                let own = reading.value.role == RegionRole::Primary;
+                let at = reading.value.head_at.filter(|_| !own);
+                Some(match at.map(|at| told_age(reading, reading.value.observed_at, at)) {
+                    Some(age) => format!("{head}, heard {} ago", duration(age)),
+                    None => head,
+                })
+            })
+        }),
+        row("received", &|region| told(region, &|reading| Some(position(reading.value.received)))),
+        row("applied", &|region| told(region, &|reading| Some(position(reading.value.applied)))),
+        row("holds", &|region| {
+            told(region, &|reading| {
+                Some(format!("{} entries, {}", count(reading.value.entries), bytes(reading.value.bytes)))
+            })
+        }),
+        row("root", &|region| told(region, &|reading| Some(reading.value.merkle_root.chars().take(24).collect()))),
+        row("log", &|region| {
+            told(region, &|reading| {
+                let wal = reading.value.wal;
+                let kept = wal.next_index.saturating_sub(wal.first_index);
+                Some(format!("{} kept, {}", count(kept), bytes(wal.bytes)))
+            })
+        }),
+    ]
+}
+
+fn link_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'static>> {
+    let (role, glyph) = paint.link(pair.link.look);
+    let Some(said) = &pair.link.said else {
+        return vec![Line::from(paint.span(role, format!("{glyph} {}", pair.link.look.word())))];
+    };
+    let link = said.value;
+    let since = duration(told_age(said, pair.link.said_at, link.since));
+    let mut rows = vec![Line::from(vec![
+        paint.span(role, format!("{glyph} {}", pair.link.look.word())),
+        paint.aged(said, Role::Text, format!(" for {since}")),
+        paint.muted(format!(", says {} ", said.source)),
+        paint.ago(said.age),
+    ])];
+    if let Some(error) = &link.error {
+        let retry = link.retry_at.map(|at| at.since(pair.link.said_at).saturating_sub(said.age));
+        let next = retry.map_or_else(String::new, |left: Duration| format!("; dials in {}", duration(left)));
+        rows.push(Line::from(paint.span(Role::Warn, fitted(&format!("{error}{next}"), usize::from(width)))));
+    }
+    let trip = link.round_trip_ms.map_or_else(|| "unknown".into(), millis);
+    let heard = link
+        .last_heard_at
+        .map_or_else(|| "never".into(), |at| format!("{} ago", duration(told_age(said, pair.link.said_at, at))));
+    let facts = [
+        ("sends", format!("{}, {}", rate(link.entries_per_s), byte_rate(link.bytes_per_s))),
+        ("in flight", format!("{} of {}", link.in_flight, link.max_parallel)),
+        ("round trip", trip),
+        ("last heard", heard),
+        ("clocks", pair.clock_skew_ms.map_or_else(|| "unknown".into(), skew)),
+        ("TLS", if link.tls { "yes, pinned".into() } else { "no: key sizes and timing can be read".into() }),
+    ];
+    let half = (usize::from(width) / 2).max(30);
+    for two in facts.chunks(if usize::from(width) >= 60 { 2 } else { 1 }) {
+        let mut spans = Vec::new();
+        for (label, value) in two {
+            spans.push(paint.muted(cell(label, 11)));
+            spans.push(paint.aged(said, Role::Text, cell(value, half.saturating_sub(11))));
+        }
+        rows.push(Line::from(spans));
+    }
+    if let Some(words) = &pair.disagreement {
+        rows.push(Line::from(paint.span(Role::Warn, format!("{} {words}", paint.glyphs.warn))));
+    }
+    rows
+}

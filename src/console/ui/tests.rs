@@ -1,0 +1,318 @@
+//! Golden screens, and what must hold for all of them.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use super::theme::Themes;
+use super::*;
+use crate::api::replication::{EventLevel, FenceProof, Promotion, PromotionOutcome};
+use crate::clock::UnixMs;
+use crate::console::app::msg::{Failure, FailureSort};
+use crate::console::app::tests::{CANARY, give_token, keys, model, open_plan, type_text};
+use crate::console::app::{Answer, Msg, Screen, WriteRight, update};
+use crate::console::domain::World;
+use crate::console::domain::fixtures;
+use crate::ids::{Epoch, PromotionId};
+use std::fmt::Write;
+
+const SIZES: [(u16, u16); 3] = [(120, 40), (80, 24), (40, 12)];
+
+/// A model with some minutes behind it.
+fn lived(world: World) -> Model {
+    let mut model = model(world);
+    let now = model.now;
+    for second in 0..180_u64 {
+        let wave = ((second % 37) * (second % 11)) * 3 + 40;
+        model.samples.take(crate::console::app::history::Sample {
+            at: UnixMs(now.0 - 180_000 + second * 1_000),
+            entries: Some(wave / 20),
+            ms: (!(60..64).contains(&second)).then_some(wave),
+        });
+    }
+    let us = vec![
+        fixtures::event(1, 900, EventLevel::Info, "seal", "us-east-1a was unsealed"),
+        fixtures::event(2, 760, EventLevel::Info, "link", "activated eu-west-1 with token 4fQ2xk81"),
+        fixtures::event(3, 754, EventLevel::Info, "link", "streaming to eu-west-1 from 3:12 402"),
+        fixtures::event(4, 61, EventLevel::Warn, "leader", "us-east-1a leads in term 4, us-east-1c was lost"),
+    ];
+    let eu = vec![
+        fixtures::event(1, 770, EventLevel::Info, "token", "token 4fQ2xk81 was made"),
+        fixtures::event(2, 755, EventLevel::Info, "sync", "whole after 5.1s: 12 402 entries, equal roots"),
+    ];
+    update(&mut model, Msg::Events { region: "us-east-1".into(), events: us });
+    update(&mut model, Msg::Events { region: "eu-west-1".into(), events: eu });
+    model
+}
+
+fn on(screen: Screen, world: World) -> Model {
+    let mut model = lived(world);
+    model.screen = screen;
+    model
+}
+
+fn with_token() -> Model {
+    let mut model = lived(fixtures::unlinked());
+    give_token(&mut model);
+    model.toasts.clear();
+    model
+}
+
+fn revealed() -> Model {
+    let mut model = with_token();
+    keys(&mut model, "v");
+    model
+}
+
+fn handing_over() -> Model {
+    let mut model = with_token();
+    keys(&mut model, "h");
+    model
+}
+
+fn deciding() -> Model {
+    let mut model = lived(fixtures::dark_primary());
+    open_plan(&mut model);
+    type_text(&mut model, "eu-we");
+    model
+}
+
+fn sent() -> Model {
+    let mut model = lived(fixtures::dark_primary());
+    open_plan(&mut model);
+    type_text(&mut model, "eu-west-1");
+    keys(&mut model, "enter");
+    model
+}
+
+fn unknown_outcome() -> Model {
+    let mut model = sent();
+    let lost = Failure { words: "http://10.2.2.1:8200 can't be reached: no answer".into(), sort: FailureSort::Unknown };
+    update(&mut model, Msg::Answer(Answer::Promotion(PromotionId([7; 16]), Err(lost))));
+    let later = UnixMs(model.now.0 + 3_000);
+    update(&mut model, Msg::Tick(later));
+    model.toasts.clear();
+    model
+}
+
+fn promoted() -> Model {
+    let mut model = sent();
+    let promotion = Promotion {
+        id: PromotionId([7; 16]),
+        outcome: PromotionOutcome::Done,
+        epoch: Epoch(4),
+        began_at: model.now,
+        ended_at: Some(UnixMs(model.now.0 + 412)),
+        loss: Some(fixtures::plan().loss),
+        error: None,
+        plan: None,
+        fence: FenceProof::Unproven,
+    };
+    update(&mut model, Msg::Answer(Answer::Promotion(PromotionId([7; 16]), Ok(Some(promotion)))));
+    model.toasts.clear();
+    model
+}
+
+fn palette() -> Model {
+    let mut model = lived(fixtures::streaming());
+    keys(&mut model, ":");
+    type_text(&mut model, "tok");
+    model
+}
+
+fn never_heard() -> Model {
+    let mut model = lived(World::of_addresses(["http://10.1.1.1:8200", "http://10.2.2.1:8200"]));
+    model.write = WriteRight::ReadOnly;
+    model
+}
+
+/// Every screen worth a picture, by name.
+fn scenes() -> Vec<(&'static str, Model)> {
+    vec![
+        ("streaming", lived(fixtures::streaming())),
+        ("unlinked", lived(fixtures::unlinked())),
+        ("full-sync", lived(fixtures::syncing())),
+        ("token-dialog", with_token()),
+        ("hand-over", handing_over()),
+        ("dark-standby", lived(fixtures::dark_standby())),
+        ("dark-primary", lived(fixtures::dark_primary())),
+        ("split-brain", lived(fixtures::split_brain())),
+        ("never-heard", never_heard()),
+        ("plan", deciding()),
+        ("outcome-unknown", unknown_outcome()),
+        ("promoted", promoted()),
+        ("palette", palette()),
+        ("replication", on(Screen::Replication, fixtures::streaming())),
+        ("replication-sync", on(Screen::Replication, fixtures::syncing())),
+        ("region", on(Screen::Region, fixtures::streaming())),
+        ("region-dark", on(Screen::Region, fixtures::dark_standby())),
+        ("tokens", on(Screen::Tokens, fixtures::streaming())),
+        ("events", on(Screen::Events, fixtures::streaming())),
+        ("help", on(Screen::Help, fixtures::dark_standby())),
+    ]
+}
+
+fn painted(model: &Model, theme: &str, glyphs: &Glyphs, size: (u16, u16)) -> Buffer {
+    let themes = Themes::load(None, ColourDepth::True);
+    let paint = Paint { theme: themes.get(theme), glyphs, secrets: Secrets::Shown };
+    snapshot(model, paint, size.0, size.1)
+}
+
+/// The text of the screen, and below it each run of cells that does not look like plain text.
+fn styled(buffer: &Buffer) -> String {
+    let mut dump = export::text(buffer);
+    dump.push_str("--- styles\n");
+    let plain = |cell: &ratatui::buffer::Cell| {
+        let modifier = if cell.modifier.is_empty() { String::new() } else { format!(" {:?}", cell.modifier) };
+        format!("{}/{}{modifier}", cell.fg, cell.bg)
+    };
+    let width = usize::from(buffer.area.width);
+    for (y, row) in buffer.content.chunks(width).enumerate() {
+        let mut x = 0;
+        let mut line = String::new();
+        while x < width {
+            let look = plain(&row[x]);
+            let run = row[x..].iter().take_while(|cell| plain(cell) == look).count();
+            let blank = row[x..x + run].iter().all(|cell| cell.symbol() == " ");
+            if !blank {
+                write!(line, " {x}+{run} {look};").unwrap();
+            }
+            x += run;
+        }
+        writeln!(dump, "{y}:{line}").unwrap();
+    }
+    dump
+}
+
+#[test]
+fn golden_screens_as_text() {
+    for (name, model) in scenes() {
+        let mut text = String::new();
+        for size in SIZES {
+            writeln!(text, "=== {name} {}x{}", size.0, size.1).unwrap();
+            text += &export::text(&painted(&model, "dark", &glyphs::UTF8, size));
+        }
+        insta::assert_snapshot!(name, text);
+    }
+}
+
+#[test]
+fn golden_screens_in_colour() {
+    for name in ["streaming", "full-sync", "dark-standby", "split-brain", "plan"] {
+        let (_, model) = scenes().into_iter().find(|(scene, _)| *scene == name).unwrap();
+        let dump = styled(&painted(&model, "dark", &glyphs::UTF8, (80, 24)));
+        insta::assert_snapshot!(format!("{name}-dark"), dump);
+    }
+}
+
+#[test]
+fn golden_screens_without_colour_and_in_ascii() {
+    for name in ["streaming", "full-sync", "token-dialog", "dark-standby", "split-brain", "plan", "outcome-unknown"] {
+        let (_, model) = scenes().into_iter().find(|(scene, _)| *scene == name).unwrap();
+        let screen = painted(&model, "mono", &glyphs::ASCII, (80, 24));
+        assert!(screen.content.iter().all(|cell| cell.symbol().is_ascii()), "{name}");
+        insta::assert_snapshot!(format!("{name}-mono-ascii"), styled(&screen));
+    }
+}
+
+#[test]
+fn every_size_of_every_scene_is_painted_without_a_panic() {
+    let themes = Themes::load(None, ColourDepth::Sixteen);
+    let paint = Paint { theme: themes.get("terminal"), glyphs: &glyphs::UTF8, secrets: Secrets::Shown };
+    for (_, model) in scenes() {
+        for width in (1..=42).chain([60, 77, 78, 79, 80, 81, 119, 120, 121, 160, 200]) {
+            for height in (1..=26).chain([29, 30, 31, 39, 40, 60]) {
+                snapshot(&model, paint, width, height);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_is_on_the_screen_only_while_it_is_revealed_and_never_in_an_export() {
+    let themes = Themes::load(None, ColourDepth::True);
+    let all_text = |model: &Model, secrets| {
+        let paint = Paint { theme: themes.get("dark"), glyphs: &glyphs::UTF8, secrets };
+        let mut text = String::new();
+        for (width, height) in SIZES.into_iter().chain([(30, 9), (200, 60)]) {
+            let buffer = snapshot(model, paint, width, height);
+            // Wrapped over several rows it is still the secret.
+            text +=
+                &buffer.content.iter().map(|cell| cell.symbol()).filter(|symbol| *symbol != " ").collect::<String>();
+        }
+        text
+    };
+    let part = &CANARY[2..16];
+    for (name, model) in scenes() {
+        assert!(!all_text(&model, Secrets::Shown).contains(part), "{name}");
+    }
+    for screen in Screen::ALL {
+        let mut model = with_token();
+        model.dialogs.clear();
+        model.screen = screen;
+        assert!(!all_text(&model, Secrets::Shown).contains(part), "{}", screen.title());
+    }
+    let mut model = revealed();
+    assert!(all_text(&model, Secrets::Shown).contains(part), "the operator asked for it");
+    assert!(!all_text(&model, Secrets::PaintedOver).contains(part));
+    let later = UnixMs(model.now.0 + 20_000);
+    update(&mut model, Msg::Tick(later));
+    assert!(!all_text(&model, Secrets::Shown).contains(part), "it hides itself");
+}
+
+#[test]
+fn what_is_unknown_is_never_shown_as_zero_and_what_is_old_says_so() {
+    let text = export::text(&painted(&never_heard(), "mono", &glyphs::UTF8, (80, 24)));
+    assert!(text.contains("never heard") && text.contains("unknown"), "{text}");
+    assert!(!text.contains("0 entries"), "{text}");
+    for (name, model) in [("standby", lived(fixtures::dark_standby())), ("primary", lived(fixtures::dark_primary()))] {
+        for size in SIZES {
+            let text = export::text(&painted(&model, "mono", &glyphs::UTF8, size));
+            assert!(text.contains("41s old"), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn states_differ_without_colour() {
+    let themes = Themes::load(None, ColourDepth::None);
+    for glyphs in [&glyphs::UTF8, &glyphs::ASCII] {
+        let paint = Paint { theme: themes.get("mono"), glyphs, secrets: Secrets::Shown };
+        use crate::api::replication::Verdict;
+        let verdicts =
+            [Verdict::Pass, Verdict::Warn, Verdict::Unknown, Verdict::Block].map(|verdict| paint.verdict(verdict).1);
+        let roles = [
+            Some(crate::state::Role::Primary),
+            Some(crate::state::Role::Standby),
+            Some(crate::state::Role::Fenced),
+            None,
+        ]
+        .map(|role| paint.role(role).1);
+        let levels = [EventLevel::Info, EventLevel::Warn, EventLevel::Alarm].map(|level| paint.level(level).1);
+        for signs in [&verdicts[..], &roles[..], &levels[..]] {
+            let distinct: std::collections::BTreeSet<_> = signs.iter().collect();
+            assert_eq!(distinct.len(), signs.len(), "{signs:?}");
+        }
+    }
+}
+
+#[test]
+fn the_footer_shows_only_keys_that_do_something_here() {
+    let mut model = lived(fixtures::streaming());
+    let footer = |model: &Model| {
+        let text = export::text(&painted(model, "dark", &glyphs::UTF8, (80, 24)));
+        text.lines().last().unwrap().to_owned()
+    };
+    assert!(footer(&model).contains("g token") && footer(&model).contains("p promote"), "{}", footer(&model));
+    assert!(!footer(&model).contains("hand over"), "there is no token to hand over");
+    model.write = WriteRight::ReadOnly;
+    assert!(!footer(&model).contains("g token") && footer(&model).contains("q quit"));
+}
+
+#[test]
+fn the_picture_is_an_svg_of_the_same_text() {
+    let themes = Themes::load(None, ColourDepth::True);
+    let buffer = painted(&lived(fixtures::streaming()), "dark", &glyphs::UTF8, (80, 24));
+    let svg = export::svg(&buffer, themes.get("dark"));
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    assert!(svg.contains("us-east-1") && svg.contains("#56d4dd"));
+    assert_eq!(svg.matches("<text ").count(), svg.matches("</text>").count());
+}
