@@ -7,21 +7,19 @@
 use super::activation::activate;
 use super::context::Context;
 use super::facts;
-use super::link_record::{self, LinkRecord};
+use super::jobs::{Job, Links, Ready, keep_house, load_links, propose, ready, retry, send};
+use super::link_record::LinkRecord;
 use super::links;
 use super::protocol::{
-    Adoption, Answer, Core, Effect, Fact, Failure, Input, LinkReport, Now, Options, Outside, Peer, PromoteOrder,
-    PromotionProgress, Request, RequestId, Root,
+    Answer, Core, Effect, Fact, Failure, Input, LinkReport, Now, Options, Outside, PromoteOrder, PromotionProgress,
+    Request, RequestId, Root,
 };
 use super::reads;
 use super::retention;
-use super::token_records;
 use super::transport::LinkClient;
 use crate::api::replication::{EventLevel, Plan};
 use crate::clock::{self, UnixMs};
-use crate::error::{Error, Result};
 use crate::ids::{PromotionId, RegionId};
-use crate::state::{Command, Outcome, RegionIdentity};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,8 +30,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Asks that wait for the loop.
 pub(super) const ASKS_MAX: usize = 256;
-/// A proposal that is not settled by then counts as failed; the core makes it again, and apply refuses what is old.
-const PROPOSE_DEADLINE: Duration = Duration::from_secs(30);
 /// Before a new leader tries again to read what its region agreed on.
 const READY_AGAIN: Duration = Duration::from_millis(200);
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(1);
@@ -72,42 +68,14 @@ pub(super) enum Ask {
     },
 }
 
-/// What a job came to.
-enum Job {
-    Ready { term: u64, ready: Result<Ready> },
-    Links(Result<Links>),
-    Activated { peer: RegionId, result: Result<(), Failure>, links: Result<Links> },
-    Input(Box<Input>),
-    HousekeepingDone,
-    Done,
-}
-
-impl Job {
-    fn input(input: Input) -> Job {
-        Job::Input(Box::new(input))
-    }
-}
-
-/// What a core is made from, as of a read barrier.
-struct Ready {
-    identity: RegionIdentity,
-    links: Links,
-}
-
-struct Links {
-    records: Vec<LinkRecord>,
-    peers: Vec<Peer>,
-    adopts: Option<Adoption>,
-}
-
 pub(super) struct Driver {
     context: Arc<Context>,
     inbox: mpsc::Receiver<Ask>,
     shutdown: CancellationToken,
     /// The zero of the core's steady clock.
     origin: Instant,
-    /// The term that this node leads in, as far as the loop acted on it.
-    leads: Option<u64>,
+    /// The term that this node leads in and its region's addresses, as far as the loop acted on them.
+    leads: Option<(u64, Vec<String>)>,
     leading: Option<Leading>,
     jobs: JoinSet<Job>,
     beats: u64,
@@ -196,33 +164,34 @@ impl Driver {
         Now { steady_ms: steady.as_millis() as u64, wall: clock::now() }
     }
 
-    /// Starts a core when this node comes to lead an initialised region, drops it when it no longer does.
+    /// Starts a core when this node comes to lead an initialised region, drops it when it no longer does. Another
+    /// one takes its place when a node joined or left, since other regions are told the addresses.
     fn check_standing(&mut self) {
         let standing = self.context.standing();
-        let leads = (standing.is_leader && self.context.state().path().is_initialised()).then_some(standing.term);
+        let leads = standing.is_leader && self.context.state().path().is_initialised();
+        let leads = leads.then(|| (standing.term, self.context.addresses()));
         if leads == self.leads {
             return;
         }
         self.leads = leads;
         self.leading = None;
+        // Dropping the jobs ends them: none of an earlier core reports to the next.
         self.jobs = JoinSet::new();
-        if let Some(term) = leads {
-            self.get_ready(term, Duration::ZERO);
+        if self.leads.is_some() {
+            self.get_ready(Duration::ZERO);
         }
     }
 
-    fn get_ready(&mut self, term: u64, pause: Duration) {
+    fn get_ready(&mut self, pause: Duration) {
         let context = self.context.clone();
         self.jobs.spawn(async move {
             tokio::time::sleep(pause).await;
-            Job::Ready { term, ready: ready(&context).await }
+            Job::Ready(ready(&context).await)
         });
     }
 
-    fn lead(&mut self, term: u64, ready: Ready) {
-        if self.leads != Some(term) {
-            return;
-        }
+    fn lead(&mut self, ready: Ready) {
+        let Some((term, _)) = self.leads else { return };
         let options = Options {
             identity: self.context.identity(ready.identity.clone()),
             timing: self.context.config.timing,
@@ -365,12 +334,10 @@ impl Driver {
 
     fn job(&mut self, job: Job) {
         match job {
-            Job::Ready { term, ready: Ok(ready) } => self.lead(term, ready),
-            Job::Ready { term, ready: Err(error) } => {
-                if self.leads == Some(term) {
-                    tracing::debug!("the new leader can't read what its region agreed on yet: {error}");
-                    self.get_ready(term, READY_AGAIN);
-                }
+            Job::Ready(Ok(ready)) => self.lead(ready),
+            Job::Ready(Err(error)) => {
+                tracing::debug!("the new leader can't read what its region agreed on yet: {error}");
+                self.get_ready(READY_AGAIN);
             }
             Job::Links(links) => {
                 let again = match &mut self.leading {
@@ -389,6 +356,8 @@ impl Driver {
                 if let Ok(links) = links {
                     self.take_links(links);
                 }
+                // In case that a newer read came before this one.
+                self.load_links();
                 // Nobody may be waiting for it.
                 let _ = self.context.activations.send((peer, result.clone()));
                 self.step(Input::Activation { peer, result });
@@ -498,53 +467,6 @@ impl Leading {
             let _ = waiting.send(progress.clone());
         }
         self.promotions.remove(&id);
-    }
-}
-
-async fn ready(context: &Arc<Context>) -> Result<Ready> {
-    context.consensus.read_barrier().await?;
-    Ok(Ready { identity: context.region().await?, links: load_links(context).await? })
-}
-
-async fn load_links(context: &Arc<Context>) -> Result<Links> {
-    let load = |context: &Context| {
-        let (peers, adopts) = link_record::peers(context.state())?;
-        Ok(Links { records: link_record::list(context.state())?, peers, adopts })
-    };
-    context.blocking(load).await
-}
-
-async fn send(client: &LinkClient, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
-    let payload = postcard::to_stdvec(request).map_err(|error| Failure::Final(error.to_string()))?;
-    let answer = client.call(request.ask.name(), &payload, deadline).await?;
-    postcard::from_bytes(&answer).map_err(|_| Failure::Final("the other region's answer does not decode".into()))
-}
-
-async fn propose(context: &Context, command: Command) -> Result<Outcome, Failure> {
-    match tokio::time::timeout(PROPOSE_DEADLINE, context.consensus.propose(command)).await {
-        Ok(outcome) => outcome.map_err(|error| super::context::failure(&error)),
-        Err(_) => Err(Failure::Retry("the region did not agree in time".into())),
-    }
-}
-
-fn retry(error: Error) -> Failure {
-    Failure::Retry(error.to_string())
-}
-
-async fn keep_house(context: &Context, trim: Option<u64>) {
-    match token_records::sweep(context.consensus.as_ref()).await {
-        Ok(expired) => {
-            for token in expired {
-                let text = format!("the activation token {} expired unused", token.accessor);
-                context.events.record(EventLevel::Info, "token", text);
-            }
-        }
-        Err(error) => tracing::debug!("expired tokens are swept later: {error}"),
-    }
-    if let Some(below) = trim
-        && let Err(error) = retention::trim(context.consensus.as_ref(), below).await
-    {
-        tracing::debug!("the WAL is trimmed later: {error}");
     }
 }
 

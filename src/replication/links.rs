@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long an operator waits to hear what became of the token. A link that is not activated by then goes on trying.
-const CONNECT_WAIT: Duration = Duration::from_secs(10);
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
 /// What `put` found and did.
 struct Put {

@@ -17,6 +17,7 @@ mod driver;
 mod face;
 mod facts;
 mod inbound;
+mod jobs;
 mod links;
 mod promotion;
 mod rates;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an answer to a promotion waits for its outcome. After it the promotion goes on, and is to be asked for.
-const PROMOTE_WAIT: Duration = Duration::from_secs(20);
+const PROMOTE_WAIT: Duration = Duration::from_secs(5);
 
 /// What a promotion now would find, and lose.
 pub(super) async fn plan(context: &Arc<Context>, mode: PromoteMode) -> Result<Plan> {

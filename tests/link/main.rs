@@ -116,6 +116,20 @@ async fn a_standby_that_the_log_has_left_behind_is_copied_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn streaming_goes_on_under_other_leaders() {
+    let (primary, standby) = linked().await;
+    let copied = standby.counted("copy");
+    for round in 0..5 {
+        primary.write(&format!("round/{round}"), "x").await.expect("written");
+        standby.consensus.next_term();
+        primary.write(&format!("round/{round}/again"), "x").await.expect("written");
+        primary.consensus.next_term();
+    }
+    until_in_step(&primary, &standby).await;
+    assert_eq!(standby.counted("copy"), copied, "nothing was copied again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cut_link_is_dialled_again_and_goes_on_where_it_was() {
     let (primary, standby) = linked().await;
     let copied = standby.counted("copy");

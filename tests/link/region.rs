@@ -180,7 +180,8 @@ impl Region {
     pub async fn write(&self, key: &str, value: &str) -> Result<Position> {
         let op = Op::Put { key: key.to_owned().into(), value: value.to_owned().into() };
         let batch = Batch { class: Class::KvWrite, at: clock::now(), ops: vec![op] };
-        self.consensus.write(1, batch).await
+        let term = self.consensus.standing().borrow().term;
+        self.consensus.write(term, batch).await
     }
 
     pub async fn fill(&self, entries: u32, bytes: usize) {

@@ -1,0 +1,92 @@
+//! What the driver has done beside its loop: reads, requests, proposals. Each ends in a `Job` that wakes the loop.
+
+use super::context::{Context, failure};
+use super::link_record::{self, LinkRecord};
+use super::protocol::{Adoption, Answer, Failure, Input, Peer, Request};
+use super::retention;
+use super::token_records;
+use super::transport::LinkClient;
+use crate::api::replication::EventLevel;
+use crate::error::{Error, Result};
+use crate::ids::RegionId;
+use crate::state::{Command, Outcome, RegionIdentity};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A proposal that is not settled by then counts as failed; the core makes it again, and apply refuses what is old.
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a job came to.
+pub(super) enum Job {
+    Ready(Result<Ready>),
+    Links(Result<Links>),
+    Activated { peer: RegionId, result: Result<(), Failure>, links: Result<Links> },
+    Input(Box<Input>),
+    HousekeepingDone,
+    Done,
+}
+
+impl Job {
+    pub fn input(input: Input) -> Job {
+        Job::Input(Box::new(input))
+    }
+}
+
+/// What a core is made from, as of a read barrier.
+pub(super) struct Ready {
+    pub identity: RegionIdentity,
+    pub links: Links,
+}
+
+pub(super) struct Links {
+    pub records: Vec<LinkRecord>,
+    pub peers: Vec<Peer>,
+    pub adopts: Option<Adoption>,
+}
+
+pub(super) async fn ready(context: &Arc<Context>) -> Result<Ready> {
+    context.consensus.read_barrier().await?;
+    Ok(Ready { identity: context.region().await?, links: load_links(context).await? })
+}
+
+pub(super) async fn load_links(context: &Arc<Context>) -> Result<Links> {
+    let load = |context: &Context| {
+        let (peers, adopts) = link_record::peers(context.state())?;
+        Ok(Links { records: link_record::list(context.state())?, peers, adopts })
+    };
+    context.blocking(load).await
+}
+
+pub(super) async fn send(client: &LinkClient, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
+    let payload = postcard::to_stdvec(request).map_err(|error| Failure::Final(error.to_string()))?;
+    let answer = client.call(request.ask.name(), &payload, deadline).await?;
+    postcard::from_bytes(&answer).map_err(|_| Failure::Final("the other region's answer does not decode".into()))
+}
+
+pub(super) async fn propose(context: &Context, command: Command) -> Result<Outcome, Failure> {
+    match tokio::time::timeout(PROPOSE_DEADLINE, context.consensus.propose(command)).await {
+        Ok(outcome) => outcome.map_err(|error| failure(&error)),
+        Err(_) => Err(Failure::Retry("the region did not agree in time".into())),
+    }
+}
+
+pub(super) fn retry(error: Error) -> Failure {
+    Failure::Retry(error.to_string())
+}
+
+pub(super) async fn keep_house(context: &Context, trim: Option<u64>) {
+    match token_records::sweep(context.consensus.as_ref()).await {
+        Ok(expired) => {
+            for token in expired {
+                let text = format!("the activation token {} expired unused", token.accessor);
+                context.events.record(EventLevel::Info, "token", text);
+            }
+        }
+        Err(error) => tracing::debug!("expired tokens are swept later: {error}"),
+    }
+    if let Some(below) = trim
+        && let Err(error) = retention::trim(context.consensus.as_ref(), below).await
+    {
+        tracing::debug!("the WAL is trimmed later: {error}");
+    }
+}
