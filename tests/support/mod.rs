@@ -6,6 +6,8 @@
 // Each test binary compiles this module and uses its own part of it.
 #![allow(dead_code)]
 
+pub mod writer;
+
 use std::fs::{self, File};
 use std::future::Future;
 use std::net::TcpListener;

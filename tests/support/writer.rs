@@ -1,0 +1,107 @@
+//! Writers that remember what was acknowledged to them.
+
+use super::Region;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::task::JoinHandle;
+use twinkeep::api::kv::Fields;
+use twinkeep::client::Client;
+
+const WRITERS: usize = 4;
+/// Of `preload`.
+const IN_FLIGHT: usize = 8;
+
+/// A secret of one field.
+pub fn fields(value: &str) -> Fields {
+    Fields::from_iter([("value".to_owned(), value.into())])
+}
+
+/// Writes `count` secrets of `bytes` each, so that there is something to sync.
+pub async fn preload(region: &Region, count: usize, bytes: usize) {
+    let client = region.client().await;
+    let tasks = (0..IN_FLIGHT).map(|part| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            for number in (part..count).step_by(IN_FLIGHT) {
+                let value = format!("{number:06}").repeat(bytes / 6);
+                client.kv_put("secret", &format!("load/{number}"), fields(&value), None).await.expect("a write");
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("a writer that does not panic");
+    }
+}
+
+/// Writes secrets one after the other, to whichever node takes them, until it is stopped.
+pub struct Writer {
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
+    tasks: Vec<JoinHandle<BTreeMap<String, String>>>,
+}
+
+/// What was acknowledged: path and value.
+pub struct Written(BTreeMap<String, String>);
+
+impl Writer {
+    pub fn start(region: &Region) -> Writer {
+        let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let clients: Vec<Client> = region.nodes.iter().map(|node| node.client(&region.token)).collect();
+        let tasks = (0..WRITERS)
+            .map(|writer| tokio::spawn(write(writer, clients.clone(), stop.clone(), acknowledged.clone())))
+            .collect();
+        Writer { stop, acknowledged, tasks }
+    }
+
+    /// How many writes were acknowledged so far.
+    pub fn acknowledged(&self) -> usize {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    pub async fn stop(self) -> Written {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = BTreeMap::new();
+        for task in self.tasks {
+            all.extend(task.await.expect("a writer that does not panic"));
+        }
+        Written(all)
+    }
+}
+
+/// Each secret is written once, under a name of its own: a write that failed may be there or not.
+async fn write(
+    writer: usize,
+    clients: Vec<Client>,
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
+) -> BTreeMap<String, String> {
+    let mut written = BTreeMap::new();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let (path, value) = (format!("writer/{writer}/{number}"), format!("{writer} wrote {number}"));
+        let client = &clients[number % clients.len()];
+        match client.kv_put("secret", &path, fields(&value), None).await {
+            Ok(_) => {
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+                written.insert(path, value);
+            }
+            // A node that is gone refuses at once: don't spin.
+            Err(_) => tokio::time::sleep(super::PAUSE).await,
+        }
+    }
+    written
+}
+
+impl Written {
+    /// Every acknowledged write is there, as it was written.
+    pub async fn expect_all(&self, client: &Client) {
+        assert!(!self.0.is_empty(), "nothing was acknowledged");
+        for (path, value) in &self.0 {
+            let read = client.kv_get("secret", path, None).await.expect("a read");
+            let data = read.and_then(|read| read.data);
+            assert_eq!(data, Some(fields(value)), "{path} was acknowledged");
+        }
+    }
+}

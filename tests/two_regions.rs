@@ -1,0 +1,264 @@
+//! Two regions of real processes on loopback, started from configuration files: the seed's story from the first init
+//! to the fence, and the loss of leaders on either side while secrets are written.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use support::writer::{Writer, fields, preload};
+use support::{BINARY, Node, PATH, Region, connect, free_port, init, wait_for, wait_until_in_step};
+use twinkeep::api::replication::{LinkState, PathStatus, PromoteMode, PromoteRequest, PromotionOutcome};
+use twinkeep::api::seal::UnsealRequest;
+use twinkeep::client::Client;
+use twinkeep::clock;
+use twinkeep::ids::{Epoch, PromotionId};
+use twinkeep::state::Role;
+
+/// One of the seed's files, with free ports and a directory of the test's.
+fn seed_node(folder: &Path, name: &str, ports: [u16; 2]) -> Node {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/seed").join(format!("{name}.hcl"));
+    let text = fs::read_to_string(&fixture).expect("the seed's file");
+    let text = text
+        .replace("127.0.0.1:8200", &format!("127.0.0.1:{}", ports[0]))
+        .replace("127.0.0.2:8200", &format!("127.0.0.2:{}", ports[1]))
+        .replace("/vault/data", &folder.join(name).display().to_string());
+    let file = folder.join(format!("{name}.hcl"));
+    fs::write(&file, text).expect("a configuration file");
+    let address = if name == "primary" { format!("127.0.0.1:{}", ports[0]) } else { format!("127.0.0.2:{}", ports[1]) };
+    Node::new(name, &format!("http://{address}"), file)
+}
+
+/// Runs `twinkeep` against a node.
+fn twinkeep(node: &Node, token: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).env("VAULT_ADDR", &node.address).env("VAULT_TOKEN", token);
+    command.output().expect("the built binary starts")
+}
+
+fn succeeds(node: &Node, token: &str, arguments: &[&str]) -> String {
+    let out = twinkeep(node, token, arguments);
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{arguments:?}: {}\n{text}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    text
+}
+
+fn refused(node: &Node, token: &str, arguments: &[&str]) -> String {
+    let out = twinkeep(node, token, arguments);
+    assert!(!out.status.success(), "{arguments:?} was not refused: {}", String::from_utf8_lossy(&out.stdout));
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+/// Initialises and unseals a node with two of three shares; its root token and the shares.
+async fn open(node: &Node) -> (String, Vec<String>) {
+    let made = init(node, 3, 2).await;
+    unseal(node, &made.keys[..2]).await;
+    (made.root_token, made.keys)
+}
+
+async fn unseal(node: &Node, shares: &[String]) {
+    let client = node.client("");
+    wait_for(&format!("{} to listen", node.name), || async { client.seal_status().await.ok() }).await;
+    for share in shares {
+        let request = UnsealRequest { key: Some(share.clone()), ..UnsealRequest::default() };
+        client.unseal(&request).await.expect("a share of this region");
+    }
+    assert!(!client.seal_status().await.expect("a status").sealed);
+}
+
+async fn status(node: &Node) -> Option<PathStatus> {
+    node.client("").path_status(PATH).await.ok()
+}
+
+async fn wait_until_writable(node: &Node) {
+    wait_for(&format!("{} to take writes", node.name), || async { status(node).await?.writable.then_some(()) }).await;
+}
+
+async fn promote(client: &Client) {
+    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
+    let id = PromotionId(clock::random_bytes());
+    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id };
+    client.promote(PATH, &request).await.expect("a promotion");
+    wait_for("the promotion's outcome", || async {
+        let promotion = client.promotion(PATH, id).await.ok()??;
+        (promotion.outcome == PromotionOutcome::Done).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seeds_files_and_commands_from_the_first_token_to_the_fence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ports = [free_port(), free_port()];
+    let (mut primary, mut standby) =
+        (seed_node(folder.path(), "primary", ports), seed_node(folder.path(), "standby", ports));
+    primary.start();
+    standby.start();
+    let (token, shares) = open(&primary).await;
+    let (standby_token, standby_shares) = open(&standby).await;
+    wait_until_writable(&primary).await;
+    succeeds(&primary, &token, &["kv", "put", "secret/team/db", "password=s3cr3t"]);
+
+    let on = "-replication-path=default";
+    let made = succeeds(&standby, &standby_token, &["replication", "generate-token", on, "-format=json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+    let activation = made["token"].as_str().expect("a token");
+    let text = fs::read_to_string(&primary.config).expect("the primary's file");
+    fs::write(&primary.config, text.replace("s.xxxxxxxxxxxxxxxxxxxxxxx", activation)).expect("its new token");
+    primary.signal("HUP");
+    wait_for("the standby to hold what the primary holds", || async {
+        let (one, two) = (status(&primary).await?, status(&standby).await?);
+        (two.role == Role::Standby && two.whole && one.applied == two.applied && one.merkle_root == two.merkle_root)
+            .then_some(())
+    })
+    .await;
+    // Written while it streams.
+    succeeds(&primary, &token, &["kv", "put", "secret/team/db", "password=n3wer-s3cr3t"]);
+    wait_for("the change to arrive", || async {
+        let (one, two) = (status(&primary).await?, status(&standby).await?);
+        (one.applied == two.applied && one.applied.index > 0).then_some(())
+    })
+    .await;
+    let shown = succeeds(&standby, "", &["replication", "status", on, "-format=json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["role"], "standby");
+
+    // A standby keeps clients' secrets to itself, and says where to go.
+    let refusal = refused(&standby, &token, &["kv", "get", "secret/team/db"]);
+    assert!(refusal.contains("vault-01") && refusal.contains(&primary.address), "{refusal}");
+
+    succeeds(&standby, &token, &["operator", "replicate-resume", on, "-accept-loss"]);
+    wait_until_writable(&standby).await;
+    let read = succeeds(&standby, &token, &["kv", "get", "-field=password", "secret/team/db"]);
+    assert_eq!(read.trim(), "n3wer-s3cr3t");
+    succeeds(&standby, &token, &["kv", "put", "secret/team/db", "password=newest"]);
+
+    // The old primary is alive: it hears of the new epoch and fences itself, for good.
+    wait_for("the old primary to be fenced", || async { (status(&primary).await?.role == Role::Fenced).then_some(()) })
+        .await;
+    let refusal = refused(&primary, &token, &["kv", "put", "secret/team/db", "password=late"]);
+    assert!(refusal.contains("fenced in epoch 2") && refusal.contains(&standby.address), "{refusal}");
+    primary.signal("TERM");
+    assert_eq!(primary.wait(), Some(0), "{}", primary.log_text());
+    primary.start();
+    unseal(&primary, &shares[..2]).await;
+    let refusal = refused(&primary, &token, &["kv", "put", "secret/team/db", "password=late"]);
+    assert!(refusal.contains("fenced in epoch 2") && refusal.contains(&standby.address), "{refusal}");
+
+    // The new primary keeps its own shares, and what it took over, across a restart.
+    standby.kill();
+    standby.start();
+    unseal(&standby, &standby_shares[1..]).await;
+    wait_until_writable(&standby).await;
+    let read = succeeds(&standby, &token, &["kv", "get", "-field=password", "secret/team/db"]);
+    assert_eq!(read.trim(), "newest");
+    for node in [&primary, &standby] {
+        let log = node.log_text();
+        for secret in [activation, token.as_str(), standby_token.as_str(), "s3cr3t", "n3wer-s3cr3t"] {
+            assert!(!log.contains(secret), "a secret is in the log of {}", node.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_was_dead_at_the_promotion_is_fenced_when_it_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut primary, standby) =
+        tokio::join!(Region::start(folder.path(), "us-east-1", 1), Region::start(folder.path(), "eu-west-1", 1));
+    connect(&primary, &standby).await;
+    primary.client().await.kv_put("secret", "a", fields("1"), None).await.expect("a write");
+    wait_until_in_step(&primary, &standby).await;
+    primary.nodes[0].kill();
+    promote(&standby.client_as(&primary.token).await).await;
+    primary.nodes[0].start();
+    primary.unseal(0).await;
+    wait_for("the old primary to be fenced", || async {
+        let status = primary.status().await?;
+        (status.role == Role::Fenced && status.epoch == Epoch(2)).then_some(())
+    })
+    .await;
+    let late = primary.nodes[0].client(&primary.token).kv_put("secret", "a", fields("late"), None).await;
+    let refusal = late.expect_err("a fenced region takes no writes").to_string();
+    assert!(refusal.contains("eu-west-1"), "{refusal}");
+}
+
+/// Which leader is lost.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Primary,
+    Standby,
+}
+
+/// When it is lost.
+#[derive(Clone, Copy, PartialEq)]
+enum Moment {
+    FullSync,
+    Streaming,
+}
+
+/// Two regions of three nodes; one leader is killed at the worst moment, with a writer at work. Another takes over, the
+/// sync goes on, and what was acknowledged is there: on the primary, and on the standby after its promotion.
+async fn a_leader_is_lost(side: Side, moment: Moment) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut primary, mut standby) =
+        tokio::join!(Region::start(folder.path(), "us-east-1", 3), Region::start(folder.path(), "eu-west-1", 3));
+    preload(&primary, 160, 128 << 10).await;
+    let writer = Writer::start(&primary);
+    connect(&primary, &standby).await;
+    match moment {
+        Moment::FullSync => {
+            wait_for("a full sync that is under way", || async {
+                let sync = standby.status().await?.sync?;
+                (sync.entries_done > 0).then_some(())
+            })
+            .await;
+        }
+        Moment::Streaming => {
+            wait_for("the link to stream", || async {
+                let whole = standby.status().await?.whole;
+                let streams = primary.status().await?.links.iter().any(|link| link.state == LinkState::Streaming);
+                (whole && streams).then_some(())
+            })
+            .await;
+        }
+    }
+    let lost = match side {
+        Side::Primary => &mut primary,
+        Side::Standby => &mut standby,
+    };
+    let leader = lost.leader().await;
+    lost.nodes[leader].kill();
+    let acknowledged = writer.acknowledged();
+    wait_for("another node to lead", || async {
+        lost.status().await?.nodes.iter().any(|node| node.leader).then_some(())
+    })
+    .await;
+    wait_for("writes to go on", || async { (writer.acknowledged() > acknowledged + 20).then_some(()) }).await;
+    let written = writer.stop().await;
+    wait_until_in_step(&primary, &standby).await;
+    written.expect_all(&primary.client().await).await;
+
+    let token = primary.token.clone();
+    promote(&standby.client_as(&token).await).await;
+    written.expect_all(&standby.client_as(&token).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_primarys_leader_is_lost_during_a_full_sync() {
+    a_leader_is_lost(Side::Primary, Moment::FullSync).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_standbys_leader_is_lost_during_a_full_sync() {
+    a_leader_is_lost(Side::Standby, Moment::FullSync).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_primarys_leader_is_lost_while_it_streams() {
+    a_leader_is_lost(Side::Primary, Moment::Streaming).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_standbys_leader_is_lost_while_it_streams() {
+    a_leader_is_lost(Side::Standby, Moment::Streaming).await;
+}
