@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod consensus;
 pub mod console;
+pub mod demo;
 pub mod duration;
 pub mod error;
 pub mod ids;

@@ -19,6 +19,8 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Two regions in this process, a link with WAN latency and a load
+    Demo(Demo),
     /// Run one node of a region
     Server(Server),
     /// The replication between regions: tokens, links, status, promotion
@@ -320,4 +322,23 @@ pub struct Man {
     /// Print the table of all commands as the README has it
     #[arg(long, conflicts_with = "command")]
     pub markdown: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Nodes of each region
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=5))]
+    pub nodes: u32,
+    /// Milliseconds from one region to the other and back
+    #[arg(long, value_name = "MS", default_value_t = 80)]
+    pub wan_latency: u64,
+    /// Secrets written per second
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub write_rate: u32,
+    /// Without a terminal: connect the regions, print a JSON line a second, exit 0 only if both end with equal Merkle roots
+    #[arg(long, requires = "for_secs")]
+    pub headless: bool,
+    /// How long a headless demo runs
+    #[arg(long = "for", id = "for_secs", value_name = "SECS", requires = "headless")]
+    pub for_secs: Option<u64>,
 }

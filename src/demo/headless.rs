@@ -24,7 +24,10 @@ pub async fn run(demo: &Demo, duration: Duration) -> Result<Verdict> {
     let unavailable = |error: crate::client::ClientError| Error::unavailable(error.to_string());
     let (primary, standby) = (demo.primary.client()?, demo.standby.client()?);
     let token = standby.generate_token(PATH, &TokenRequest::default()).await.map_err(unavailable)?;
-    line(demo, json!({ "event": "token", "region": STANDBY, "accessor": token.accessor, "expires_at": token.expires_at }));
+    line(
+        demo,
+        json!({ "event": "token", "region": STANDBY, "accessor": token.accessor, "expires_at": token.expires_at }),
+    );
     let request = LinkRequest { address: None, token: token.token, max_parallel: None };
     primary.connect(PATH, &request).await.map_err(unavailable)?;
 

@@ -75,7 +75,6 @@ impl Load {
     }
 }
 
-
 async fn build_stock(shared: Arc<Shared>, stock: u32) {
     loop {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,6 @@ mod wan;
 
 use crate::client::{Client, ClientOptions};
 use crate::clock;
-use crate::console;
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
 use load::Load;
@@ -61,23 +60,6 @@ struct Demo {
     _folder: tempfile::TempDir,
 }
 
-/// With the console on top, until the user quits.
-pub async fn interactive(options: Options, theme: Option<String>, ascii: bool) -> Result<()> {
-    let demo = Demo::start(&options).await?;
-    let attach = console::AttachOptions {
-        addresses: demo.addresses(),
-        tokens: vec![demo.primary.token().clone(), demo.standby.token().clone()],
-        write: true,
-        theme,
-        ascii,
-        banner: Some("demo".to_owned()),
-        ..console::AttachOptions::default()
-    };
-    let ended = console::run(attach).await;
-    demo.stop().await;
-    ended
-}
-
 /// Without a terminal, for `duration`: connects the regions by itself and prints a JSON line a second.
 pub async fn headless(options: Options, duration: Duration) -> Result<Verdict> {
     let demo = Demo::start(&options).await?;
@@ -93,16 +75,12 @@ impl Demo {
         }
         let folder = tempfile::Builder::new().prefix("twinkeep-demo-").tempdir()?;
         let quality = Quality { round_trip: options.wan_latency, bytes_per_s: options.wan_bytes_per_s };
-        let shape = |name: &'static str| Shape { name, nodes: options.nodes, folder: folder.path().join(name), quality };
+        let shape =
+            |name: &'static str| Shape { name, nodes: options.nodes, folder: folder.path().join(name), quality };
         let (primary, standby) = tokio::try_join!(Region::start(shape(PRIMARY)), Region::start(shape(STANDBY)))?;
         let clients = [primary.client()?, standby.client_as(primary.token())?];
         let load = Load::start(clients.to_vec(), options.secrets, options.write_rate);
         Ok(Demo { primary, standby, load, _folder: folder })
-    }
-
-    /// Every node of both regions.
-    fn addresses(&self) -> Vec<String> {
-        self.primary.addresses().chain(self.standby.addresses()).map(str::to_owned).collect()
     }
 
     async fn stop(self) {

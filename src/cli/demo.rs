@@ -1,0 +1,22 @@
+//! `twinkeep demo`.
+
+use super::args;
+use super::failure::Failure;
+use super::output::Output;
+use crate::demo::{self, Options, Verdict};
+use std::time::Duration;
+
+pub async fn run(asked: args::Demo) -> Result<Output, Failure> {
+    let options = Options {
+        nodes: asked.nodes,
+        wan_latency: Duration::from_millis(asked.wan_latency),
+        write_rate: asked.write_rate,
+        ..Options::default()
+    };
+    let failed = |error: crate::error::Error| Failure::local(error.to_string());
+    let duration = Duration::from_secs(asked.for_secs.unwrap_or_default());
+    match demo::headless(options, duration).await.map_err(failed)? {
+        Verdict::Equal => Ok(Output::text("")),
+        Verdict::Different => Err(Failure::local("the two regions did not end with equal Merkle roots")),
+    }
+}
