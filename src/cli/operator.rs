@@ -60,16 +60,17 @@ async fn run_init(init: Init, context: &mut Context<'_>) -> Result<Output, Failu
             let _ = writeln!(text, "Unseal Key {}: {key}", at + 1);
         }
         let _ = writeln!(text, "\nInitial Root Token: {}\n", initialised.root_token);
-        if shares == 0 {
-            text.push_str("The region unseals itself with its key file. The root token is shown this once.");
-        } else {
-            let _ = write!(
-                text,
-                "The root key was split into {shares} keys; any {threshold} of them unseal a node that starts. They and the \
-                 root token are shown\nthis once: give each key to another person. Without {threshold} of them the data can't \
-                 be read by anyone."
-            );
-        }
+        text.push_str(&match shares {
+            0 => "The region unseals itself with its key file. The root token is shown this once.".to_owned(),
+            1 => "The one key unseals a node that starts. It and the root token are shown this once: without the key\n\
+                 nobody can read the data."
+                .to_owned(),
+            _ => format!(
+                "The root key was split into {shares} keys; any {threshold} of them unseal a node that starts. They and the\n\
+                 root token are shown this once: give each key to another person. Without {threshold} of them nobody can\n\
+                 read the data."
+            ),
+        });
         text.trim_start().to_owned()
     }))
 }

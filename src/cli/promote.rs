@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Between two questions about the outcome.
 const OUTCOME_POLL: Duration = Duration::from_millis(250);
+/// How long a promotion that is done waits for the old primary to say that it is fenced.
+const FENCE_WAIT: Duration = Duration::from_secs(3);
 
 pub async fn run(promote: Promote, context: &mut Context<'_>) -> Result<Output, Failure> {
     let format = context.environment.format(&promote.connection)?;
@@ -41,6 +43,7 @@ pub async fn run(promote: Promote, context: &mut Context<'_>) -> Result<Output, 
     let accept_loss = consent(&plan, path, &region, promote.accept_loss, context)?;
     let request = PromoteRequest { mode, plan: plan.hash, accept_loss, id: PromotionId(clock::random_bytes()) };
     let promotion = outcome(&client, path, &request, wait).await?;
+    let promotion = with_proof_of_fence(&client, path, promotion, wait).await;
     conclude(&promotion, path, &region, format)
 }
 
@@ -58,7 +61,7 @@ fn consent(
             return Ok(accept_loss);
         }
         return Err(Failure::local(format!(
-            "Nothing was done: {} To go ahead all the same, add -accept-loss. The checks are shown by -dry-run.",
+            "Nothing was done. What would be lost: {} To go ahead all the same, add -accept-loss. The checks are shown by -dry-run.",
             loss_words(&plan.loss)
         )));
     }
@@ -82,28 +85,49 @@ fn blocks(plan: &Plan) -> Vec<String> {
     blocking.map(|check| format!("{}: {}", check.name, check.fact)).collect()
 }
 
-/// Asks until the outcome is known. An answer that was lost is asked for again, under the same id.
+/// Asks until the outcome is known, at least once. An answer that was lost is asked for again, under the same id.
 async fn outcome(client: &Client, path: &str, request: &PromoteRequest, wait: Duration) -> Result<Promotion, Failure> {
     let deadline = clock::steady() + wait;
     let mut last = match client.promote(path, request).await {
         Err(error) if !error.outcome_unknown() => return Err(Failure::asked(error)),
         answer => answer,
     };
-    loop {
-        match &last {
-            Ok(promotion) if promotion.outcome == PromotionOutcome::Done => break,
-            Ok(promotion) if promotion.outcome == PromotionOutcome::Failed => break,
-            Ok(_) | Err(_) if clock::steady() >= deadline => break,
-            Ok(_) | Err(_) => tokio::time::sleep(OUTCOME_POLL).await,
-        }
+    while !is_settled(&last) {
         last = match client.promotion(path, request.id).await {
             Ok(Some(promotion)) => Ok(promotion),
             // It never arrived, or the leader that heard it is gone: to ask again promotes once.
             Ok(None) => client.promote(path, request).await,
             Err(error) => Err(error),
         };
+        if clock::steady() >= deadline {
+            break;
+        }
+        if !is_settled(&last) {
+            tokio::time::sleep(OUTCOME_POLL).await;
+        }
     }
     last.map_err(|error| unknown(request.id, path, &error))
+}
+
+fn is_settled(answer: &Result<Promotion, ClientError>) -> bool {
+    let settled =
+        |promotion: &Promotion| matches!(promotion.outcome, PromotionOutcome::Done | PromotionOutcome::Failed);
+    answer.as_ref().is_ok_and(settled)
+}
+
+/// A living primary hears of the new epoch within moments and says that it is fenced: worth a short wait.
+async fn with_proof_of_fence(client: &Client, path: &str, promotion: Promotion, wait: Duration) -> Promotion {
+    let deadline = clock::steady() + wait.min(FENCE_WAIT);
+    while promotion.outcome == PromotionOutcome::Done && clock::steady() < deadline {
+        // Who does not answer now proves nothing, and takes nothing back either.
+        if let Ok(Some(later)) = client.promotion(path, promotion.id).await
+            && matches!(later.fence, FenceProof::Acknowledged { .. })
+        {
+            return later;
+        }
+        tokio::time::sleep(OUTCOME_POLL).await;
+    }
+    promotion
 }
 
 fn unknown(id: PromotionId, path: &str, error: &ClientError) -> Failure {
@@ -138,7 +162,8 @@ fn conclude(promotion: &Promotion, path: &str, region: &str, format: Format) -> 
 }
 
 fn done(promotion: &Promotion, region: &str) -> String {
-    let lost = promotion.loss.as_ref().map_or_else(String::new, |loss| format!("\n{}", loss_words(loss)));
+    let lost =
+        promotion.loss.as_ref().map_or_else(String::new, |loss| format!("\nWhat was lost: {}", loss_words(loss)));
     let fence = match &promotion.fence {
         FenceProof::Acknowledged { at, reached } => {
             format!("The old primary is fenced: it said so at {}, having reached {reached}.", at.rfc3339())
@@ -168,7 +193,7 @@ fn shown(plan: &Plan, path: &str, region: &str) -> String {
         .collect();
     let checks = table(["Check", "Verdict", "Fact", "Source", "What to do"], &rows);
     format!(
-        "Promote {region} on path {path}: epoch {} → {}\n\n{checks}\n\n{}",
+        "Promote {region} on path {path}: epoch {} → {}\n\n{checks}\n\nWhat would be lost: {}",
         plan.epoch_now,
         plan.epoch_next,
         loss_words(&plan.loss)
@@ -181,17 +206,13 @@ fn loss_words(loss: &LossEstimate) -> String {
         return sentence(&loss.words);
     }
     if nothing_can_be_lost(loss) {
-        return "Nothing that was acknowledged is lost.".to_owned();
+        return "nothing that was acknowledged.".to_owned();
     }
     if loss.known {
-        return format!("{} acknowledged writes would be lost.", grouped(loss.entries));
+        return format!("{} acknowledged writes.", grouped(loss.entries));
     }
     let likely = loss.likely_entries.map(|likely| format!(", at the last rate about {}", grouped(likely)));
-    format!(
-        "What would be lost is unknown: at least {} acknowledged writes{}.",
-        grouped(loss.entries),
-        likely.unwrap_or_default()
-    )
+    format!("unknown: at least {} acknowledged writes{}.", grouped(loss.entries), likely.unwrap_or_default())
 }
 
 fn sentence(words: &str) -> String {

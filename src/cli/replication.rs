@@ -9,6 +9,8 @@ use crate::api::replication::{
 };
 use crate::api::replication_answers::TokenList;
 use crate::clock::{self, UnixMs};
+use crate::ids::Position;
+use crate::state::Role;
 use serde_json::Value;
 
 pub async fn run(command: Replication, context: &mut Context<'_>) -> Result<Output, Failure> {
@@ -144,13 +146,17 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
     let age = |at: UnixMs| format!("{} ago", span(status.observed_at.since(at).as_millis() as u64));
     let at = |at: Option<UnixMs>| at.map_or_else(|| "never".to_owned(), age);
     let unknown = || "unknown".to_owned();
+    let head = |head: Position| match status.role {
+        Role::Primary => head.to_string(),
+        Role::Standby | Role::Fenced => format!("{head}, heard {}", at(status.head_at)),
+    };
     let mut rows = vec![
         ("path", status.path.clone()),
         ("region", format!("{} ({})", status.region.name, status.region.id)),
         ("answered by", format!("{} at {}", status.region.node, status.region.api_addr)),
         ("role", role(status)),
         ("epoch", status.epoch.to_string()),
-        ("head", status.head.map_or_else(unknown, |head| format!("{head}, heard {}", at(status.head_at)))),
+        ("head", status.head.map_or_else(unknown, head)),
         ("received", status.received.to_string()),
         ("applied", format!("{}, written {}", status.applied, age(status.applied_at))),
     ];

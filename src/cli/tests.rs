@@ -349,7 +349,8 @@ async fn standby(plan: Value, outcome: &str) -> Fake {
 }
 
 const PROMOTE: &str = "POST sys/replication/path/default/promote";
-const RESUME: &str = "twinkeep operator replicate-resume -replication-path=default";
+/// Asks for the outcome once, so that a test need not wait for what never comes.
+const RESUME: &str = "twinkeep operator replicate-resume -replication-path=default -timeout=0s";
 
 #[tokio::test]
 async fn status_says_that_an_unheard_primarys_lag_is_unknown() {
@@ -375,8 +376,11 @@ async fn without_a_terminal_a_promotion_that_loses_nothing_goes_ahead() {
 #[tokio::test]
 async fn without_a_terminal_a_loss_needs_its_flag_and_the_refusal_says_how_much() {
     for (plan, estimate) in [
-        (plan(8, true, "pass"), "8 acknowledged writes would be lost."),
-        (plan(0, false, "unknown"), "unknown: at least 0 acknowledged writes, at the last rate about 310."),
+        (plan(8, true, "pass"), "What would be lost: 8 acknowledged writes."),
+        (
+            plan(0, false, "unknown"),
+            "What would be lost: unknown: at least 0 acknowledged writes, at the last rate about 310.",
+        ),
     ] {
         let fake = standby(plan, "done").await;
         let failure = fake.run(RESUME).await.expect_err("refused");
@@ -394,7 +398,7 @@ async fn in_a_terminal_the_plan_is_shown_and_the_regions_name_is_asked_for() {
     let mut hasty = Script { present: true, answers: vec!["yes".into()], ..Script::default() };
     let failure = fake.run_as(&format!("{RESUME} -accept-loss"), &mut hasty).await.expect_err("refused");
     assert_eq!(failure.exit, 1);
-    assert!(hasty.told.contains("8 acknowledged writes would be lost."), "{}", hasty.told);
+    assert!(hasty.told.contains("What would be lost: 8 acknowledged writes."), "{}", hasty.told);
     assert!(fake.heard(PROMOTE).is_none(), "nothing was asked for");
     let mut sure = Script { present: true, answers: vec!["eu-west-1".into()], ..Script::default() };
     fake.run_as(RESUME, &mut sure).await.expect("promoted");
@@ -422,7 +426,7 @@ async fn a_promotion_that_failed_exits_2() {
 #[tokio::test]
 async fn a_promotion_whose_outcome_stays_unknown_exits_3() {
     let fake = standby(plan(0, true, "pass"), "unknown").await;
-    let failure = fake.run(&format!("{RESUME} -timeout=0s")).await.expect_err("unknown");
+    let failure = fake.run(RESUME).await.expect_err("unknown");
     assert_eq!(failure.exit, 3);
     assert!(failure.text.contains("Keep asking"), "{}", failure.text);
 }
