@@ -51,6 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "tls",
             "storage",
+            "duration",
             "error",
             "ids",
             "clock",

@@ -61,7 +61,7 @@ fn consent(
             return Ok(accept_loss);
         }
         return Err(Failure::local(format!(
-            "Nothing was done. What would be lost: {} To go ahead all the same, add -accept-loss. The checks are shown by -dry-run.",
+            "Nothing was done. It would lose: {} To go ahead all the same, add -accept-loss. The checks are shown by -dry-run.",
             loss_words(&plan.loss)
         )));
     }
@@ -162,8 +162,10 @@ fn conclude(promotion: &Promotion, path: &str, region: &str, format: Format) -> 
 }
 
 fn done(promotion: &Promotion, region: &str) -> String {
-    let lost =
-        promotion.loss.as_ref().map_or_else(String::new, |loss| format!("\nWhat was lost: {}", loss_words(loss)));
+    let lost = promotion
+        .loss
+        .as_ref()
+        .map_or_else(String::new, |loss| format!("\nIt was estimated to lose: {}", loss_words(loss)));
     let fence = match &promotion.fence {
         FenceProof::Acknowledged { at, reached } => {
             format!("The old primary is fenced: it said so at {}, having reached {reached}.", at.rfc3339())
@@ -193,7 +195,7 @@ fn shown(plan: &Plan, path: &str, region: &str) -> String {
         .collect();
     let checks = table(["Check", "Verdict", "Fact", "Source", "What to do"], &rows);
     format!(
-        "Promote {region} on path {path}: epoch {} → {}\n\n{checks}\n\nWhat would be lost: {}",
+        "Promote {region} on path {path}: epoch {} → {}\n\n{checks}\n\nIt would lose: {}",
         plan.epoch_now,
         plan.epoch_next,
         loss_words(&plan.loss)

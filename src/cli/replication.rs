@@ -5,12 +5,12 @@ use super::args::{Connect, Connection, Disconnect, GenerateToken, OnPath, Replic
 use super::failure::Failure;
 use super::output::{Output, bytes, grouped, key_values, span, table};
 use crate::api::replication::{
-    Lag, LinkRequest, LinkStatus, NodeStatus, PathStatus, SyncStatus, TokenCreated, TokenInfo, TokenRequest, TokenState,
+    Lag, LinkRequest, LinkStatus, NodeStatus, PathStatus, Role, SyncStatus, TokenCreated, TokenInfo, TokenRequest,
+    TokenState,
 };
 use crate::api::replication_answers::TokenList;
 use crate::clock::{self, UnixMs};
 use crate::ids::Position;
-use crate::state::Role;
 use serde_json::Value;
 
 pub async fn run(command: Replication, context: &mut Context<'_>) -> Result<Output, Failure> {

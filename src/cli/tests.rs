@@ -376,10 +376,10 @@ async fn without_a_terminal_a_promotion_that_loses_nothing_goes_ahead() {
 #[tokio::test]
 async fn without_a_terminal_a_loss_needs_its_flag_and_the_refusal_says_how_much() {
     for (plan, estimate) in [
-        (plan(8, true, "pass"), "What would be lost: 8 acknowledged writes."),
+        (plan(8, true, "pass"), "It would lose: 8 acknowledged writes."),
         (
             plan(0, false, "unknown"),
-            "What would be lost: unknown: at least 0 acknowledged writes, at the last rate about 310.",
+            "It would lose: unknown: at least 0 acknowledged writes, at the last rate about 310.",
         ),
     ] {
         let fake = standby(plan, "done").await;
@@ -398,7 +398,7 @@ async fn in_a_terminal_the_plan_is_shown_and_the_regions_name_is_asked_for() {
     let mut hasty = Script { present: true, answers: vec!["yes".into()], ..Script::default() };
     let failure = fake.run_as(&format!("{RESUME} -accept-loss"), &mut hasty).await.expect_err("refused");
     assert_eq!(failure.exit, 1);
-    assert!(hasty.told.contains("What would be lost: 8 acknowledged writes."), "{}", hasty.told);
+    assert!(hasty.told.contains("It would lose: 8 acknowledged writes."), "{}", hasty.told);
     assert!(fake.heard(PROMOTE).is_none(), "nothing was asked for");
     let mut sure = Script { present: true, answers: vec!["eu-west-1".into()], ..Script::default() };
     fake.run_as(RESUME, &mut sure).await.expect("promoted");

@@ -41,10 +41,13 @@ pub async fn run(file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What is logged, in the words of tracing's `EnvFilter`; it goes before `log_level`.
+const LOG_VARIABLE: &str = "TWINKEEP_LOG";
+
 /// The log goes to standard error: of Twinkeep as configured, of the crates below it only what is wrong.
 fn log_to_stderr(config: &ServerConfig) {
-    let level = config.log_level.name();
-    let filter = tracing_subscriber::EnvFilter::new(format!("warn,openraft=error,twinkeep={level}"));
+    let configured = format!("warn,openraft=error,twinkeep={}", config.log_level.name());
+    let filter = tracing_subscriber::EnvFilter::new(std::env::var(LOG_VARIABLE).unwrap_or(configured));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = match config.log_format {
         LogFormat::Standard => log.with_ansi(false).try_init(),
