@@ -27,6 +27,8 @@ pub mod report;
 mod standby;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod simulator;
 
 pub use interface::*;

@@ -5,7 +5,7 @@ use super::epoch::{self, Compared};
 use super::interface::*;
 use super::message::*;
 use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Streaming};
-use super::report::{LagReport, LinkReport};
+use super::report::{Applied, LagReport, LinkReport};
 use crate::ids::RegionId;
 use crate::state::{CopyChunk, Role, WalEntry};
 use crate::storage::ScanLimit;
@@ -337,8 +337,9 @@ fn report(ctx: &Context, link: &Link) -> LinkReport {
             totals: ctx.path.totals,
             sent_at: ctx.now.wall,
         };
-        let Standing { applied, applied_at, totals, .. } = &heard.standing;
-        LagReport::between(&header, *applied, *applied_at, totals, heard.at)
+        let Standing { applied, applied_at, totals, .. } = heard.standing;
+        let standby = Applied { position: applied, at: applied_at, totals, caught_up_at: heard.caught_up_at };
+        LagReport::between(&header, &standby, heard.at.max(ctx.path.applied_at))
     });
     let rate = link.rate.per_second(ctx.now.steady_ms).unwrap_or_default();
     let waits = link.retry_at.saturating_sub(ctx.now.steady_ms);

@@ -103,6 +103,8 @@ pub(super) enum FlightKind {
 pub(super) struct PeerHeard {
     pub standing: Standing,
     pub at: UnixMs,
+    /// When its answer last showed that it had applied all there was, or when it was first heard.
+    pub caught_up_at: UnixMs,
 }
 
 /// What the newest heartbeat showed of the way there and back, and of the peer's wall clock.
@@ -246,7 +248,10 @@ impl Link {
             let (by_epoch, reached) = (fence.by_epoch, fence.reached);
             ctx.report(Fact::PeerFenced { peer: self.peer.region, by_epoch, reached });
         }
-        self.heard = Some(PeerHeard { standing: standing.clone(), at: ctx.now.wall });
+        let at = ctx.now.wall;
+        let earlier = self.heard.as_ref().map(|heard| heard.caught_up_at);
+        let caught_up_at = earlier.filter(|_| standing.applied < ctx.path.applied).unwrap_or(at);
+        self.heard = Some(PeerHeard { standing: standing.clone(), at, caught_up_at });
     }
 
     /// What the link does, in the words of the status.

@@ -50,17 +50,31 @@ pub struct LagReport {
     pub observed_at: UnixMs,
 }
 
+/// How far a standby got.
+pub(super) struct Applied {
+    pub position: Position,
+    /// When the batch there was evaluated.
+    pub at: UnixMs,
+    pub totals: Totals,
+    /// When it was last known to have applied all there was, or when it was first heard.
+    pub caught_up_at: UnixMs,
+}
+
 impl LagReport {
     /// From what the primary said of its head to what a standby has applied.
-    pub(super) fn between(header: &Header, applied: Position, applied_at: UnixMs, totals: &Totals, at: UnixMs) -> Self {
-        let ms = header.head_at.since(applied_at).as_millis() as u64;
+    pub(super) fn between(header: &Header, standby: &Applied, observed_at: UnixMs) -> LagReport {
+        // How much older the standby's newest batch is than the head. When nothing was written for an hour, the first
+        // write after it is no hour of lag: it can't be older than the moment when all was applied.
+        let older = header.head_at.since(standby.at);
+        let since = observed_at.since(standby.caught_up_at);
+        let ms = older.min(since).as_millis() as u64;
         LagReport {
             head: header.head,
             head_at: header.head_at,
-            behind: header.totals.since(totals),
-            entries: header.head.index.saturating_sub(applied.index),
-            ms: if header.head <= applied { 0 } else { ms },
-            observed_at: at,
+            behind: header.totals.since(&standby.totals),
+            entries: header.head.index.saturating_sub(standby.position.index),
+            ms: if header.head <= standby.position { 0 } else { ms },
+            observed_at,
         }
     }
 }

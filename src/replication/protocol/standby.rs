@@ -11,7 +11,7 @@ use super::interface::*;
 use super::message::*;
 use super::rate::Rate;
 use super::reorder::{Offered, Reorder};
-use super::report::LagReport;
+use super::report::{Applied, LagReport};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, RegionId, SyncId};
 use crate::state::{Command, PathChange, RegionChange, Role, SyncKind, SyncState};
@@ -69,6 +69,8 @@ pub(super) struct Heard {
     pub steady_ms: u64,
     /// When this region first heard it.
     pub since: UnixMs,
+    /// When this region last had all that it had heard of, or when it first heard the primary.
+    pub caught_up_at: UnixMs,
     /// Of the primary's writes.
     pub writes: Rate,
 }
@@ -133,6 +135,9 @@ impl Standby {
         self.was_whole = whole;
         if self.heard.as_ref().is_some_and(|heard| !self.follows(ctx, heard.from)) {
             self.heard = None;
+        }
+        if let Some(heard) = self.heard.as_mut().filter(|heard| heard.header.head <= ctx.path.applied) {
+            heard.caught_up_at = ctx.now.wall;
         }
         self.reorder.prune(&ctx.path);
         let (entries, bytes) = match &ctx.path.sync {
@@ -215,7 +220,9 @@ impl Standby {
     /// How far this region is behind what it heard of the primary.
     pub fn lag(&self, ctx: &Context) -> Option<LagReport> {
         let heard = self.heard.as_ref()?;
-        Some(LagReport::between(&heard.header, ctx.path.applied, ctx.path.applied_at, &ctx.path.totals, heard.at))
+        let (position, at, totals) = (ctx.path.applied, ctx.path.applied_at, ctx.path.totals);
+        let standby = Applied { position, at, totals, caught_up_at: heard.caught_up_at };
+        Some(LagReport::between(&heard.header, &standby, heard.at))
     }
 
     fn follows(&self, ctx: &Context, from: RegionId) -> bool {
@@ -361,6 +368,7 @@ impl Standby {
             at,
             steady_ms,
             since: at,
+            caught_up_at: at,
             writes: Rate::default(),
         });
         if let Ask::Hello(hello) = &request.ask {

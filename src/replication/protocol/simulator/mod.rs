@@ -8,7 +8,7 @@
 
 mod invariants;
 mod network;
-mod region;
+pub(super) mod region;
 mod world;
 
 use super::context::Mutation;

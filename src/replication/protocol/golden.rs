@@ -1,0 +1,505 @@
+//! Stories of the protocol, one a file in `stories/`, told message by message over real applied states.
+//!
+//! Nothing happens by itself but reads and agreements: a message stays on its way until the story delivers or loses it,
+//! and time stands still until the story waits. `UPDATE_GOLDENFILES=1` writes down what came out.
+//!
+//! * `region a b …` makes regions, each with a leader; `link a b [max_parallel=N]` as an activation token does
+//! * `write a KEY=VALUE …` one batch for each; `trim a below=N`; `data a`
+//! * `deliver N …`, `lose N …` (nobody is told), `cut N …` (the sender is told), `settle` delivers all, again and again
+//! * `wait MS`; `lead a` changes the leader; `stall a` and `resume a` keep the region from agreeing
+//! * `promote b id=N [refuse-loss] [plan=…]`; `plan b`; `status`
+
+use super::simulator::region::Region;
+use super::*;
+use crate::clock::UnixMs;
+use crate::ids::PromotionId;
+use crate::state::{Batch, Class, Command, Op, Outcome};
+use crate::storage::keys::Key;
+use crate::storage::{KeyRange, ScanLimit};
+use bytes::Bytes;
+use goldenscript::Context;
+use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
+use std::fmt::Write;
+
+/// What one read returns, so that stories need few writes to fill several requests.
+const READ: ScanLimit = ScanLimit { entries: 2, bytes: usize::MAX };
+/// Deliveries of one `settle` at most: a story that goes on for ever is a bug.
+const SETTLE_MAX: usize = 200;
+
+#[derive(Default)]
+struct Stage {
+    regions: Vec<Region>,
+    now: u64,
+    on_their_way: BTreeMap<u64, Message>,
+    numbered: u64,
+    /// By request id: who asked by which call.
+    asked: BTreeMap<u64, (usize, u64, CallId)>,
+    stalled: Vec<usize>,
+    told: String,
+}
+
+#[derive(Clone)]
+enum Message {
+    Request { from: usize, to: usize, term: u64, call: CallId, request: Request },
+    Answer { from: usize, to: usize, term: u64, call: CallId, answer: Box<Answer> },
+}
+
+impl goldenscript::Runner for Stage {
+    type Command = goldenscript::Command;
+
+    fn run(&mut self, command: &goldenscript::Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        let mut args = command.consume_args();
+        let mut names = Vec::new();
+        let mut keys = BTreeMap::new();
+        while let Some(name) = args.next_pos() {
+            names.push(name.to_owned());
+        }
+        let mut pairs = Vec::new();
+        while let Some((key, value)) = args.next_key() {
+            keys.insert(key.to_owned(), value.to_owned());
+            pairs.push((key.to_owned(), value.to_owned()));
+        }
+        let number = |key: &str| keys.get(key).map(|value| value.parse::<u64>()).transpose();
+        let first = || names.first().ok_or("which region?");
+        match command.name.as_str() {
+            "region" => names.iter().for_each(|name| self.region(name)),
+            "link" => self.link(&names[0], &names[1], number("max_parallel")?.unwrap_or(2) as u32),
+            "write" => self.write(first()?, &pairs),
+            "trim" => {
+                let below = number("below")?.ok_or("below which index?")?;
+                let index = self.index(first()?);
+                self.agree(index, &Command::TrimWal { below });
+                self.step(index, Input::Applied);
+            }
+            "data" => self.data(first()?),
+            "deliver" => names.iter().try_for_each(|name| self.deliver(name.parse()?))?,
+            "lose" => names.iter().try_for_each(|name| self.lose(name.parse()?, false))?,
+            "cut" => names.iter().try_for_each(|name| self.lose(name.parse()?, true))?,
+            "settle" => self.settle()?,
+            "wait" => self.wait(first()?.parse()?),
+            "lead" => self.lead(first()?),
+            "stall" => {
+                let index = self.index(first()?);
+                self.stalled.push(index);
+            }
+            "resume" => self.resume(first()?),
+            "promote" => {
+                let refuses = names.get(1).is_some_and(|name| name == "refuse-loss");
+                let id = number("id")?.ok_or("which id?")?;
+                self.promote(first()?, id, !refuses, keys.get("plan").cloned());
+            }
+            "plan" => self.plan(first()?),
+            "status" => self.status(),
+            other => return Err(format!("there is no `{other}`").into()),
+        }
+        Ok(std::mem::take(&mut self.told))
+    }
+}
+
+impl Stage {
+    fn tell(&mut self, line: impl AsRef<str>) {
+        writeln!(self.told, "{}", line.as_ref()).expect("a string takes any line");
+    }
+
+    fn index(&self, name: &str) -> usize {
+        self.regions.iter().position(|region| region.name == name).expect("the story names its regions")
+    }
+
+    fn by_id(&self, id: RegionId) -> usize {
+        self.regions.iter().position(|region| region.id == id).expect("only regions of the story are named")
+    }
+
+    fn region(&mut self, name: &str) {
+        let region = Region::new(self.regions.len(), 0);
+        assert_eq!(region.name, name, "regions are a, b, c in order");
+        self.regions.push(region);
+        self.lead(name);
+    }
+
+    fn lead(&mut self, name: &str) {
+        let index = self.index(name);
+        self.regions[index].lead(self.now, None);
+        self.tell_peers(index);
+    }
+
+    fn tell_peers(&mut self, index: usize) {
+        let (peers, adopts) = (self.regions[index].peers.clone(), self.regions[index].adopts);
+        self.step(index, Input::Peers { peers, adopts });
+    }
+
+    fn link(&mut self, primary: &str, standby: &str, max_parallel: u32) {
+        let (primary, standby) = (self.index(primary), self.index(standby));
+        let peer = |region: &Region| Peer {
+            region: region.id,
+            name: region.name.clone(),
+            addresses: vec![format!("http://{}:8200", region.name)],
+            activated: true,
+            paused: false,
+            max_parallel,
+        };
+        let (one, other) = (peer(&self.regions[primary]), peer(&self.regions[standby]));
+        let adopts = Adoption { from: one.region, dataset: self.regions[primary].state.path().dataset };
+        self.regions[standby].peers.push(one);
+        self.regions[standby].adopts = Some(adopts);
+        self.regions[primary].peers.push(other);
+        self.tell_peers(standby);
+        self.tell_peers(primary);
+    }
+
+    fn write(&mut self, name: &str, pairs: &[(String, String)]) {
+        let index = self.index(name);
+        let batch = |(key, value): &(String, String)| {
+            let key = Bytes::from(key.clone());
+            let (class, op) = match value.as_str() {
+                "" => (Class::KvDelete, Op::Delete { key }),
+                _ => (Class::KvWrite, Op::Put { key, value: value.clone().into() }),
+            };
+            Batch { class, at: UnixMs(self.now), ops: vec![op] }
+        };
+        let batches = pairs.iter().map(batch).collect();
+        let region = &self.regions[index];
+        let (term, epoch) = (region.term, region.state.path().epoch);
+        match self.agree(index, &Command::Write { term, epoch, batches }) {
+            Outcome::Written { first, last } => self.tell(format!("{name} acknowledges {first} to {last}")),
+            Outcome::Refused(refusal) => self.tell(format!("{name} refuses: {refusal}")),
+            other => panic!("a write came out as {other:?}"),
+        }
+        self.step(index, Input::Applied);
+    }
+
+    fn agree(&mut self, index: usize, command: &Command) -> Outcome {
+        self.regions[index].agree(command)
+    }
+
+    fn step(&mut self, index: usize, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let region = &mut self.regions[index];
+            let now = region.now(self.now);
+            let path = region.state.path();
+            let core = region.core.as_mut().expect("each region of a story has a leader");
+            for effect in core.step(now, path, input) {
+                inputs.extend(self.effect(index, effect));
+            }
+        }
+    }
+
+    fn effect(&mut self, index: usize, effect: Effect) -> Option<Input> {
+        let (name, term) = (self.regions[index].name.clone(), self.regions[index].term);
+        match effect {
+            Effect::Send { call, to, request, .. } => {
+                let to = self.by_id(to);
+                self.put(Message::Request { from: index, to, term, call, request });
+            }
+            Effect::Reply { id, answer } => {
+                let (to, term, call) = self.asked.remove(&id.0).expect("each request is answered once");
+                self.put(Message::Answer { from: index, to, term, call, answer: Box::new(answer) });
+            }
+            Effect::Propose { id, command } => {
+                let by = super::simulator::region::Proposer::Core { term, id };
+                self.regions[index].log.push_back(super::simulator::region::Proposal { by, command });
+                return self.agree_next(index);
+            }
+            Effect::ReadWal { read, from, .. } => {
+                let result = Ok(self.regions[index].state.wal(from, READ).expect("memory does not fail"));
+                return Some(Input::WalRead { read, result });
+            }
+            Effect::ReadRange { read, after, .. } => {
+                let state = &self.regions[index].state;
+                let start = if after.is_empty() { Vec::new() } else { crate::state::merkle::successor(&after) };
+                let entries = state.scan_data(&KeyRange::from(start), READ).expect("memory does not fail");
+                let end = entries.len() < READ.entries;
+                return Some(Input::RangeRead { read, result: Ok(RangeRead { entries, end, read_at: state.path().applied }) });
+            }
+            Effect::Activate { .. } => unreachable!("links of a story are activated"),
+            Effect::Report(fact) => self.tell(format!("{name}: {}", self.fact(&fact))),
+        }
+        None
+    }
+
+    fn agree_next(&mut self, index: usize) -> Option<Input> {
+        if self.stalled.contains(&index) {
+            return None;
+        }
+        let proposal = self.regions[index].log.pop_front()?;
+        let outcome = self.agree(index, &proposal.command);
+        let path = self.regions[index].state.path();
+        let what = match &proposal.command {
+            Command::Follow { entries } => format!("{} entries from {}", entries.len(), entries[0].position),
+            Command::Copy(chunk) => format!("{} copied after {}", chunk.entries.len(), key(&chunk.after)),
+            Command::Region(change) => {
+                format!("{:?}", change.path).split(['(', ' ', '{']).nth(1).unwrap_or("records").to_owned()
+            }
+            other => format!("{other:?}"),
+        };
+        let refused = match &outcome {
+            Outcome::Refused(refusal) => format!(", refused: {refusal}"),
+            _ => String::new(),
+        };
+        let name = &self.regions[index].name;
+        self.tell(format!("{name} agreed on {what}{refused}: {}", standing(&path)));
+        match proposal.by {
+            super::simulator::region::Proposer::Core { term, id } if term == self.regions[index].term => {
+                Some(Input::Proposed { id, result: Ok(outcome) })
+            }
+            _ => Some(Input::Applied),
+        }
+    }
+
+    fn resume(&mut self, name: &str) {
+        let index = self.index(name);
+        self.stalled.retain(|stalled| *stalled != index);
+        while let Some(input) = self.agree_next(index) {
+            self.step(index, input);
+        }
+    }
+
+    fn put(&mut self, message: Message) {
+        self.numbered += 1;
+        let number = self.numbered;
+        let name = |index: usize| &self.regions[index].name;
+        let line = match &message {
+            Message::Request { from, to, request, .. } => {
+                format!("{} -> {}  {number} {}", name(*from), name(*to), ask(request))
+            }
+            Message::Answer { from, to, answer, .. } => {
+                let standing = &answer.standing;
+                let whole = if standing.sync.is_some() { " syncing" } else { "" };
+                let fence = standing.fence.as_ref().map(|it| format!(" reached {}", it.reached)).unwrap_or_default();
+                format!(
+                    "{} <- {}  {number} {} in {} at {}{whole}{fence}: {}",
+                    name(*to),
+                    name(*from),
+                    standing.role,
+                    standing.epoch,
+                    standing.applied,
+                    want(&answer.want)
+                )
+            }
+        };
+        self.tell(line);
+        self.on_their_way.insert(number, message);
+    }
+
+    fn deliver(&mut self, number: u64) -> Result<(), Box<dyn Error>> {
+        match self.on_their_way.remove(&number).ok_or("no such message is on its way")? {
+            Message::Request { from, to, term, call, request } => {
+                self.asked.insert(number, (from, term, call));
+                let from = self.regions[from].id;
+                self.step(to, Input::Request { id: RequestId(number), from, request });
+            }
+            Message::Answer { from, to, term, call, answer } if term == self.regions[to].term => {
+                let from = self.regions[from].id;
+                self.step(to, Input::Answer { call, from, answer: *answer });
+            }
+            Message::Answer { to, .. } => {
+                let name = self.regions[to].name.clone();
+                self.tell(format!("{name}: {number} was for an earlier leader"));
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, number: u64, tell: bool) -> Result<(), Box<dyn Error>> {
+        let message = self.on_their_way.remove(&number).ok_or("no such message is on its way")?;
+        let (caller, peer, call) = match message {
+            Message::Request { from, to, call, .. } => (from, to, call),
+            Message::Answer { from, to, call, .. } => (to, from, call),
+        };
+        if tell {
+            let from = self.regions[peer].id;
+            let failure = Failure::Retry("the connection was lost".into());
+            self.step(caller, Input::Failed { call, from, failure });
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Box<dyn Error>> {
+        for _ in 0..SETTLE_MAX {
+            let Some(number) = self.on_their_way.keys().next().copied() else { return Ok(()) };
+            self.deliver(number)?;
+        }
+        Err("this never settles".into())
+    }
+
+    /// Lets time pass; whoever is due is woken in between.
+    fn wait(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while self.now < until {
+            let due = |region: &Region| region.core.as_ref().and_then(Core::wakes_at);
+            let next = self.regions.iter().filter_map(due).min().unwrap_or(until);
+            self.now = next.clamp(self.now + 1, until);
+            for index in 0..self.regions.len() {
+                self.step(index, Input::Tick);
+            }
+        }
+    }
+
+    fn promote(&mut self, name: &str, id: u64, accept_loss: bool, plan: Option<String>) {
+        let index = self.index(name);
+        let id = PromotionId(u128::from(id).to_be_bytes());
+        let region = &mut self.regions[index];
+        let now = region.now(self.now);
+        let earlier = region.state.region(&Key::Promotion(id.0)).expect("memory does not fail");
+        let earlier = earlier.map(|bytes| postcard::from_bytes(&bytes).expect("the core wrote it"));
+        let core = region.core.as_mut().expect("each region of a story has a leader");
+        let plan = plan.unwrap_or_else(|| core.plan(now, &outside()).hash);
+        self.step(index, Input::Promote(PromoteOrder { id, plan, accept_loss, outside: outside(), earlier }));
+    }
+
+    fn plan(&mut self, name: &str) {
+        let index = self.index(name);
+        let now = self.regions[index].now(self.now);
+        let core = self.regions[index].core.as_mut().expect("each region of a story has a leader");
+        let plan = core.plan(now, &outside());
+        for check in &plan.checks {
+            self.tell(format!("{:?} {}: {}", check.verdict, check.name, check.fact));
+        }
+        let classes: Vec<_> =
+            plan.loss.by_class.iter().map(|(class, count)| format!("{count} {}", class.name())).collect();
+        self.tell(format!("loss: {} [{}]", plan.loss.words, classes.join(", ")));
+    }
+
+    fn data(&mut self, name: &str) {
+        let index = self.index(name);
+        let all = self.regions[index].state.scan_data(&KeyRange::all(), ScanLimit::NONE).expect("memory does not fail");
+        for (at, stored) in all {
+            self.tell(format!("{} = {} ({})", key(&at), key(&stored.value), stored.position));
+        }
+    }
+
+    fn status(&mut self) {
+        for index in 0..self.regions.len() {
+            let region = &self.regions[index];
+            let name = region.name.clone();
+            let core = region.core.as_ref().expect("each region of a story has a leader");
+            let (links, floor) = (core.links(), core.wal_floor());
+            self.tell(format!("{name}: {}", standing(&self.regions[index].state.path())));
+            for link in links {
+                let peer = self.by_id(link.peer);
+                let way = if link.outgoing { "to" } else { "from" };
+                let lag = link.lag.map_or("unknown".to_owned(), |lag| {
+                    format!("{} entries, {} bytes, {} ms", lag.entries, lag.behind.bytes, lag.ms)
+                });
+                let floor = floor.map(|floor| format!(", needs the log from {floor}")).unwrap_or_default();
+                let error = link.error.map(|error| format!(" ({error})")).unwrap_or_default();
+                let peer = &self.regions[peer].name;
+                self.tell(format!("  {way} {peer}: {:?}, lag {lag}{floor}{error}", link.state));
+            }
+        }
+    }
+
+    fn fact(&self, fact: &Fact) -> String {
+        let name = |id: &RegionId| self.regions.iter().find(|it| it.id == *id).map_or("?", |it| &it.name).to_owned();
+        match fact {
+            Fact::Link { peer, state, error } => {
+                let error = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+                format!("link to {} is {state:?}{error}", name(peer))
+            }
+            Fact::SyncBegan { from, reason } => format!("sync from {} begins: {reason}", name(from)),
+            Fact::Whole { applied } => format!("whole at {applied}"),
+            Fact::Fenced { by_epoch, by, reached } => {
+                format!("fenced by epoch {by_epoch} of {}, reached {reached}", name(by))
+            }
+            Fact::PeerFenced { peer, by_epoch, reached } => {
+                format!("{} is fenced by epoch {by_epoch}, reached {reached}", name(peer))
+            }
+            Fact::Follows { primary, epoch } => format!("follows {} in epoch {epoch}", name(primary)),
+            Fact::Roots { at, equal, .. } => format!("roots at {at} equal: {equal}"),
+            Fact::SameEpoch { peer, epoch } => format!("ALARM: {} is primary in epoch {epoch} as well", name(peer)),
+            Fact::Promotion { progress, .. } => match progress {
+                PromotionProgress::Running => "promotion runs".into(),
+                PromotionProgress::Done(record) => {
+                    format!("promoted to epoch {}, fork at {}, lost: {}", record.epoch, record.fork, record.loss.words)
+                }
+                PromotionProgress::Refused { reason, .. } => format!("promotion refused: {reason}"),
+                PromotionProgress::Unknown(error) => format!("promotion unknown: {error}"),
+            },
+        }
+    }
+}
+
+fn outside() -> Outside {
+    Outside { sealed: Some(false), voters: Some((3, 3)), credential: Some(true) }
+}
+
+fn standing(path: &PathState) -> String {
+    let sync = path.sync.as_ref().map(|sync| match &sync.cursor {
+        Some(cursor) => format!(", copied through {}", key(cursor)),
+        None => format!(", replaying to {}", sync.whole_at),
+    });
+    let fence = path.fence.as_ref().map(|fence| format!(", reached {}", fence.reached));
+    let rest = sync.into_iter().chain(fence).collect::<String>();
+    format!("{} in {} at {}{rest}", path.role, path.epoch, path.applied)
+}
+
+fn ask(request: &Request) -> String {
+    let what = match &request.ask {
+        Ask::Hello(hello) => format!("hello, log from {}", hello.wal_first),
+        Ask::Append { entries } => {
+            let ends = (entries.first(), entries.last());
+            let index = |entry: Option<&crate::state::WalEntry>| entry.map_or(0, |entry| entry.position.index);
+            format!("append {}..{}", index(ends.0), index(ends.1))
+        }
+        Ask::Copy(chunk) => {
+            let through = chunk.through.as_ref().map_or("the end".to_owned(), |through| key(through));
+            format!("copy after {} through {through}, read at {}", key(&chunk.after), chunk.read_at)
+        }
+        Ask::Heartbeat { .. } => "heartbeat".into(),
+    };
+    format!("{what} [epoch {} head {}]", request.header.epoch, request.header.head)
+}
+
+fn want(want: &Want) -> String {
+    match want {
+        Want::Log { from } => format!("wants the log from {from}"),
+        Want::Copy { after, .. } => format!("wants a copy after {}", key(after)),
+        Want::Hello => "wants a hello".into(),
+        Want::Refused(refused) => format!("refuses: {refused}"),
+    }
+}
+
+fn key(bytes: &Bytes) -> String {
+    format!("'{}'", String::from_utf8_lossy(bytes))
+}
+
+/// One test a story, so that a failure names it.
+macro_rules! stories {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/replication/protocol/stories/");
+            let story = format!("{folder}{}", stringify!($name));
+            goldenscript::run(&mut Stage::default(), story).expect("the story is told as it is written down");
+        })*
+
+        #[test]
+        fn every_story_is_told() {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/replication/protocol/stories/");
+            let files = std::fs::read_dir(folder).expect("the stories are there");
+            let mut files: Vec<_> = files.map(|it| it.expect("readable").file_name().into_string()).collect();
+            files.sort();
+            let mut told = vec![$(Ok(stringify!($name).to_owned())),*];
+            told.sort();
+            assert_eq!(files, told);
+        }
+    };
+}
+
+stories! {
+    connect_and_full_sync
+    a_sync_resumes_at_its_cursor_after_a_cut
+    a_sync_resumes_after_a_change_of_leader
+    a_copy_is_whole_only_past_its_newest_stretch
+    streaming_restores_the_order
+    a_lost_answer_is_sent_again
+    nothing_is_answered_before_it_is_agreed_on
+    falling_off_the_log
+    a_promotion_fences_the_old_primary_on_hello
+    a_promotion_fences_the_old_primary_when_it_asks
+    a_promotion_with_the_same_id_happens_once
+    a_promotion_needs_consent_and_a_fresh_plan
+    another_standby_follows_the_new_primary
+    a_strangers_data_is_never_replaced
+}
