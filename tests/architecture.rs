@@ -66,7 +66,23 @@ const BOTTOM: &[&str] = &["error", "ids", "clock", "sensitive"];
 const PURE: &[(&str, &[&str])] = &[
     (
         "src/replication/protocol",
-        &["tokio", "std::time", "SystemTime", "Instant", "rand::", "crate::clock::now", "crate::storage", "reqwest"],
+        // Of storage it knows the layout of keys and how a scan is limited, never a store.
+        &[
+            "tokio",
+            "std::time",
+            "SystemTime",
+            "Instant",
+            "rand::",
+            "crate::clock::now",
+            "dyn Store",
+            "SharedStore",
+            "Snapshot",
+            "storage::memory",
+            "storage::fjall",
+            "storage::sled",
+            "state::State",
+            "reqwest",
+        ],
     ),
     ("src/console/app", &["tokio", "SystemTime", "Instant::now", "crate::clock::now", "reqwest", "crossterm::execute"]),
     (
@@ -149,7 +165,8 @@ fn pure_folders_know_no_clock_no_runtime_and_no_socket() {
     for (folder, words) in PURE {
         let files = sources(Path::new(folder));
         assert!(!files.is_empty(), "{folder} holds no source: the rule watches nothing");
-        for file in files {
+        // Tests may draw chance from a seed and stand a store behind what they test.
+        for file in files.into_iter().filter(|file| !file.iter().any(|part| part == "tests")) {
             for (number, line) in code(&file) {
                 for word in words.iter().filter(|word| line.contains(**word)) {
                     wrong.push(format!("{}:{number}: `{word}` in a pure folder", file.display()));

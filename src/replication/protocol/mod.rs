@@ -27,9 +27,7 @@ pub mod report;
 mod standby;
 
 #[cfg(test)]
-mod golden;
-#[cfg(test)]
-mod simulator;
+mod tests;
 
 pub use interface::*;
 pub use message::*;

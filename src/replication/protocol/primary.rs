@@ -1,11 +1,12 @@
 //! The dialling side: for each standby, finds out where it stands, sends what it wants, and keeps the link alive.
 
 use super::context::Context;
-use super::epoch::{self, Compared};
+use super::epoch;
 use super::interface::*;
 use super::message::*;
 use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Streaming};
 use super::report::{Applied, LagReport, LinkReport};
+use crate::clock::UnixMs;
 use crate::ids::RegionId;
 use crate::state::{CopyChunk, Role, WalEntry};
 use crate::storage::ScanLimit;
@@ -133,10 +134,7 @@ impl Primary {
             None => Some(ctx.path.wal_first),
             Some(heard) => {
                 let standing = &heard.standing;
-                let on_our_line = standing.dataset == ctx.path.dataset
-                    && standing.role == Role::Standby
-                    && epoch::holds(&ctx.path.history, standing.applied);
-                on_our_line.then_some(standing.applied.index + 1)
+                is_behind_us(ctx, standing).then_some(standing.applied.index + 1)
             }
         };
         self.links.values().filter_map(needs).min()
@@ -311,6 +309,13 @@ impl Link {
     }
 }
 
+/// Whether a region follows our line. How far any other is behind can't be said in positions.
+fn is_behind_us(ctx: &Context, standing: &Standing) -> bool {
+    standing.dataset == ctx.path.dataset
+        && standing.role == Role::Standby
+        && epoch::holds(&ctx.path.history, standing.applied)
+}
+
 fn hello(ctx: &Context) -> Hello {
     Hello {
         protocol: PROTOCOL,
@@ -325,10 +330,7 @@ fn hello(ctx: &Context) -> Hello {
 fn report(ctx: &Context, link: &Link) -> LinkReport {
     let heard = link.heard.as_ref();
     let standing = heard.map(|heard| &heard.standing);
-    let same_line = |standing: &&Standing| {
-        !matches!(epoch::compare(&ctx.path, standing.dataset, standing.epoch), Compared::Elsewhere)
-    };
-    let lag = heard.filter(|heard| same_line(&&heard.standing)).map(|heard| {
+    let lag = heard.filter(|heard| is_behind_us(ctx, &heard.standing)).map(|heard| {
         let header = Header {
             dataset: ctx.path.dataset,
             epoch: ctx.path.epoch,
@@ -353,7 +355,7 @@ fn report(ctx: &Context, link: &Link) -> LinkReport {
         since: link.since,
         last_heard_at: heard.map(|heard| heard.at),
         error: link.error.clone(),
-        retry_at: (waits > 0).then(|| ctx.now.wall.plus(std::time::Duration::from_millis(waits))),
+        retry_at: (waits > 0).then(|| UnixMs(ctx.now.wall.0 + waits)),
         peer_role: standing.map(|standing| standing.role),
         received: standing.map(|standing| standing.received).unwrap_or_default(),
         applied: standing.map(|standing| standing.applied).unwrap_or_default(),

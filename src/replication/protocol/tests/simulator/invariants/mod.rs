@@ -8,7 +8,7 @@ mod same_position_same_state;
 mod standby_stays_behind;
 mod the_fenced_are_silent;
 
-use super::super::{Answer, Header, PromotionRecord};
+use super::super::super::{Answer, Header, PromotionRecord};
 use super::region::Region;
 use crate::ids::Position;
 use crate::state::{Batch, PathState};

@@ -1,7 +1,7 @@
 //! One seed's world: its clock, what happens when, and who does what to the regions.
 
-use super::super::context::Mutation;
-use super::super::*;
+use super::super::super::context::Mutation;
+use super::super::super::*;
 use super::invariants::{self, Invariant, Seen};
 use super::network::Network;
 use super::region::{Proposal, Proposer, Region};

@@ -9,8 +9,8 @@
 //! * `wait MS`; `lead a` changes the leader; `stall a` and `resume a` keep the region from agreeing
 //! * `promote b id=N [refuse-loss] [plan=…]`; `plan b`; `status`
 
-use super::simulator::region::Region;
-use super::*;
+use super::super::*;
+use super::simulator::region::{Proposal, Proposer, Region};
 use crate::clock::UnixMs;
 use crate::ids::PromotionId;
 use crate::state::{Batch, Class, Command, Op, Outcome};
@@ -197,8 +197,8 @@ impl Stage {
                 self.put(Message::Answer { from: index, to, term, call, answer: Box::new(answer) });
             }
             Effect::Propose { id, command } => {
-                let by = super::simulator::region::Proposer::Core { term, id };
-                self.regions[index].log.push_back(super::simulator::region::Proposal { by, command });
+                let by = Proposer::Core { term, id };
+                self.regions[index].log.push_back(Proposal { by, command });
                 return self.agree_next(index);
             }
             Effect::ReadWal { read, from, .. } => {
@@ -210,7 +210,10 @@ impl Stage {
                 let start = if after.is_empty() { Vec::new() } else { crate::state::merkle::successor(&after) };
                 let entries = state.scan_data(&KeyRange::from(start), READ).expect("memory does not fail");
                 let end = entries.len() < READ.entries;
-                return Some(Input::RangeRead { read, result: Ok(RangeRead { entries, end, read_at: state.path().applied }) });
+                return Some(Input::RangeRead {
+                    read,
+                    result: Ok(RangeRead { entries, end, read_at: state.path().applied }),
+                });
             }
             Effect::Activate { .. } => unreachable!("links of a story are activated"),
             Effect::Report(fact) => self.tell(format!("{name}: {}", self.fact(&fact))),
@@ -240,7 +243,7 @@ impl Stage {
         let name = &self.regions[index].name;
         self.tell(format!("{name} agreed on {what}{refused}: {}", standing(&path)));
         match proposal.by {
-            super::simulator::region::Proposer::Core { term, id } if term == self.regions[index].term => {
+            Proposer::Core { term, id } if term == self.regions[index].term => {
                 Some(Input::Proposed { id, result: Ok(outcome) })
             }
             _ => Some(Input::Applied),
@@ -469,14 +472,14 @@ macro_rules! stories {
     ($($name:ident)*) => {
         $(#[test]
         fn $name() {
-            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/replication/protocol/stories/");
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/replication/protocol/tests/stories/");
             let story = format!("{folder}{}", stringify!($name));
             goldenscript::run(&mut Stage::default(), story).expect("the story is told as it is written down");
         })*
 
         #[test]
         fn every_story_is_told() {
-            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/replication/protocol/stories/");
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/replication/protocol/tests/stories/");
             let files = std::fs::read_dir(folder).expect("the stories are there");
             let mut files: Vec<_> = files.map(|it| it.expect("readable").file_name().into_string()).collect();
             files.sort();

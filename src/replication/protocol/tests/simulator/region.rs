@@ -1,7 +1,7 @@
 //! A region of the world: what it agreed on (a real `State`), the core in its leader, and what waits to be agreed on.
 
-use super::super::context::Mutation;
-use super::super::*;
+use super::super::super::context::Mutation;
+use super::super::super::*;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, RegionId};
 use crate::state::{Command, Outcome, PathChange, RegionChange, State};

@@ -11,7 +11,7 @@ mod network;
 pub(super) mod region;
 mod world;
 
-use super::context::Mutation;
+use super::super::context::Mutation;
 use world::World;
 
 /// How many worlds the ordinary test command looks at.
@@ -53,7 +53,7 @@ fn every_world_keeps_every_promise_and_converges() {
     if let Some((seed, broken)) = run_many(SEEDS, None) {
         panic!(
             "seed {seed}: {broken}\n\nalone: {SEED_VARIABLE}={seed} cargo test --lib \
-             replication::protocol::simulator::every_world -- --nocapture"
+             replication::protocol::tests::simulator::every_world -- --nocapture"
         );
     }
 }

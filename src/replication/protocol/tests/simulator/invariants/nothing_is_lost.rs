@@ -1,7 +1,7 @@
 //! Nothing acknowledged is lost but what a failover reported: every region that is whole at the end holds just what the
 //! writes of its line come to, and a line leaves out only what lies behind the fork that a promotion put on record.
 
-use super::super::super::epoch::{followed, holds};
+use super::super::super::super::epoch::{followed, holds};
 use super::{Invariant, Region, Seen};
 use crate::ids::{DatasetId, Position};
 use crate::state::{Batch, Op};

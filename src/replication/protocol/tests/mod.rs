@@ -1,0 +1,4 @@
+//! The core under test: stories told message by message, and worlds drawn from seeds.
+
+mod golden;
+mod simulator;
