@@ -167,6 +167,14 @@ impl Node {
 
     pub fn set_fingerprint(&self, fingerprint: Fingerprint) {
         *lock(&self.fingerprint) = Some(fingerprint);
+        self.tell_fingerprints();
+    }
+
+    /// What other regions are to pin: the certificates of all nodes that were heard, this node's first.
+    fn tell_fingerprints(&self) {
+        let mut known: Vec<Fingerprint> = lock(&self.fingerprint).iter().copied().collect();
+        known.extend(lock(&self.reports).values().filter_map(|(report, _)| report.fingerprint));
+        self.replication.set_fingerprints(known);
     }
 
     /// Remembers what a peer said; `None` forgets it.
@@ -175,6 +183,7 @@ impl Node {
             Some(report) => lock(&self.reports).insert(peer, report),
             None => lock(&self.reports).remove(&peer),
         };
+        self.tell_fingerprints();
     }
 
     /// What a peer said last, and when.
