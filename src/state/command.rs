@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// One Raft log entry's payload.
+#[allow(clippy::large_enum_variant)] // few are alive at a time
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Primary: client writes that the leader evaluated in Raft term `term` and path epoch `epoch`. Refused in any

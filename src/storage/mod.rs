@@ -29,7 +29,7 @@ pub use format::{claim_node, open};
 pub use keys::{Key, Tree};
 
 /// The longest key that every engine takes.
-pub const KEY_BYTES_MAX: usize = 32 << 10;
+pub const KEY_BYTES_MAX: usize = 8 << 10;
 
 /// The storage engine of a data directory, chosen once by `engine` in the `storage` stanza.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
