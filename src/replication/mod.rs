@@ -1,4 +1,79 @@
-//! Replication of a region's data to another region.
+//! Replication of a region's data to another region: the protocol in prose, its messages, its caveats.
+//!
+//! A *path* joins regions that hold one data set. One of them is *primary*: it takes writes and numbers them, each a
+//! batch at a *position* `(epoch, index)` of the write-ahead log. The others are *standbys*: they agree, through their own
+//! Raft, on the same batches in the same order, so that a standby region survives the loss of a node as well as a primary
+//! does. The leader of each region runs a *core* (`protocol`), which knows no clock, no socket and no storage; the *driver*
+//! gives it what happened and does what it says. A core is made from what its region durably agreed on, and dropped when
+//! its node's leadership ends: nothing it remembers is needed by the next.
+//!
+//! # How a standby catches up
+//!
+//! 1. *Activation.* The standby's operator makes a token, the primary's operator hands it over. A handshake proves it,
+//!    carries the keyring, and leaves a credential on both sides (`handshake`). From then on the standby's region has
+//!    agreed that this primary's data set may replace its own, and no other's.
+//! 2. *Introduction.* The primary says `Hello`: its data set, epoch, history of epochs, head, and how far back its log
+//!    reaches. The standby compares that with what it durably holds, and decides: take over everything (`BeginSync`), follow
+//!    a new primary of the same line (`FollowPrimary`), go on with a sync at its cursor, or take the log.
+//! 3. *Full sync.* The primary sends its data tree in stretches, each with the position at which it was read; the standby
+//!    agrees on them one after the other, the cursor in the same commit, so that the copy goes on where it was after any
+//!    loss. Stretches are read at different positions: the standby is whole once it has applied the log from the head at the
+//!    beginning to the newest of them. This converges since each stored value carries the position that wrote it, and
+//!    nothing older replaces it. Until then the region serves nothing.
+//! 4. *Streaming.* Up to `max_parallel` requests with log entries travel side by side. The standby puts them in order by
+//!    index, agrees, and answers what is durable. What the primary's log no longer holds leads back to 3.
+//!
+//! # The messages
+//!
+//! All are requests from a primary and the answers to them. Each request says its sender's data set, epoch, head (with when
+//! that was written, and running totals by class and bytes) and wall clock. Every one may be lost, late, repeated or out of
+//! order: what it does depends only on what the receiver durably holds.
+//!
+//! | message | sender, moment | what it proves or does |
+//! |---|---|---|
+//! | `Hello` | primary: first on a link, after a change of leader, after failures, to a region that refused now and then | who is primary of which line. Of a higher epoch: the receiver fences itself before it answers. May begin a sync, or make a standby follow a new primary |
+//! | `Copy` | primary in a full sync, each stretch until it is answered as done | the tree between two keys at a position. Agreed on only at the cursor of the sync it names |
+//! | `Append` | primary while streaming, each stretch of the log until it is answered as done | these batches are durable in the primary region. Agreed on only behind what is applied, without a gap |
+//! | `Heartbeat` | primary, each half second | the primary is alive, and this is its head: a lag that is not renewed is unknown, not zero. May carry a Merkle root to compare |
+//! | answer | the receiver, when its region agreed, or could not in time | where the region stands: role, epoch, received, applied, sync. All of it is durable, so a primary may forget what lies before it. A fenced region's answer is the proof that it takes no more writes, and says where it stopped |
+//! | … `Log { from }` | a standby that is ready | it lacks the log from here |
+//! | … `Copy { after }` | a standby in a sync | it lacks the tree behind this key |
+//! | … `Hello` | a standby that does not know, or no longer, what the sender is to it | nothing was done: introduce yourself |
+//! | … `Refused(Epoch)` | a region of a higher epoch | the sender's time is over: it fences itself. Names the primary |
+//! | … `Refused(SameEpoch)` | a primary, to another primary of its epoch | an alarm: two promotions did not see each other |
+//! | … `Refused(…)` | other data set, other version, fenced, frozen by a promotion, busy | nothing was done, and why |
+//!
+//! Switchover (a handover in the answers), diff sync (Merkle nodes and key ranges to want) and rejoin take their place among
+//! these; see `protocol::Want`.
+//!
+//! # Epochs and fencing
+//!
+//! A promotion raises the epoch by one, durably, and no region's epoch of a data set ever goes down. Epochs are compared in
+//! one place, before anything else is looked at. Who hears of a higher epoch first makes it durable, a primary by fencing
+//! itself, and answers only then; so an answer to a message of an epoch proves that its sender acknowledges nothing in any
+//! older one. A new primary dials every region it has a credential for, the old primary among them, over the same link the
+//! other way round; and an old primary that dials learns the same from the answer. Client writes name the epoch they were
+//! evaluated in, and apply refuses them in any other.
+//!
+//! # Failover
+//!
+//! The standby's operator sees a plan: checks, and what would be lost, by class (`protocol::Core::plan`). The promotion
+//! carries the plan's hash, and is refused if the facts changed. It first freezes the incoming stream, then proposes the
+//! next epoch, guarded by the path's record as it was when the loss was fixed, with a record under the id of who asked: so
+//! to ask twice promotes once, and what the record says of the fork is so. It is done, refused, or unknown, and unknown is
+//! never taken for either of the others.
+//!
+//! # Caveats
+//!
+//! * Replication is asynchronous: a failover can lose the newest acknowledged writes. A standby can't know what a silent
+//!   primary wrote since it was heard: the loss is “at least so many”.
+//! * Without a witness, a primary that is cut off goes on acknowledging in its own epoch until it meets a higher one.
+//! * Without a witness, operators who promote two standbys at the same time open one epoch twice. The regions notice when
+//!   they meet, refuse each other and raise an alarm, and people must choose. Promote one standby at a time.
+//! * A region that restarts as primary opens at once, although another may have been promoted meanwhile.
+//! * A standby does not follow the log while a copy goes on; the primary's log must hold what is written meanwhile, or the
+//!   copy begins anew. Its bound is in bytes, so a long copy of a busy primary needs a large one.
+//! * A fenced region waits for its operator. Its log and data stay as they are.
 
 pub mod crypto;
 pub mod envelope;

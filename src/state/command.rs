@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// One Raft log entry's payload.
 #[allow(clippy::large_enum_variant)] // few are alive at a time
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "one command is one log entry: few are held at a time")]
 pub enum Command {
     /// Primary: client writes that the leader evaluated in Raft term `term` and path epoch `epoch`. Refused in any
     /// other, since what they were evaluated against may have changed.

@@ -96,6 +96,7 @@ pub struct ProposalId(pub u64);
 pub struct ReadId(pub u64);
 
 #[derive(Clone, PartialEq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an input is made, moved into the core and taken apart: none is kept")]
 pub enum Input {
     /// Time passed; due at `Core::wakes_at` at the latest.
     Tick,

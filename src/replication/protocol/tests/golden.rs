@@ -41,7 +41,7 @@ struct Stage {
 
 #[derive(Clone)]
 enum Message {
-    Request { from: usize, to: usize, term: u64, call: CallId, request: Request },
+    Request { from: usize, to: usize, term: u64, call: CallId, request: Box<Request> },
     Answer { from: usize, to: usize, term: u64, call: CallId, answer: Box<Answer> },
 }
 
@@ -190,7 +190,7 @@ impl Stage {
         match effect {
             Effect::Send { call, to, request, .. } => {
                 let to = self.by_id(to);
-                self.put(Message::Request { from: index, to, term, call, request });
+                self.put(Message::Request { from: index, to, term, call, request: Box::new(request) });
             }
             Effect::Reply { id, answer } => {
                 let (to, term, call) = self.asked.remove(&id.0).expect("each request is answered once");
@@ -290,7 +290,7 @@ impl Stage {
             Message::Request { from, to, term, call, request } => {
                 self.asked.insert(number, (from, term, call));
                 let from = self.regions[from].id;
-                self.step(to, Input::Request { id: RequestId(number), from, request });
+                self.step(to, Input::Request { id: RequestId(number), from, request: *request });
             }
             Message::Answer { from, to, term, call, answer } if term == self.regions[to].term => {
                 let from = self.regions[from].id;
@@ -446,7 +446,7 @@ fn ask(request: &Request) -> String {
             format!("append {}..{}", index(ends.0), index(ends.1))
         }
         Ask::Copy(chunk) => {
-            let through = chunk.through.as_ref().map_or("the end".to_owned(), |through| key(through));
+            let through = chunk.through.as_ref().map_or("the end".to_owned(), key);
             format!("copy after {} through {through}, read at {}", key(&chunk.after), chunk.read_at)
         }
         Ask::Heartbeat { .. } => "heartbeat".into(),

@@ -79,11 +79,11 @@ struct Scheduled {
 
 enum Event {
     Wake { region: usize },
-    Arrive { number: u64, request: Request },
+    Arrive { number: u64, request: Box<Request> },
     Answer { to: usize, term: u64, call: CallId, from: usize, answer: Box<Answer> },
     Fail { to: usize, term: u64, call: CallId, from: usize },
     Agree { region: usize },
-    Read { region: usize, term: u64, effect: Effect },
+    Read { region: usize, term: u64, effect: Box<Effect> },
     Activate { region: usize, term: u64, peer: usize },
     Client,
     Keep { region: usize },
@@ -211,7 +211,7 @@ impl World {
                 Some(at) if at <= self.now => self.step(region, Input::Tick),
                 _ => Ok(()),
             },
-            Event::Arrive { number, request } => self.arrive(number, request),
+            Event::Arrive { number, request } => self.arrive(number, *request),
             Event::Answer { to, term, call, from, answer } if self.regions[to].term == term => {
                 let from = self.regions[from].id;
                 self.step(to, Input::Answer { call, from, answer: *answer })
@@ -221,7 +221,7 @@ impl World {
                 self.step(to, Input::Failed { call, from, failure: Failure::Retry("the connection was lost".into()) })
             }
             Event::Agree { region } => self.agree(region),
-            Event::Read { region, term, effect } if self.regions[region].term == term => self.read(region, effect),
+            Event::Read { region, term, effect } if self.regions[region].term == term => self.read(region, *effect),
             Event::Activate { region, term, peer } if self.regions[region].term == term => self.activate(region, peer),
             Event::Answer { .. } | Event::Fail { .. } | Event::Read { .. } | Event::Activate { .. } => Ok(()),
             Event::Client => self.client(),
@@ -282,7 +282,7 @@ impl World {
             }
             Effect::ReadWal { .. } | Effect::ReadRange { .. } => {
                 let after = self.chance.gen_range(0..8);
-                self.schedule(after, Event::Read { region: index, term, effect });
+                self.schedule(after, Event::Read { region: index, term, effect: Box::new(effect) });
             }
             Effect::Report(fact) => self.fact(index, fact)?,
         }
@@ -302,7 +302,7 @@ impl World {
             let number = self.scheduled;
             let header = request.header.clone();
             self.asked.insert(number, Asked { from: index, to, term, call, header });
-            self.schedule(after, Event::Arrive { number, request: request.clone() });
+            self.schedule(after, Event::Arrive { number, request: Box::new(request.clone()) });
         }
     }
 
