@@ -18,6 +18,8 @@ use world::World;
 const SEEDS: u64 = 2_000;
 /// How many it may take to see a deliberate mistake.
 const SEEDS_TO_CATCH: u64 = 200;
+/// Another number of worlds, for a longer look.
+const SEEDS_VARIABLE: &str = "TWINKEEP_SEEDS";
 /// Runs one seed alone, with its trace.
 const SEED_VARIABLE: &str = "TWINKEEP_SEED";
 
@@ -50,7 +52,8 @@ fn every_world_keeps_every_promise_and_converges() {
             Err(broken) => panic!("seed {seed}: {broken}"),
         }
     }
-    if let Some((seed, broken)) = run_many(SEEDS, None) {
+    let seeds = std::env::var(SEEDS_VARIABLE).map_or(SEEDS, |seeds| seeds.parse().expect("a number of seeds"));
+    if let Some((seed, broken)) = run_many(seeds, None) {
         panic!(
             "seed {seed}: {broken}\n\nalone: {SEED_VARIABLE}={seed} cargo test --lib \
              replication::protocol::tests::simulator::every_world -- --nocapture"
