@@ -19,12 +19,18 @@ use std::time::{Duration, Instant};
 /// Of both requests of the handshake together.
 const ACTIVATION_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Goes on with the activation of a link from where its record stands. Safe to repeat.
-pub(super) async fn activate(context: &Arc<Context>, region: RegionId) -> Result<(), Failure> {
+/// Goes on with the activation of a link from where its record stands, and says which attempt that was. Safe to
+/// repeat.
+pub(super) async fn activate(context: &Arc<Context>, region: RegionId) -> (Option<u64>, Result<(), Failure>) {
+    match context.blocking(move |context| link_record::get(context.state(), region)).await {
+        Ok(Some(record)) => (Some(record.attempt), go_on(context, record).await),
+        Ok(None) => (None, Err(Failure::Final("the link was disconnected".into()))),
+        Err(error) => (None, Err(failure(&error))),
+    }
+}
+
+async fn go_on(context: &Arc<Context>, record: LinkRecord) -> Result<(), Failure> {
     let deadline = clock::steady() + ACTIVATION_DEADLINE;
-    let record = context.blocking(move |context| link_record::get(context.state(), region)).await;
-    let record = record.map_err(|error| failure(&error))?;
-    let record = record.ok_or_else(|| Failure::Final("the link was disconnected".into()))?;
     let path = context.state().path().name;
     let http = Http::new(&path, &record.addresses, &record.fingerprints, record.max_parallel);
     let http = http.map_err(|error| failure(&error))?;

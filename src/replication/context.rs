@@ -26,8 +26,8 @@ pub(super) struct Context {
     pub events: Events,
     /// To the driver's loop.
     pub asks: mpsc::Sender<Ask>,
-    /// What became of activations, for whoever waits for one.
-    pub activations: broadcast::Sender<(RegionId, Result<(), Failure>)>,
+    /// What became of attempts to activate a link, for whoever waits for one.
+    pub activations: broadcast::Sender<(u64, Result<(), Failure>)>,
     /// The links that the configuration asks for.
     pub configured: Mutex<Vec<LinkRequest>>,
     pub rates: Rates,

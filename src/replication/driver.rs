@@ -7,7 +7,7 @@
 use super::activation::activate;
 use super::context::Context;
 use super::facts;
-use super::jobs::{Job, Links, Ready, keep_house, load_links, propose, ready, retry, send};
+use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, propose, ready, retry, send};
 use super::link_record::LinkRecord;
 use super::links;
 use super::protocol::{
@@ -89,6 +89,8 @@ struct Leading {
     names: BTreeMap<RegionId, String>,
     /// Links to begin anew when their records are read.
     anew: BTreeSet<RegionId>,
+    /// How often each link's activation was asked for, or made void.
+    activations: HashMap<RegionId, u64>,
     replies: HashMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
     promotions: HashMap<PromotionId, Promoting>,
@@ -204,6 +206,7 @@ impl Driver {
             clients: HashMap::new(),
             names: BTreeMap::new(),
             anew: BTreeSet::new(),
+            activations: HashMap::new(),
             replies: HashMap::new(),
             next_request: 0,
             promotions: HashMap::new(),
@@ -241,9 +244,12 @@ impl Driver {
         let leading = self.leading.as_mut()?;
         match effect {
             Effect::Activate { peer } => {
+                let asked = leading.activations.entry(peer).or_default();
+                *asked += 1;
+                let asked = *asked;
                 self.jobs.spawn(async move {
-                    let result = activate(&context, peer).await;
-                    Job::Activated { peer, result, links: load_links(&context).await }
+                    let (attempt, result) = activate(&context, peer).await;
+                    Job::Activated(Activated { peer, asked, attempt, result, links: load_links(&context).await })
                 });
             }
             Effect::Send { call, to, request, deadline_ms } => {
@@ -352,16 +358,7 @@ impl Driver {
                     self.load_links();
                 }
             }
-            Job::Activated { peer, result, links } => {
-                if let Ok(links) = links {
-                    self.take_links(links);
-                }
-                // In case that a newer read came before this one.
-                self.load_links();
-                // Nobody may be waiting for it.
-                let _ = self.context.activations.send((peer, result.clone()));
-                self.step(Input::Activation { peer, result });
-            }
+            Job::Activated(activated) => self.activated(activated),
             Job::Input(input) => {
                 if let (Input::Root(root), Some(leading)) = (input.as_ref(), &mut self.leading) {
                     leading.last_root = Some(*root);
@@ -374,6 +371,22 @@ impl Driver {
                 }
             }
             Job::Done => {}
+        }
+    }
+
+    fn activated(&mut self, activated: Activated) {
+        let Activated { peer, asked, attempt, result, links } = activated;
+        if let Ok(links) = links {
+            self.take_links(links);
+        }
+        // In case that a newer read came before this one.
+        self.load_links();
+        if let Some(attempt) = attempt {
+            // Nobody may be waiting for it.
+            let _ = self.context.activations.send((attempt, result.clone()));
+        }
+        if self.leading.as_ref().is_some_and(|leading| leading.activations.get(&peer) == Some(&asked)) {
+            self.step(Input::Activation { peer, result });
         }
     }
 
@@ -408,6 +421,10 @@ impl Driver {
         }
         let anew = std::mem::take(&mut leading.anew);
         if !anew.is_empty() {
+            for region in &anew {
+                // What became of activations so far is no longer of account.
+                *leading.activations.entry(*region).or_default() += 1;
+            }
             let others = links.peers.iter().filter(|peer| !anew.contains(&peer.region)).cloned().collect();
             self.step(Input::Peers { peers: others, adopts: links.adopts });
         }

@@ -140,6 +140,7 @@ async fn accept(context: &Arc<Context>, record: TokenRecord, accepted: Accepted)
         paused: false,
         created_at: clock::now(),
         accessor: record.accessor.clone(),
+        attempt: 0,
         credential: Some(credential.clone()),
         pending: None,
     };

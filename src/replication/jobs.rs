@@ -20,10 +20,21 @@ const PROPOSE_DEADLINE: Duration = Duration::from_secs(30);
 pub(super) enum Job {
     Ready(Result<Ready>),
     Links(Result<Links>),
-    Activated { peer: RegionId, result: Result<(), Failure>, links: Result<Links> },
+    Activated(Activated),
     Input(Box<Input>),
     HousekeepingDone,
     Done,
+}
+
+/// What became of an `Effect::Activate`.
+pub(super) struct Activated {
+    pub peer: RegionId,
+    /// Counts the core's askings for this link, so that an outcome of an earlier one is known as such.
+    pub asked: u64,
+    /// Which attempt the link's record was at, if there was one.
+    pub attempt: Option<u64>,
+    pub result: Result<(), Failure>,
+    pub links: Result<Links>,
 }
 
 impl Job {

@@ -33,6 +33,9 @@ pub struct LinkRecord {
     pub created_at: UnixMs,
     /// Names the activation token that the link was, or will be, made with.
     pub accessor: String,
+    /// A random number for each time that a token is presented, so that what became of one attempt is not taken for
+    /// another's.
+    pub attempt: u64,
     /// Of an activated link. Stays while a newer token waits to replace it.
     pub credential: Option<Secret>,
     pub pending: Option<Pending>,
@@ -143,6 +146,7 @@ mod tests {
             paused: false,
             created_at: UnixMs(0),
             accessor: "accessor".into(),
+            attempt: 0,
             credential: Some(Secret::new(*b"canary-canary-canary-canary-cana")),
             pending: Some(Pending::Token("s.canary".into())),
         };

@@ -21,6 +21,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// What `put` found and did.
 struct Put {
     region: RegionId,
+    attempt: u64,
     before: Option<LinkRecord>,
     after: LinkRecord,
 }
@@ -40,8 +41,8 @@ pub(super) async fn connect(context: &Arc<Context>, request: LinkRequest) -> Res
     let settled = async {
         loop {
             match activations.recv().await {
-                Ok((region, Ok(()))) if region == put.region => return Ok(()),
-                Ok((region, Err(Failure::Final(reason)))) if region == put.region => return Err(reason),
+                Ok((attempt, Ok(()))) if attempt == put.attempt => return Ok(()),
+                Ok((attempt, Err(Failure::Final(reason)))) if attempt == put.attempt => return Err(reason),
                 Ok(_) => {}
                 // Too many at once, or the driver ended: the status tells.
                 Err(_) => return Ok(()),
@@ -100,9 +101,13 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
     if !(1..=MAX_PARALLEL_MAX).contains(&max_parallel) {
         return Err(Error::invalid(format!("max_parallel is {max_parallel}: expected 1 to {MAX_PARALLEL_MAX}")));
     }
+    let attempt = u64::from_be_bytes(clock::random_bytes());
     let after = match &before {
         Some(before) if before.accessor == token.accessor => {
             let mut after = LinkRecord { max_parallel, ..before.clone() };
+            if after.pending.is_some() {
+                after.attempt = attempt;
+            }
             if let Some(address) = &request.address {
                 let address = check_address(address)?;
                 after.addresses.retain(|known| *known != address);
@@ -119,6 +124,7 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
             paused: false,
             created_at: before.as_ref().map_or_else(clock::now, |before| before.created_at),
             accessor: token.accessor,
+            attempt,
             credential: before.as_ref().and_then(|before| before.credential.clone()),
             pending: Some(Pending::Token(request.token.trim().to_owned())),
         },
@@ -129,14 +135,14 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
     if before.as_ref() != Some(&after) || after.pending.is_some() {
         context.links_changed(Some(region)).await;
     }
-    Ok(Put { region, before, after })
+    Ok(Put { region, attempt: after.attempt, before, after })
 }
 
 /// Undoes a `put` whose token was refused, unless somebody changed the link meanwhile.
 async fn take_back(context: &Arc<Context>, put: &Put) -> Result<()> {
     let region = put.region;
     let now = context.blocking(move |context| link_record::get(context.state(), region)).await?;
-    let Some(now) = now.filter(|now| now.pending.is_some() && now.accessor == put.after.accessor) else {
+    let Some(now) = now.filter(|now| now.pending.is_some() && now.attempt == put.attempt) else {
         return Ok(());
     };
     let change = match &put.before {
