@@ -118,11 +118,10 @@ impl Reader for View {
     }
 
     fn last(&self, tree: Tree) -> Result<Option<Pair>> {
-        let all = self.map.iter().rev();
-        Ok(all
-            .skip_while(|((at, _), _)| *at > tree)
-            .take_while(|((at, _), _)| *at == tree)
-            .next()
-            .map(|((_, key), value)| (key.clone(), value.clone())))
+        let start = Bound::Included((tree, Bytes::new()));
+        let next_tree = Tree::ALL.into_iter().find(|other| *other > tree);
+        let end = next_tree.map_or(Bound::Unbounded, |next| Bound::Excluded((next, Bytes::new())));
+        let last = self.map.range((start, end)).next_back();
+        Ok(last.map(|((_, key), value)| (key.clone(), value.clone())))
     }
 }
