@@ -8,7 +8,7 @@ use super::interface::*;
 use super::plan;
 use super::standby::Standby;
 use crate::ids::Epoch;
-use crate::state::{Command, Outcome, PathChange, RegionChange, Role};
+use crate::state::{Command, Outcome, PathChange, PathState, RegionChange, Role};
 use crate::storage::keys::Key;
 use bytes::Bytes;
 
@@ -25,6 +25,18 @@ struct Running {
     proposed: Option<PromotionRecord>,
     proposal: Option<ProposalId>,
     again_at: u64,
+}
+
+impl Running {
+    /// Why the promotion can't happen any more, in words. What was on its way to agreement when the stream was frozen
+    /// may still have changed what this region is.
+    fn is_overtaken(&self, path: &PathState) -> Option<String> {
+        if path.epoch != self.epoch || path.role != Role::Standby {
+            return Some(format!("another region was promoted meanwhile: epoch {} has begun", path.epoch));
+        }
+        let syncs = "a sync began meanwhile: half a copy is no state to serve".to_owned();
+        (!path.is_whole()).then_some(syncs)
+    }
 }
 
 impl Failover {
@@ -72,8 +84,7 @@ impl Failover {
             let progress = PromotionProgress::Done(Box::new(record.clone()));
             ctx.report(Fact::Promotion { id, progress });
             self.running = None;
-        } else if ctx.path.epoch != running.epoch || ctx.path.role != Role::Standby {
-            let reason = format!("another region was promoted meanwhile: epoch {} has begun", ctx.path.epoch);
+        } else if let Some(reason) = running.is_overtaken(&ctx.path) {
             let progress = refuse(ctx, standby, &running.order, reason);
             ctx.report(Fact::Promotion { id, progress });
             self.running = None;

@@ -39,6 +39,8 @@ pub(super) struct Standby {
     progress: Rate,
     /// What the buffers belong to.
     line: Option<Line>,
+    /// What to tell once the line changed as was proposed.
+    announced: Option<Fact>,
     was_whole: bool,
 }
 
@@ -130,6 +132,9 @@ impl Standby {
         }
         if finished && ctx.path.role == Role::Standby {
             ctx.report(Fact::Whole { applied: ctx.path.applied });
+        }
+        if !same_stream && let Some(fact) = self.announced.take() {
+            ctx.report(fact);
         }
         self.line = Some(line);
         self.was_whole = whole;
@@ -264,7 +269,7 @@ impl Standby {
             let epoch = ctx.path.epoch;
             let change = RegionChange { path: Some(path), ..RegionChange::default() };
             self.proposal = Some(ctx.propose(Command::Region(change)));
-            ctx.report(match began {
+            self.announced = Some(match began {
                 Some(reason) => Fact::SyncBegan { from, reason },
                 None => Fact::Follows { primary: from, epoch },
             });

@@ -502,6 +502,7 @@ stories! {
     a_promotion_fences_the_old_primary_on_hello
     a_promotion_fences_the_old_primary_when_it_asks
     a_promotion_with_the_same_id_happens_once
+    a_promotion_ends_when_a_sync_begins_under_it
     a_promotion_needs_consent_and_a_fresh_plan
     another_standby_follows_the_new_primary
     a_strangers_data_is_never_replaced
