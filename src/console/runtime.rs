@@ -1,0 +1,268 @@
+//! The loop that all goes through: keys, signals, reports and answers in, effects and frames out.
+//!
+//! It waits in one place only, the `select!`; whatever takes time is a task of a session. What is there is drained, then one
+//! frame is painted, 33 ms after the last one at the earliest, and only if a cell changed.
+
+use super::app::{self, Effect, Model, Msg};
+use super::options::{AttachOptions, Prepared, prepare};
+use super::session::{Board, ConsoleClock, Sessions};
+use super::term::{self, Screen};
+use super::ui::{self, Paint, Secrets};
+use crate::clock::UnixMs;
+use crate::error::{Error, Result};
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures::{FutureExt, StreamExt};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+/// Messages that wait for the loop; sessions wait for room.
+const QUEUE_MAX: usize = 1_024;
+/// Messages taken in before a frame is painted.
+const DRAIN_MAX: usize = 1_024;
+/// Between two frames at the least.
+const FRAME_EVERY: Duration = Duration::from_millis(33);
+/// Ages change once a second.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+
+/// Shows the console until the user quits, the terminal goes away, or a signal ends it.
+pub async fn run(options: AttachOptions) -> Result<()> {
+    if !term::is_terminal() {
+        return Err(Error::invalid(
+            "the console needs a terminal: use --once for one screen of text, --json for a program",
+        ));
+    }
+    let clock = ConsoleClock::start();
+    let prepared = prepare(options, clock)?;
+    let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+    let (sessions, board) = Sessions::start(prepared.sessions.clone(), clock, queue);
+    let mut console = Console::start(prepared, clock, sessions, waiting, board)?;
+    console.live().await
+}
+
+struct Console {
+    prepared: Prepared,
+    clock: ConsoleClock,
+    model: Model,
+    sessions: Sessions,
+    waiting: mpsc::Receiver<Msg>,
+    board: watch::Receiver<Board>,
+    /// Of the board: what was taken in.
+    seen: u64,
+    screen: Screen,
+    /// `None` only while we are suspended: it reads the terminal from a thread of its own.
+    input: Option<EventStream>,
+    signals: Signals,
+    painted_at: Option<UnixMs>,
+    /// Whether something came in since the last frame.
+    dirty: bool,
+}
+
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+    carry_on: Signal,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    On,
+    End,
+}
+
+/// What the `select!` woke up for.
+enum Woken {
+    Input(Option<std::io::Result<Event>>),
+    Msg(Option<Msg>),
+    Board(bool),
+    Time,
+    Ended,
+    CarryOn,
+}
+
+impl Console {
+    fn start(
+        prepared: Prepared,
+        clock: ConsoleClock,
+        sessions: Sessions,
+        waiting: mpsc::Receiver<Msg>,
+        board: watch::Receiver<Board>,
+    ) -> Result<Console> {
+        let mut model = Model::new(prepared.model.clone());
+        for warning in &prepared.themes.warnings {
+            app::update(&mut model, Msg::Notice(warning.clone()));
+        }
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            carry_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        };
+        let screen = Screen::enter("twinkeep")?;
+        let input = Some(EventStream::new());
+        let (painted_at, dirty) = (None, true);
+        Ok(Console {
+            prepared,
+            clock,
+            model,
+            sessions,
+            waiting,
+            board,
+            seen: 0,
+            screen,
+            input,
+            signals,
+            painted_at,
+            dirty,
+        })
+    }
+
+    async fn live(&mut self) -> Result<()> {
+        loop {
+            // A frame that can't be painted means that nobody looks any more.
+            if self.paint_when_due().is_err() {
+                return Ok(());
+            }
+            let woken = self.wait().await;
+            self.tick();
+            if self.take(woken) == Flow::End || self.drain() == Flow::End {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The only place where anything is awaited.
+    async fn wait(&mut self) -> Woken {
+        let until = self.next_wake();
+        let Some(input) = &mut self.input else { return Woken::Time };
+        tokio::select! {
+            event = input.next() => Woken::Input(event),
+            msg = self.waiting.recv() => Woken::Msg(msg),
+            changed = self.board.changed() => Woken::Board(changed.is_ok()),
+            () = tokio::time::sleep(until) => Woken::Time,
+            _ = self.signals.terminate.recv() => Woken::Ended,
+            _ = self.signals.hang_up.recv() => Woken::Ended,
+            _ = self.signals.interrupt.recv() => Woken::Ended,
+            _ = self.signals.carry_on.recv() => Woken::CarryOn,
+        }
+    }
+
+    /// When there is something to do even if nothing happens: the frame that is due, or the next second.
+    fn next_wake(&self) -> Duration {
+        match self.painted_at {
+            Some(at) if self.dirty => self.clock.until(at.plus(FRAME_EVERY)),
+            _ => TICK_EVERY - Duration::from_millis(self.clock.now().0 % TICK_EVERY.as_millis() as u64),
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        let second = |at: UnixMs| at.0 / TICK_EVERY.as_millis() as u64;
+        if second(now) != second(self.model.now) {
+            self.dirty = true;
+        }
+        let effects = app::update(&mut self.model, Msg::Tick(now));
+        for effect in effects {
+            self.sessions.perform(effect);
+        }
+    }
+
+    fn take(&mut self, woken: Woken) -> Flow {
+        match woken {
+            Woken::Input(Some(Ok(event))) => self.take_event(event),
+            // The terminal is gone: its reader would only spin.
+            Woken::Input(Some(Err(_)) | None) | Woken::Ended => Flow::End,
+            Woken::Msg(Some(msg)) => self.update(msg),
+            Woken::Board(true) => self.take_board(),
+            Woken::CarryOn => {
+                self.dirty = true;
+                if self.screen.retake().is_err() { Flow::End } else { Flow::On }
+            }
+            Woken::Msg(None) | Woken::Board(false) | Woken::Time => Flow::On,
+        }
+    }
+
+    /// Takes in all that is there, but does not wait.
+    fn drain(&mut self) -> Flow {
+        for _ in 0..DRAIN_MAX {
+            let event = self.input.as_mut().and_then(|input| input.next().now_or_never());
+            let flow = match event {
+                Some(Some(Ok(event))) => self.take_event(event),
+                Some(Some(Err(_)) | None) => Flow::End,
+                None => match self.waiting.try_recv() {
+                    Ok(msg) => self.update(msg),
+                    Err(_) => return Flow::On,
+                },
+            };
+            if flow == Flow::End {
+                return Flow::End;
+            }
+        }
+        Flow::On
+    }
+
+    fn take_event(&mut self, event: Event) -> Flow {
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.update(Msg::Key(key)),
+            Event::Paste(text) => self.update(Msg::Paste(text)),
+            Event::Resize(..) => {
+                self.dirty = true;
+                Flow::On
+            }
+            Event::Key(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost => Flow::On,
+        }
+    }
+
+    fn take_board(&mut self) -> Flow {
+        let (reports, seen) = self.board.borrow_and_update().since(self.seen);
+        self.seen = seen;
+        self.update(Msg::Reports(reports))
+    }
+
+    fn update(&mut self, msg: Msg) -> Flow {
+        self.dirty = true;
+        for effect in app::update(&mut self.model, msg) {
+            let done = match effect {
+                Effect::Quit => return Flow::End,
+                Effect::Suspend => self.suspend(),
+                Effect::Redraw => self.screen.forget(),
+                Effect::Bell => self.screen.bell(),
+                Effect::RetryNow | Effect::Ask(..) | Effect::Do(..) => {
+                    self.sessions.perform(effect);
+                    Ok(())
+                }
+            };
+            if done.is_err() {
+                return Flow::End;
+            }
+        }
+        Flow::On
+    }
+
+    fn suspend(&mut self) -> std::io::Result<()> {
+        // Its thread would eat what is typed to the shell.
+        self.input = None;
+        let resumed = self.screen.suspend();
+        self.input = Some(EventStream::new());
+        self.dirty = true;
+        resumed
+    }
+
+    fn paint_when_due(&mut self) -> std::io::Result<()> {
+        let now = self.clock.now();
+        let due = self.painted_at.is_none_or(|at| now.since(at) >= FRAME_EVERY);
+        if !self.dirty || !due {
+            return Ok(());
+        }
+        let (width, height) = self.screen.size()?;
+        let theme = self.prepared.themes.get(&self.model.theme_in_view());
+        let paint = Paint { theme, glyphs: self.prepared.glyphs, secrets: Secrets::Shown };
+        let frame = ui::snapshot(&self.model, paint, width, height);
+        self.screen.paint(frame)?;
+        self.painted_at = Some(now);
+        self.dirty = false;
+        Ok(())
+    }
+}

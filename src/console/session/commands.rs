@@ -1,0 +1,153 @@
+//! What the console asks of a region: one node after the other, one token after the other, as long as nothing can have been
+//! done by the one before.
+
+use super::Shared;
+use crate::api::replication::{LinkRequest, PromoteMode};
+use crate::client::{Client, ClientError, ClientOptions, Phase};
+use crate::console::app::msg::{Failure, FailureSort};
+use crate::console::app::{Answer, Change, Msg, Permit, Query, Target};
+use crate::ids::PromotionId;
+use std::time::Duration;
+
+/// A change may have to be agreed upon first: that takes longer than a look.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
+    let path = &shared.options.path;
+    let answer = match query {
+        Query::Plan => {
+            let plan = anywhere(shared, &target, |client| async move { client.plan(path, PromoteMode::Forced).await });
+            let id = PromotionId(crate::clock::random_bytes());
+            Answer::Plan(target.clone(), plan.await.map(|plan| (plan, id)))
+        }
+        Query::Promotion(id) => {
+            let known = anywhere(shared, &target, |client| async move { client.promotion(path, id).await });
+            Answer::Promotion(id, known.await.map_err(as_unknown))
+        }
+    };
+    shared.tell(Msg::Answer(answer)).await;
+}
+
+/// Carries out a change. The permit is spent with it.
+pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, change: Change) {
+    let path = &shared.options.path;
+    let answer = match change {
+        Change::GenerateToken(request) => {
+            let request = &request;
+            let made = anywhere(shared, &target, |client| async move { client.generate_token(path, request).await });
+            Answer::Token(target.clone(), made.await)
+        }
+        Change::Connect { standby, address, token } => {
+            let address = (!address.is_empty()).then_some(address);
+            let request = LinkRequest { address, token: token.expose().to_owned(), max_parallel: None };
+            let request = &request;
+            let made = anywhere(shared, &target, |client| async move { client.connect(path, request).await });
+            Answer::Connected { primary: target.region.clone(), standby, result: made.await }
+        }
+        Change::RevokeToken { accessor } => {
+            let of = accessor.as_str();
+            let done = anywhere(shared, &target, |client| async move { client.revoke_token(path, of).await });
+            Answer::Revoked { region: target.region.clone(), accessor: accessor.clone(), result: done.await }
+        }
+        Change::Pause => {
+            let done = anywhere(shared, &target, |client| async move { client.pause(path).await });
+            Answer::Paused(target.clone(), done.await)
+        }
+        Change::Resume => {
+            let done = anywhere(shared, &target, |client| async move { client.resume(path).await });
+            Answer::Resumed(target.clone(), done.await)
+        }
+        Change::Promote(request) => {
+            let (id, request) = (request.id, &request);
+            let sent = anywhere(shared, &target, |client| async move { client.promote(path, request).await });
+            Answer::Promotion(id, sent.await.map(Some))
+        }
+    };
+    shared.tell(Msg::Answer(answer)).await;
+}
+
+/// A question about a promotion that brings no answer leaves its outcome unknown.
+fn as_unknown(failure: Failure) -> Failure {
+    Failure { sort: FailureSort::Unknown, ..failure }
+}
+
+/// The first node that answers, with the first token that it takes.
+async fn anywhere<T, F>(shared: &Shared, target: &Target, call: impl Fn(Client) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    let nowhere = || Failure { words: format!("no address of {} is known", target.region), sort: FailureSort::Refused };
+    let mut failure = nowhere();
+    for address in &target.addresses {
+        for token in shared.options.tokens.iter().map(Some).chain(shared.options.tokens.is_empty().then_some(None)) {
+            let options = ClientOptions {
+                trust: shared.options.trust.clone(),
+                call_timeout: CHANGE_TIMEOUT,
+                token: token.cloned(),
+                ..ClientOptions::new(address.clone())
+            };
+            let error = match Client::new(options) {
+                Ok(client) => match call(client).await {
+                    Ok(value) => return Ok(value),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            let next = next(&error);
+            failure = as_failure(&error);
+            match next {
+                Next::Token => continue,
+                Next::Node => break,
+                Next::Nothing => return Err(failure),
+            }
+        }
+    }
+    Err(failure)
+}
+
+/// What is worth a try after an error, because nothing was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    Token,
+    Node,
+    Nothing,
+}
+
+fn next(error: &ClientError) -> Next {
+    match error {
+        ClientError::Status { status: 403, .. } => Next::Token,
+        // Nothing was sent, or the node can't do it now and says so.
+        ClientError::Unreachable { phase: Phase::Connect, .. } | ClientError::Status { status: 503, .. } => Next::Node,
+        _ => Next::Nothing,
+    }
+}
+
+fn as_failure(error: &ClientError) -> Failure {
+    let sort = if error.outcome_unknown() { FailureSort::Unknown } else { FailureSort::Refused };
+    Failure { words: error.to_string(), sort }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16) -> ClientError {
+        ClientError::Status { method: "POST".into(), url: String::new(), status, errors: Vec::new(), raw: None }
+    }
+
+    fn unreachable(phase: Phase) -> ClientError {
+        ClientError::Unreachable { address: String::new(), phase, cause: String::new() }
+    }
+
+    #[test]
+    fn only_what_was_surely_not_done_is_tried_elsewhere() {
+        assert_eq!(next(&status(403)), Next::Token);
+        assert_eq!(next(&unreachable(Phase::Connect)), Next::Node);
+        assert_eq!(next(&status(503)), Next::Node);
+        for error in [unreachable(Phase::Answer), unreachable(Phase::Body), status(500), status(504), status(400)] {
+            assert_eq!(next(&error), Next::Nothing, "{error}");
+        }
+        assert_eq!(as_failure(&unreachable(Phase::Answer)).sort, FailureSort::Unknown);
+        assert_eq!(as_failure(&unreachable(Phase::Connect)).sort, FailureSort::Refused);
+    }
+}

@@ -1,0 +1,257 @@
+//! The terminal, entered and left whole: raw mode, the alternate screen, bracketed paste, the cursor, the title.
+//!
+//! Everything that is painted is gathered and written at once, between the marks of a synchronized update, so that a
+//! terminal never shows half a frame. Whatever ends the console (a drop, a panic) leaves the terminal as it was.
+
+use super::ui::ColourDepth;
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{Command, style};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::thread::ThreadId;
+
+/// Pushes and pops the title on the terminal's own stack.
+const PUSH_TITLE: &str = "\x1b[22;0t";
+const POP_TITLE: &str = "\x1b[23;0t";
+
+/// Whether the terminal is ours now: what has to be undone.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+/// Panics of other threads, told once the screen is back: printed into it they would only spoil it.
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static HOOK: Once = Once::new();
+
+/// Bytes of a frame, until they are written in one go.
+#[derive(Clone, Default)]
+struct Gathered(Arc<Mutex<Vec<u8>>>);
+
+impl Gathered {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Gathered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    /// `Screen::paint` does it, once a frame.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The terminal while the console has it. Dropping it gives it back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Gathered>>,
+    gathered: Gathered,
+    title: String,
+    /// What stands on the screen.
+    shown: Option<Buffer>,
+}
+
+impl Screen {
+    pub fn enter(title: &str) -> io::Result<Screen> {
+        install_hook();
+        // With NO_COLOR set crossterm writes bare resets, which undo bold and reversed as well; the themes leave colours out.
+        style::force_color_output(true);
+        take_terminal(title)?;
+        let gathered = Gathered::default();
+        let terminal = match Terminal::new(CrosstermBackend::new(gathered.clone())) {
+            Ok(terminal) => terminal,
+            Err(error) => {
+                give_back();
+                return Err(error);
+            }
+        };
+        Ok(Screen { terminal, gathered, title: title.into(), shown: None })
+    }
+
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        crossterm::terminal::size()
+    }
+
+    /// Shows the frame, if it differs from what is shown. An error means that the terminal is gone.
+    pub fn paint(&mut self, frame: Buffer) -> io::Result<()> {
+        if self.shown.as_ref() == Some(&frame) {
+            return Ok(());
+        }
+        self.terminal.draw(|target| {
+            if target.area() == frame.area {
+                target.buffer_mut().clone_from(&frame);
+            }
+        })?;
+        self.shown = Some(frame);
+        let painted = self.gathered.take();
+        let mut out = Vec::with_capacity(painted.len() + 32);
+        put(&mut out, BeginSynchronizedUpdate);
+        out.extend_from_slice(&painted);
+        put(&mut out, EndSynchronizedUpdate);
+        write_out(&out)
+    }
+
+    /// Paints every cell again next time. `Terminal::clear` would ask the terminal where its cursor is, and wait.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.shown = None;
+        let (width, height) = self.size()?;
+        self.terminal.resize(Rect::new(0, 0, width, height))
+    }
+
+    pub fn bell(&mut self) -> io::Result<()> {
+        write_out(b"\x07")
+    }
+
+    /// Gives the terminal to the shell and stops; goes on when the shell says so.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        // The whole job, as the terminal itself does it: a wrapper such as `cargo run` stops as well.
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        take_terminal(&self.title)?;
+        self.forget()
+    }
+
+    /// After somebody else stopped and continued us: the shell left the terminal in its own modes.
+    pub fn retake(&mut self) -> io::Result<()> {
+        take_terminal(&self.title)?;
+        self.forget()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Whether there is somebody to see it.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal() && io::stdin().is_terminal()
+}
+
+/// Whether the locale says that the terminal shows more than ASCII.
+pub fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    let linux_console = variable("TERM").is_some_and(|term| term == "linux");
+    match set {
+        Some(locale) => {
+            let locale = locale.to_lowercase();
+            (locale.contains("utf-8") || locale.contains("utf8")) && !linux_console
+        }
+        // Containers set none, and are mostly looked at from terminals that can.
+        None => !linux_console,
+    }
+}
+
+/// What the environment says about colours.
+pub fn colour_depth(variable: impl Fn(&str) -> Option<String>) -> ColourDepth {
+    if variable("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        return ColourDepth::None;
+    }
+    let term = variable("TERM").unwrap_or_default();
+    let colours = variable("COLORTERM").unwrap_or_default();
+    match () {
+        () if term == "dumb" => ColourDepth::None,
+        () if colours == "truecolor" || colours == "24bit" || term.ends_with("-direct") => ColourDepth::True,
+        () if term.contains("256color") => ColourDepth::TwoHundredFiftySix,
+        () => ColourDepth::Sixteen,
+    }
+}
+
+fn take_terminal(title: &str) -> io::Result<()> {
+    enable_raw_mode()?;
+    ENTERED.store(true, Ordering::SeqCst);
+    let mut out = Vec::new();
+    out.extend_from_slice(PUSH_TITLE.as_bytes());
+    put(&mut out, SetTitle(title));
+    put(&mut out, EnterAlternateScreen);
+    put(&mut out, EnableBracketedPaste);
+    put(&mut out, Hide);
+    write_out(&out)
+}
+
+/// Undoes [`take_terminal`], once. Errors are of no use any more: the terminal may be gone.
+fn give_back() {
+    if !ENTERED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = Vec::new();
+    put(&mut out, EndSynchronizedUpdate);
+    put(&mut out, DisableBracketedPaste);
+    put(&mut out, LeaveAlternateScreen);
+    put(&mut out, Show);
+    out.extend_from_slice(POP_TITLE.as_bytes());
+    let _ = write_out(&out);
+    let _ = disable_raw_mode();
+    let panics = std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner));
+    for panic in panics {
+        let _ = writeln!(io::stderr(), "{panic}");
+    }
+}
+
+fn put(out: &mut Vec<u8>, command: impl Command) {
+    let mut text = String::new();
+    command.write_ansi(&mut text).expect("writing to a string does not fail");
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// A panic of the painting thread gives the terminal back before it is told; one of another thread waits until then.
+fn install_hook() {
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        let painter: ThreadId = std::thread::current().id();
+        std::panic::set_hook(Box::new(move |info| {
+            if !ENTERED.load(Ordering::SeqCst) {
+                return before(info);
+            }
+            if std::thread::current().id() == painter {
+                give_back();
+                return before(info);
+            }
+            PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string());
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn colours_are_what_the_environment_says() {
+        let depth = |pairs: &[(&str, &str)]| colour_depth(environment(pairs));
+        assert_eq!(depth(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]), ColourDepth::True);
+        assert_eq!(depth(&[("TERM", "xterm-256color")]), ColourDepth::TwoHundredFiftySix);
+        assert_eq!(depth(&[("TERM", "linux")]), ColourDepth::Sixteen);
+        assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "1")]), ColourDepth::None);
+        assert_eq!(depth(&[("TERM", "xterm"), ("NO_COLOR", "")]), ColourDepth::Sixteen);
+    }
+
+    #[test]
+    fn ascii_is_for_locales_and_consoles_that_have_no_more() {
+        assert!(is_utf8(environment(&[("LANG", "de_DE.UTF-8")])));
+        assert!(!is_utf8(environment(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")])));
+        assert!(!is_utf8(environment(&[("LANG", "C.UTF-8"), ("TERM", "linux")])));
+    }
+}
