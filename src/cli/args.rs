@@ -21,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Two regions in this process, a link with WAN latency and a load
     Demo(Demo),
+    /// The console on running servers: what replication does, and failing over
+    Attach(Attach),
     /// Run one node of a region
     Server(Server),
     /// The replication between regions: tokens, links, status, promotion
@@ -45,6 +47,38 @@ pub enum Command {
     Completion { shell: clap_complete::Shell },
     /// Print the man page of twinkeep, or of one command
     Man(Man),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Attach {
+    /// A node of each region, like http://10.1.1.1:8200; their other nodes are found. Without one: -address
+    #[arg(value_name = "ADDR")]
+    pub addresses: Vec<String>,
+    /// Allow changes: tokens, links, promotion. Without it the console only looks
+    #[arg(long)]
+    pub write: bool,
+    /// Print one screen of text and end; exits 2 if something is wrong
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON object with all that was observed and when, and end
+    #[arg(long)]
+    pub json: bool,
+    /// A file with one more token, for a region that does not take the usual one
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Vec<PathBuf>,
+    /// terminal, dark, light, mono, or a file in ~/.config/twinkeep/themes
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Draw with ASCII only
+    #[arg(long)]
+    pub ascii: bool,
+    /// A line of warning on every screen
+    #[arg(long, value_name = "TEXT")]
+    pub banner: Option<String>,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -4,6 +4,7 @@
 //! [`Failure`]; nothing but [`main`] prints results or ends the process.
 
 pub mod args;
+mod attach;
 mod demo;
 mod docs;
 mod environment;
@@ -61,6 +62,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub async fn run(command: Command, context: &mut Context<'_>) -> Result<Output, Failure> {
     match command {
         Command::Demo(demo) => demo::run(demo).await,
+        Command::Attach(attach) => attach::run(attach, context).await,
         Command::Server(server) => {
             let stopped = crate::server::run(&server.config).await;
             stopped.map(|()| Output::text("")).map_err(|error| Failure::local(error.to_string()))

@@ -75,7 +75,7 @@ enum Flow {
 /// What the `select!` woke up for.
 enum Woken {
     Input(Option<std::io::Result<Event>>),
-    Msg(Option<Msg>),
+    Msg(Option<Box<Msg>>),
     Board(bool),
     Time,
     Ended,
@@ -139,7 +139,7 @@ impl Console {
         let Some(input) = &mut self.input else { return Woken::Time };
         tokio::select! {
             event = input.next() => Woken::Input(event),
-            msg = self.waiting.recv() => Woken::Msg(msg),
+            msg = self.waiting.recv() => Woken::Msg(msg.map(Box::new)),
             changed = self.board.changed() => Woken::Board(changed.is_ok()),
             () = tokio::time::sleep(until) => Woken::Time,
             _ = self.signals.terminate.recv() => Woken::Ended,
@@ -174,7 +174,7 @@ impl Console {
             Woken::Input(Some(Ok(event))) => self.take_event(event),
             // The terminal is gone: its reader would only spin.
             Woken::Input(Some(Err(_)) | None) | Woken::Ended => Flow::End,
-            Woken::Msg(Some(msg)) => self.update(msg),
+            Woken::Msg(Some(msg)) => self.update(*msg),
             Woken::Board(true) => self.take_board(),
             Woken::CarryOn => {
                 self.dirty = true;

@@ -123,6 +123,8 @@ impl Screen {
 
     /// After somebody else stopped and continued us: the shell left the terminal in its own modes.
     pub fn retake(&mut self) -> io::Result<()> {
+        // Raw mode counts as entered, and would not be entered again.
+        disable_raw_mode()?;
         take_terminal(&self.title)?;
         self.forget()
     }
@@ -171,9 +173,10 @@ pub fn colour_depth(variable: impl Fn(&str) -> Option<String>) -> ColourDepth {
 
 fn take_terminal(title: &str) -> io::Result<()> {
     enable_raw_mode()?;
-    ENTERED.store(true, Ordering::SeqCst);
     let mut out = Vec::new();
-    out.extend_from_slice(PUSH_TITLE.as_bytes());
+    if !ENTERED.swap(true, Ordering::SeqCst) {
+        out.extend_from_slice(PUSH_TITLE.as_bytes());
+    }
     put(&mut out, SetTitle(title));
     put(&mut out, EnterAlternateScreen);
     put(&mut out, EnableBracketedPaste);

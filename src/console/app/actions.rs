@@ -77,6 +77,10 @@ impl Place {
     pub fn words(self) -> String {
         match self {
             Place::Anywhere => "everywhere".into(),
+            Place::On(screens) if screens.len() + 1 == Screen::ALL.len() => {
+                let missing = Screen::ALL.into_iter().filter(|screen| !screens.contains(screen));
+                format!("everywhere but {}", missing.map(Screen::title).collect::<String>())
+            }
             Place::On(screens) => screens.iter().map(|screen| screen.title()).collect::<Vec<_>>().join(", "),
             Place::TokenDialog => "Token dialog".into(),
         }

@@ -22,7 +22,7 @@ pub enum Msg {
         region: String,
         events: Vec<Event>,
     },
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// Something about the console itself: a theme file that does not parse, a node that is not watched.
     Notice(String),
 }

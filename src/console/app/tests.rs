@@ -17,6 +17,11 @@ use std::collections::BTreeSet;
 /// A secret that must never be seen but where it was asked for.
 pub const CANARY: &str = "s.CANARY-7f3a9c1e77d20b64-never-to-be-seen-unasked";
 
+/// An answer as it comes through the queue.
+pub fn told(answer: Answer) -> Msg {
+    Msg::Answer(Box::new(answer))
+}
+
 pub fn model(world: World) -> Model {
     let mut model = Model::new(ModelOptions {
         now: NOW,
@@ -82,7 +87,7 @@ pub fn give_token(model: &mut Model) {
     };
     let created =
         TokenCreated { token: CANARY.into(), accessor: "9bTz07pw".into(), expires_at: UnixMs(model.now.0 + 1_800_000) };
-    update(model, Msg::Answer(Answer::Token(target.clone(), Ok(created))));
+    update(model, told(Answer::Token(target.clone(), Ok(created))));
 }
 
 pub fn open_plan(model: &mut Model) {
@@ -91,7 +96,7 @@ pub fn open_plan(model: &mut Model) {
         panic!("p asks for a plan: {effects:?}");
     };
     let answer = Answer::Plan(target.clone(), Ok((fixtures::plan(), PromotionId([7; 16]))));
-    update(model, Msg::Answer(answer));
+    update(model, told(answer));
 }
 
 fn promotion(outcome: PromotionOutcome) -> Promotion {
@@ -136,6 +141,15 @@ fn the_table_has_every_action_once_and_no_two_actions_share_a_key_in_a_place() {
     for screen in Screen::ALL {
         assert!(ACTIONS.iter().any(|info| info.action == Action::Show(screen)), "{} has a key", screen.title());
     }
+}
+
+#[test]
+fn the_readme_has_the_table_of_keys() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("<!-- keys -->\n").expect("the README has the mark `<!-- keys -->`");
+    let (table, _) = rest.split_once("<!-- /keys -->").expect("the README has the mark `<!-- /keys -->`");
+    let wanted = actions::keys_markdown();
+    assert!(table == wanted, "between the marks in README.md should stand:\n{wanted}");
 }
 
 #[test]
@@ -193,10 +207,10 @@ fn the_token_goes_to_the_primary_only_after_a_yes() {
     let refused = Failure { words: "expired".into(), sort: FailureSort::Refused };
     let (primary, standby) = ("us-east-1".to_owned(), "eu-west-1".to_owned());
     let answer = Answer::Connected { primary: primary.clone(), standby: standby.clone(), result: Err(refused) };
-    update(&mut model, Msg::Answer(answer));
+    update(&mut model, told(answer));
     assert!(model.desk.held().unwrap().notice.as_ref().unwrap().contains("expired"), "kept for another try");
     keys(&mut model, "h y");
-    update(&mut model, Msg::Answer(Answer::Connected { primary, standby, result: Ok(()) }));
+    update(&mut model, told(Answer::Connected { primary, standby, result: Ok(()) }));
     assert!(matches!(model.desk, TokenDesk::Empty));
     assert!(model.dialogs.is_empty());
 }
@@ -246,7 +260,7 @@ fn a_block_forbids_whatever_is_typed() {
     plan.checks[0].verdict = Verdict::Block;
     let effects = keys(&mut model, "p");
     let [Effect::Ask(target, Query::Plan)] = effects.as_slice() else { panic!("{effects:?}") };
-    update(&mut model, Msg::Answer(Answer::Plan(target.clone(), Ok((plan, PromotionId([7; 16]))))));
+    update(&mut model, told(Answer::Plan(target.clone(), Ok((plan, PromotionId([7; 16]))))));
     type_text(&mut model, "eu-west-1");
     assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
     assert_eq!(promotion_forbidden(&model).unwrap(), "blocked by: standby whole");
@@ -265,18 +279,18 @@ fn an_unknown_outcome_keeps_asking_until_it_is_known() {
     let mut model = sent();
     let id = PromotionId([7; 16]);
     let lost = || Failure { words: "no answer: it took too long".into(), sort: FailureSort::Unknown };
-    update(&mut model, Msg::Answer(Answer::Promotion(id, Err(lost()))));
+    update(&mut model, told(Answer::Promotion(id, Err(lost()))));
     assert_eq!(standing(&model), Standing::Unknown);
     for _ in 0..3 {
         let later = UnixMs(model.now.0 + 1_100);
         let asked = update(&mut model, Msg::Tick(later));
         assert_eq!(words(&asked), [format!("ask eu-west-1 Promotion({id:?})")]);
         assert!(update(&mut model, Msg::Tick(UnixMs(later.0 + 1_100))).is_empty(), "one question at a time");
-        update(&mut model, Msg::Answer(Answer::Promotion(id, Err(lost()))));
+        update(&mut model, told(Answer::Promotion(id, Err(lost()))));
     }
     keys(&mut model, "esc");
     assert!(model.promotion.is_some(), "leaving the dialog forgets nothing");
-    update(&mut model, Msg::Answer(Answer::Promotion(id, Ok(Some(promotion(PromotionOutcome::Done))))));
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(promotion(PromotionOutcome::Done))))));
     assert_eq!(standing(&model), Standing::Done);
     let later = UnixMs(model.now.0 + 5_000);
     assert!(update(&mut model, Msg::Tick(later)).is_empty(), "and is not asked about again");
@@ -286,7 +300,7 @@ fn an_unknown_outcome_keeps_asking_until_it_is_known() {
 fn to_send_an_unknown_promotion_again_is_to_send_the_same() {
     let mut model = sent();
     let id = PromotionId([7; 16]);
-    update(&mut model, Msg::Answer(Answer::Promotion(id, Ok(None))));
+    update(&mut model, told(Answer::Promotion(id, Ok(None))));
     assert_eq!(standing(&model), Standing::Unknown);
     let effects = keys(&mut model, "s");
     let [Effect::Do(_, _, Change::Promote(request))] = effects.as_slice() else { panic!("{effects:?}") };
@@ -301,11 +315,11 @@ fn a_promotion_whose_facts_changed_shows_the_new_plan_and_wants_a_new_consent() 
         plan: Some(Box::new(fixtures::plan())),
         ..promotion(PromotionOutcome::Failed)
     };
-    let effects = update(&mut model, Msg::Answer(Answer::Promotion(PromotionId([7; 16]), Ok(Some(refused)))));
+    let effects = update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(refused)))));
     assert_eq!(words(&effects), ["ask eu-west-1 Plan"]);
     let target = Target { region: "eu-west-1".into(), addresses: Vec::new() };
     let plan = (fixtures::plan(), PromotionId([8; 16]));
-    update(&mut model, Msg::Answer(Answer::Plan(target, Ok(plan))));
+    update(&mut model, told(Answer::Plan(target, Ok(plan))));
     match &model.promotion.as_ref().unwrap().stage {
         Stage::Deciding(deciding) => assert_eq!(
             (deciding.id, deciding.typed.value(), deciding.notice.as_deref()),

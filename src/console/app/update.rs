@@ -42,7 +42,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Msg::Answer(answer) => take_answer(model, answer),
+        Msg::Answer(answer) => take_answer(model, *answer),
         Msg::Notice(text) => {
             model.toast(EventLevel::Warn, text);
             Vec::new()

@@ -233,13 +233,10 @@ fn find_link<'a>(
     now: UnixMs,
 ) -> Option<Reading<'a, LinkStatus>> {
     let reading = of.read(now)?;
-    let links = reading.value.links.iter().filter(|link| link.outgoing == outgoing);
-    let link = links
-        .filter(|link| {
-            let by_id = link.region != RegionId::default() && Some(link.region) == other.id;
-            by_id || reaches(&link.addresses, other)
-        })
-        .last()?;
+    let link = reading.value.links.iter().rfind(|link| {
+        let by_id = link.region != RegionId::default() && Some(link.region) == other.id;
+        link.outgoing == outgoing && (by_id || reaches(&link.addresses, other))
+    })?;
     Some(Reading { value: link, age: reading.age, source: reading.source })
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
             Answer::Promotion(id, known.await.map_err(as_unknown))
         }
     };
-    shared.tell(Msg::Answer(answer)).await;
+    shared.tell(Msg::Answer(Box::new(answer))).await;
 }
 
 /// Carries out a change. The permit is spent with it.
@@ -63,7 +63,7 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             Answer::Promotion(id, sent.await.map(Some))
         }
     };
-    shared.tell(Msg::Answer(answer)).await;
+    shared.tell(Msg::Answer(Box::new(answer))).await;
 }
 
 /// A question about a promotion that brings no answer leaves its outcome unknown.

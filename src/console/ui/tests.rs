@@ -7,7 +7,7 @@ use super::*;
 use crate::api::replication::{EventLevel, FenceProof, Promotion, PromotionOutcome};
 use crate::clock::UnixMs;
 use crate::console::app::msg::{Failure, FailureSort};
-use crate::console::app::tests::{CANARY, give_token, keys, model, open_plan, type_text};
+use crate::console::app::tests::{CANARY, give_token, keys, model, open_plan, told, type_text};
 use crate::console::app::{Answer, Msg, Screen, WriteRight, update};
 use crate::console::domain::World;
 use crate::console::domain::fixtures;
@@ -86,7 +86,7 @@ fn sent() -> Model {
 fn unknown_outcome() -> Model {
     let mut model = sent();
     let lost = Failure { words: "http://10.2.2.1:8200 can't be reached: no answer".into(), sort: FailureSort::Unknown };
-    update(&mut model, Msg::Answer(Answer::Promotion(PromotionId([7; 16]), Err(lost))));
+    update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Err(lost))));
     let later = UnixMs(model.now.0 + 3_000);
     update(&mut model, Msg::Tick(later));
     model.toasts.clear();
@@ -106,7 +106,7 @@ fn promoted() -> Model {
         plan: None,
         fence: FenceProof::Unproven,
     };
-    update(&mut model, Msg::Answer(Answer::Promotion(PromotionId([7; 16]), Ok(Some(promotion)))));
+    update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(promotion)))));
     model.toasts.clear();
     model
 }

@@ -1,0 +1,216 @@
+//! The console in a real terminal: the built binary in a pty, attached to addresses where nobody answers.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use std::io::{Read, Write};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// Long enough for a busy machine; what is waited for comes much sooner.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    screen: Arc<(Mutex<Seen>, Condvar)>,
+}
+
+struct Seen {
+    parser: vt100::Parser,
+    raw: Vec<u8>,
+    ended: bool,
+}
+
+impl Terminal {
+    /// `twinkeep` with these arguments in a terminal of this size.
+    fn start(arguments: &[&str], rows: u16, cols: u16, variables: &[(&str, &str)]) -> Terminal {
+        Terminal::run(CommandBuilder::new(env!("CARGO_BIN_EXE_twinkeep")), arguments, rows, cols, variables)
+    }
+
+    fn run(
+        mut command: CommandBuilder,
+        arguments: &[&str],
+        rows: u16,
+        cols: u16,
+        variables: &[(&str, &str)],
+    ) -> Terminal {
+        let pty = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        command.args(arguments);
+        command.cwd(env!("CARGO_MANIFEST_DIR"));
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.env_remove("LC_ALL");
+        command.env_remove("NO_COLOR");
+        command.env_remove("VAULT_TOKEN");
+        command.env("HOME", "/nonexistent");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
+        let mut output = pty.master.try_clone_reader().unwrap();
+        let keys = pty.master.take_writer().unwrap();
+        let seen = Seen { parser: vt100::Parser::new(rows, cols, 0), raw: Vec::new(), ended: false };
+        let screen = Arc::new((Mutex::new(seen), Condvar::new()));
+        let shared = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 8192];
+            loop {
+                let count = output.read(&mut bytes).unwrap_or(0);
+                let mut seen = shared.0.lock().unwrap();
+                seen.parser.process(&bytes[..count]);
+                seen.raw.extend_from_slice(&bytes[..count]);
+                seen.ended = count == 0;
+                shared.1.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        Terminal { child, master: pty.master, keys, screen }
+    }
+
+    /// Waits until the screen is as wanted.
+    fn wait(&self, what: &str, wanted: impl Fn(&Seen) -> bool) {
+        let began = Instant::now();
+        let mut seen = self.screen.0.lock().unwrap();
+        while !wanted(&seen) {
+            let left = PATIENCE.saturating_sub(began.elapsed());
+            assert!(!left.is_zero(), "never saw {what}:\n{}", seen.parser.screen().contents());
+            seen = self.screen.1.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
+    fn wait_for(&self, text: &str) {
+        self.wait(text, |seen| seen.parser.screen().contents().contains(text));
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits for the end: its exit code, and whether the terminal is as it was before.
+    fn end(mut self) -> u32 {
+        let code = self.child.wait().unwrap().exit_code();
+        self.wait("the end of the output", |seen| seen.ended);
+        let seen = self.screen.0.lock().unwrap();
+        let screen = seen.parser.screen();
+        assert!(!screen.alternate_screen(), "the alternate screen was left");
+        assert!(!screen.hide_cursor(), "the cursor is back");
+        assert!(!screen.bracketed_paste(), "bracketed paste is off");
+        let raw = String::from_utf8_lossy(&seen.raw);
+        assert_eq!(raw.matches("\x1b[22;0t").count(), raw.matches("\x1b[23;0t").count(), "the title was put back");
+        code
+    }
+}
+
+/// Ports that were free a moment ago: nobody answers there.
+fn dead_addresses() -> [String; 2] {
+    [0, 1].map(|_| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    })
+}
+
+fn attached(rows: u16, cols: u16, variables: &[(&str, &str)]) -> Terminal {
+    let [us, eu] = dead_addresses();
+    Terminal::start(&["attach", &us, &eu], rows, cols, variables)
+}
+
+#[test]
+fn dead_servers_are_shown_as_gone_with_the_next_try_and_q_leaves_the_terminal_as_it_was() {
+    let mut terminal = attached(24, 80, &[]);
+    terminal.wait_for("never answered");
+    terminal.wait_for("retry");
+    terminal.wait_for("read-only");
+    terminal.press("?");
+    terminal.wait_for("Promote the standby");
+    terminal.press("\x1b");
+    terminal.wait("the overview", |seen| !seen.parser.screen().contents().contains("Promote the standby"));
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_signal_ends_it_cleanly() {
+    let terminal = attached(24, 80, &[]);
+    terminal.wait_for("never answered");
+    let id = rustix::process::Pid::from_raw(terminal.child.process_id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn it_follows_the_terminals_size_down_to_a_line_a_region() {
+    let mut terminal = attached(24, 80, &[]);
+    terminal.wait_for("latest events");
+    for (rows, cols, sign) in [(12_u16, 40_u16, "1 Overview"), (3, 30, "role unknown"), (40, 120, "latest events")] {
+        terminal.screen.0.lock().unwrap().parser.screen_mut().set_size(rows, cols);
+        terminal.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        terminal.wait_for(sign);
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn without_colours_none_are_sent_and_what_is_selected_is_still_reversed() {
+    let mut terminal = attached(24, 80, &[("NO_COLOR", "1")]);
+    terminal.wait_for("never answered");
+    {
+        let seen = terminal.screen.0.lock().unwrap();
+        let screen = seen.parser.screen();
+        let cells = (0..24).flat_map(|row| (0..80).filter_map(move |col| screen.cell(row, col)));
+        let cells: Vec<_> = cells.collect();
+        assert!(
+            cells.iter().all(|cell| cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default)
+        );
+        assert!(cells.iter().any(|cell| cell.inverse()), "the screen's name in the top line");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// Under a shell with job control, since nobody stops the leader of a session.
+#[test]
+fn ctrl_z_gives_the_terminal_back_and_it_carries_on_afterwards() {
+    let [us, eu] = dead_addresses();
+    let mut shell = CommandBuilder::new("sh");
+    shell.args(["-c", "set -m; \"$0\" \"$@\"; echo the job stopped; read line; fg", env!("CARGO_BIN_EXE_twinkeep")]);
+    let mut terminal = Terminal::run(shell, &["attach", &us, &eu], 24, 80, &[]);
+    terminal.wait_for("never answered");
+    terminal.press("\x1a");
+    terminal.wait_for("the job stopped");
+    terminal.wait("the shell's screen", |seen| {
+        let screen = seen.parser.screen();
+        !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+    });
+    terminal.press("\n");
+    terminal.wait("the console again", |seen| seen.parser.screen().alternate_screen());
+    terminal.wait_for("never answered");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn once_prints_a_screen_and_says_that_something_is_wrong() {
+    let [us, eu] = dead_addresses();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_twinkeep"));
+        command.args(["attach", &us, &eu]).args(arguments).env("HOME", "/nonexistent").env("LANG", "C.UTF-8");
+        command.env_remove("VAULT_TOKEN").env("COLUMNS", "100").env("LINES", "20");
+        command.output().unwrap()
+    };
+    let text = run(&["--once"]);
+    let shown = String::from_utf8(text.stdout).unwrap();
+    assert_eq!((text.status.code(), shown.lines().count()), (Some(2), 20), "{shown}");
+    assert!(shown.contains("never answered") && !shown.contains('\x1b'));
+    let json = run(&["--json"]);
+    let object: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json.status.code(), Some(2));
+    assert_eq!(object["regions"][0]["nodes"][0]["answers"], false);
+    assert_eq!(object["regions"][0]["health"], "unknown");
+}
