@@ -7,9 +7,10 @@ use super::message::*;
 use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Streaming};
 use super::report::{Applied, LagReport, LinkReport};
 use crate::clock::UnixMs;
-use crate::ids::RegionId;
+use crate::ids::{RegionId, SyncId};
 use crate::state::{CopyChunk, Role, WalEntry};
 use crate::storage::ScanLimit;
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What one request carries of the log, and of the data tree.
@@ -150,6 +151,13 @@ fn is_dialled(ctx: &Context, peer: &Peer) -> bool {
     ctx.adopts.is_none_or(|adopts| adopts.from != peer.region || adopts.dataset == ctx.path.dataset)
 }
 
+impl Copying {
+    /// Nothing is read yet of what lies behind `after`.
+    fn from(sync: SyncId, after: Bytes) -> Copying {
+        Copying { sync, next: Some(after), read: None, unsent: VecDeque::new() }
+    }
+}
+
 impl Streaming {
     fn reads(&self, read: ReadId) -> bool {
         self.read.is_some_and(|it| it.read == read)
@@ -283,18 +291,19 @@ impl Link {
         self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
     }
 
-    fn wants_copy(&mut self, flight: Flight, sync: crate::ids::SyncId, after: bytes::Bytes) {
+    fn wants_copy(&mut self, flight: Flight, sync: SyncId, after: Bytes) {
         match (&mut self.progress, flight.kind) {
             (Progress::Copying(copying), FlightKind::Copy(chunk)) if copying.sync == sync => {
+                let is_done = chunk.through.as_ref().is_some_and(|through| *through <= after);
                 if chunk.after >= after {
                     copying.unsent.push_back(chunk);
+                } else if !is_done {
+                    // A stretch that an earlier leader read ends inside this one: from there on all is read anew.
+                    self.restart(Progress::Copying(Copying::from(sync, after)));
                 }
             }
             (Progress::Copying(copying), _) if copying.sync == sync => {}
-            _ => {
-                let copying = Copying { sync, next: Some(after), read: None, unsent: VecDeque::new() };
-                self.restart(Progress::Copying(copying));
-            }
+            _ => self.restart(Progress::Copying(Copying::from(sync, after))),
         }
     }
 

@@ -499,6 +499,7 @@ stories! {
     a_lost_answer_is_sent_again
     nothing_is_answered_before_it_is_agreed_on
     falling_off_the_log
+    a_copy_goes_on_where_stretches_do_not_meet
     a_promotion_fences_the_old_primary_on_hello
     a_promotion_fences_the_old_primary_when_it_asks
     a_promotion_with_the_same_id_happens_once
