@@ -177,13 +177,15 @@ impl Node {
         self.replication.set_fingerprints(known);
     }
 
-    /// Remembers what a peer said; `None` forgets it.
-    pub fn remember(&self, peer: NodeId, report: Option<(NodeReport, UnixMs)>) {
-        match report {
-            Some(report) => lock(&self.reports).insert(peer, report),
-            None => lock(&self.reports).remove(&peer),
-        };
+    /// Remembers what a peer said, and when.
+    pub fn remember(&self, peer: NodeId, report: NodeReport, heard_at: UnixMs) {
+        lock(&self.reports).insert(peer, (report, heard_at));
         self.tell_fingerprints();
+    }
+
+    /// Forgets all but these peers.
+    pub fn remember_only(&self, members: impl Fn(NodeId) -> bool) {
+        lock(&self.reports).retain(|id, _| members(*id));
     }
 
     /// What a peer said last, and when.

@@ -199,4 +199,12 @@ mod tests {
         assert!(open.iter().all(|pattern| pattern.starts_with("sys/")), "{open:?}");
         assert!(!open.iter().any(|pattern| pattern.contains("tokens") || pattern.contains("promote")), "{open:?}");
     }
+
+    #[test]
+    fn the_readmes_table_of_routes_is_this_one() {
+        let readme = include_str!("../../README.md");
+        let block = readme.split_once("<!-- routes -->").and_then(|(_, rest)| rest.split_once("<!-- /routes -->"));
+        let (block, _) = block.expect("README.md has the markers <!-- routes --> and <!-- /routes -->");
+        assert_eq!(block.trim(), markdown().trim(), "put this table between the markers");
+    }
 }

@@ -52,14 +52,16 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
 
 /// Asks all other members how they are. Whether one of them is an unsealed voter.
 async fn ask_peers(node: &Arc<Node>, standing: &Standing) -> bool {
+    node.remember_only(|id| standing.members.contains_key(&id));
     let others = standing.members.iter().filter(|(id, _)| **id != standing.me);
     let asked = others.map(|(id, member)| {
         let (id, member, node): (NodeId, _, _) = (*id, member.clone(), node.clone());
         async move {
-            let report = node.peers.report(&member.api_addr).await;
-            let answered = report.as_ref().ok().map(|report| (report.clone(), clock::now()));
-            node.remember(id, answered);
-            member.voter && report.is_ok_and(|report| !report.sealed)
+            // One that does not answer is as it was when it last did; the time beside it tells.
+            let Ok(report) = node.peers.report(&member.api_addr).await else { return false };
+            let unsealed = !report.sealed;
+            node.remember(id, report, clock::now());
+            member.voter && unsealed
         }
     });
     futures::future::join_all(asked).await.into_iter().any(|unsealed_voter| unsealed_voter)

@@ -34,7 +34,6 @@ pub async fn remove_peer(call: Call) -> Result<Answer> {
         Error::invalid(format!("no node `{}` in this region: it has {}", request.server_id, names.join(", ")))
     })?;
     call.node.raft.remove_node(*id).await?;
-    call.node.remember(*id, None);
     Ok(Answer::empty())
 }
 
