@@ -1,0 +1,259 @@
+//! What Vault's clients rely on in HTTP, against real processes: paths, methods, bodies, statuses, errors at the start.
+
+mod support;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use support::{Node, PATH, Region, free_port, wait_for};
+
+/// One request as any program would send it, and its status and body.
+struct Http {
+    client: reqwest::Client,
+    address: String,
+    token: String,
+}
+
+impl Http {
+    fn of(node: &Node, token: &str) -> Http {
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the protocol versions of ring")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .use_preconfigured_tls(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Http { client, address: node.address.clone(), token: token.to_owned() }
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let request = self.client.request(method, format!("{}/v1/{path}", self.address));
+        if self.token.is_empty() { request } else { request.header("X-Vault-Token", &self.token) }
+    }
+
+    async fn send(&self, method: &str, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let response = self.request(method, path).body(body).send().await.expect("an answer");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.expect("a whole body");
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.send("GET", path, "").await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_mean_what_vaults_clients_mean_by_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    let nobody = Http::of(&region.nodes[0], "");
+
+    // PUT and POST are one, the body is what it looks like, a form too, and no body is an empty one.
+    for (method, path) in [("PUT", "secret/data/a"), ("POST", "secret/data/b/c")] {
+        let (status, body) = http.send(method, path, r#"{"data":{"n":12345678901234567890.123}}"#).await;
+        assert_eq!((status, &body["data"]["version"]), (200, &json!(1)), "{body}");
+    }
+    assert_eq!(http.send("POST", "secret/data/a", "").await, (400, json!({"errors": ["no data provided"]})));
+    assert_eq!(http.send("POST", "secret/data/a", "{").await.0, 400);
+    let form = http.request("POST", "sys/capabilities-self").header("content-type", "application/x-www-form-urlencoded");
+    let form = form.body("path=secret%2Fdata%2Fa").send().await.expect("an answer");
+    assert_eq!(form.json::<Value>().await.expect("JSON")["capabilities"], json!(["root"]));
+
+    // Numbers come back digit by digit.
+    let raw = http.request("GET", "secret/data/a").send().await.expect("an answer").text().await.expect("text");
+    assert!(raw.contains("12345678901234567890.123"), "{raw}");
+
+    // Lists, by every way to ask for one.
+    for (method, path) in [
+        ("LIST", "secret/metadata"),
+        ("LIST", "secret/metadata/"),
+        ("GET", "secret/metadata/?list=true"),
+        ("GET", "secret/metadata?list=True"),
+        ("GET", "secret/metadata?list=1"),
+    ] {
+        let (status, body) = http.send(method, path, "").await;
+        assert_eq!((status, &body["data"]["keys"]), (200, &json!(["a", "b/"])), "{method} {path}");
+    }
+    assert_eq!(http.send("LIST", "secret/metadata/none", "").await, (404, json!({"errors": []})));
+
+    // A deleted version is 404 with its metadata; what never was is 404 with nothing.
+    assert_eq!(http.send("DELETE", "secret/data/a", "").await.0, 204);
+    let (status, body) = http.get("secret/data/a").await;
+    assert_eq!((status, &body["data"]["data"], &body["data"]["metadata"]["version"]), (404, &Value::Null, &json!(1)));
+    assert_eq!(http.get("secret/data/none").await, (404, json!({"errors": []})));
+    assert_eq!(http.send("POST", "secret/undelete/a", r#"{"versions":["1"]}"#).await.0, 204);
+    assert_eq!(http.get("secret/data/a").await.0, 200);
+
+    // Patches say that they are patches.
+    assert_eq!(http.send("PATCH", "secret/data/a", r#"{"data":{"m":1}}"#).await.0, 415);
+    let patch = http.request("PATCH", "secret/data/a").header("content-type", "application/merge-patch+json");
+    let patched = patch.body(r#"{"data":{"m":1}}"#).send().await.expect("an answer");
+    assert_eq!(patched.status(), StatusCode::OK);
+
+    // Tokens: missing, wrong, as a bearer.
+    for other in [&nobody, &Http::of(&region.nodes[0], "s.wrong")] {
+        assert_eq!(other.get("secret/data/a").await, (403, json!({"errors": ["permission denied"]})));
+        assert_eq!(other.get("nothing/here").await.0, 403);
+        assert_eq!(other.get("auth/token/lookup-self").await.0, 403);
+    }
+    let bearer = nobody.request("GET", "secret/data/a").bearer_auth(&region.token).send().await.expect("an answer");
+    assert_eq!(bearer.status(), StatusCode::OK);
+    assert_eq!(http.send("POST", "auth/token/lookup", r#"{"token":"s.none"}"#).await.0, 403);
+
+    // Paths: other methods, none such, mounts that are none, what could mean two things.
+    assert_eq!(http.send("DELETE", "sys/init", "").await.0, 405);
+    let (status, body) = http.get("nothing/here").await;
+    assert_eq!(status, 404);
+    assert!(body["errors"][0].as_str().is_some_and(|text| text.starts_with("no handler for route")), "{body}");
+    assert_eq!(http.get("sys/internal/ui/mounts/none/such").await.0, 403);
+    assert_eq!(http.get("secret/data/%00").await.0, 400);
+    assert_eq!(http.get("secret/data/a%zz").await.0, 400);
+    assert_eq!(http.get("secret/data/b%2fc").await.0, 200);
+    let doubled = http.request("GET", "secret//data/a?version=1").send().await.expect("an answer");
+    assert_eq!(doubled.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(doubled.headers()["location"], "/v1/secret/data/a?version=1");
+
+    // Another path's name is refused with the name of the one there is.
+    let (status, body) = http.get("sys/replication/path/other/status").await;
+    assert_eq!(status, 404);
+    assert!(body["errors"][0].as_str().is_some_and(|text| text.contains("`default`")), "{body}");
+
+    // Too large: said before the body is read, in Vault's form.
+    let (status, body) = http.send("POST", "secret/data/large", vec![b' '; (32 << 20) + 1]).await;
+    assert_eq!(status, 413);
+    assert!(body["errors"][0].as_str().is_some_and(|text| text.contains("too large")), "{body}");
+
+    // Replication in Vault's fields, without a token.
+    let (status, body) = nobody.get("sys/replication/status").await;
+    assert_eq!((status, &body["data"]["performance"]), (200, &json!({"mode": "disabled"})));
+    assert_eq!(body["data"]["dr"]["mode"], "primary");
+    assert!(body["data"]["dr"]["last_wal"].is_u64());
+    let (_, body) = nobody.get(&format!("sys/replication/path/{PATH}/status")).await;
+    assert_eq!(body["data"]["role"], "primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_seal_are_status_codes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    assert_eq!(http.get("sys/health").await.0, 200);
+    assert_eq!(http.get("sys/health?activecode=299").await.0, 299);
+    let head = http.request("HEAD", "sys/health").send().await.expect("an answer");
+    assert_eq!(head.status(), StatusCode::OK);
+    let (_, again) = http.send("PUT", "sys/init", r#"{"secret_shares":1,"secret_threshold":1}"#).await;
+    assert_eq!(again, json!({"errors": ["Vault is already initialized"]}));
+
+    assert_eq!(http.send("PUT", "sys/seal", "").await.0, 204);
+    let (status, body) = http.get("sys/health").await;
+    assert_eq!((status, &body["sealed"], body.get("errors")), (503, &json!(true), None));
+    assert_eq!(http.get("sys/health?sealedcode=299").await.0, 299);
+    for path in ["secret/data/a", "sys/mounts", "auth/token/lookup-self"] {
+        assert_eq!(http.get(path).await.0, 503, "{path}");
+    }
+    let (status, body) = http.send("PUT", "sys/unseal", r#"{"key":"wrong"}"#).await;
+    assert_eq!(status, 400, "{body}");
+    let share = json!({ "key": region.share });
+    assert_eq!(http.send("PUT", "sys/unseal", share.to_string()).await.1["sealed"], false);
+    assert_eq!(http.get("auth/token/lookup-self").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_forward_and_nodes_come_and_go() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut region = Region::start(folder.path(), "us-east-1", 3).await;
+    let leader = region.leader().await;
+    let follower = (leader + 1) % 3;
+    let http = Http::of(&region.nodes[follower], &region.token);
+    let written = http.request("POST", "secret/data/a").body(r#"{"data":{"x":"1"}}"#).send().await.expect("an answer");
+    assert_eq!(written.status(), StatusCode::OK);
+    assert!(written.headers()["x-vault-index"].to_str().is_ok_and(|index| index.starts_with("1:")));
+    assert_eq!(http.get("secret/data/a").await.1["data"]["data"]["x"], "1");
+    assert_eq!(http.get("sys/health").await.0, 429);
+    assert_eq!(http.get("sys/health?standbyok=true").await.0, 200);
+    assert_eq!(http.get("secret/data/none").await.0, 404);
+    // A request that claims to have been forwarded is not forwarded again.
+    let looped = http.request("GET", "secret/data/a").header("x-twinkeep-forwarded-by", "a node");
+    assert_eq!(looped.send().await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+    // Nor do strangers speak to the nodes.
+    assert_eq!(http.send("POST", "sys/storage/raft/rpc/vote", "forged").await.0, 403);
+    assert_eq!(http.send("POST", "sys/storage/raft/rpc/status", "").await.0, 403);
+
+    // A sealed leader leaves leadership to an open node.
+    let sealed = Http::of(&region.nodes[leader], &region.token);
+    assert_eq!(sealed.send("PUT", "sys/seal", "").await.0, 204);
+    wait_for("an open node to lead", || async {
+        let now = http.get("sys/leader").await.1["leader_address"].as_str()?.to_owned();
+        (!now.is_empty() && now != region.nodes[leader].address).then_some(())
+    })
+    .await;
+    assert_eq!(http.get("secret/data/a").await.0, 200);
+    region.unseal(leader).await;
+
+    // Stopped in good order, it hands over and comes back.
+    let now = region.leader().await;
+    region.nodes[now].signal("TERM");
+    assert_eq!(region.nodes[now].wait(), Some(0), "{}", region.nodes[now].log_text());
+    let other = Http::of(&region.nodes[(now + 1) % 3], &region.token);
+    assert_eq!(other.get("secret/data/a").await.0, 200);
+    region.nodes[now].start();
+    region.unseal(now).await;
+
+    // Taken out, it is a member no more.
+    let now = region.leader().await;
+    let gone = region.nodes[(now + 1) % 3].name.clone();
+    let leading = Http::of(&region.nodes[now], &region.token);
+    assert_eq!(leading.send("PUT", "sys/storage/raft/remove-peer", json!({"server_id": gone}).to_string()).await.0, 204);
+    let (_, body) = leading.get("sys/storage/raft/configuration").await;
+    let servers = body["data"]["config"]["servers"].as_array().expect("servers");
+    assert!(servers.len() == 2 && servers.iter().all(|server| server["node_id"] != json!(gone)), "{body}");
+}
+
+/// Starts a server that must refuse to start; what it says.
+async fn refusal(folder: &Path, text: &str) -> String {
+    let config = folder.join("refused.hcl");
+    fs::write(&config, text).expect("a file");
+    let mut node = Node::new("refused", "", config);
+    let _ = fs::remove_file(&node.log);
+    node.start();
+    wait_for("the server to refuse to start", || std::future::ready((!node.is_running()).then_some(()))).await;
+    assert_eq!(node.wait(), Some(1), "{}", node.log_text());
+    let text = node.log_text();
+    assert_eq!(text.trim().lines().count(), 1, "one line: {text}");
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_server_from_starting_is_one_clear_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut region = Region::start(folder.path(), "us-east-1", 1).await;
+    let original = fs::read_to_string(&region.nodes[0].config).expect("the file");
+    let other_port = format!("127.0.0.1:{}", free_port());
+    let own = region.nodes[0].address.trim_start_matches("http://").to_owned();
+    let elsewhere = original.replace(&own, &other_port);
+
+    let error = refusal(folder.path(), &original).await;
+    assert!(error.contains(&own) && error.contains("in use"), "{error}");
+    let error = refusal(folder.path(), &elsewhere).await;
+    assert!(error.contains("in use by another process"), "{error}");
+    region.nodes[0].kill();
+    let error = refusal(folder.path(), &elsewhere.replace("node_id = \"us-east-1-0\"", "node_id = \"another\"")).await;
+    assert!(error.contains("belongs to node `us-east-1-0`") && error.contains("another"), "{error}");
+    let error = refusal(folder.path(), &elsewhere.replace("engine = \"fjall\"", "engine = \"sled\"")).await;
+    assert!(error.contains("`fjall`") && error.contains("`sled`"), "{error}");
+    let error = refusal(folder.path(), &elsewhere.replace("replication \"default\"", "replication \"other\"")).await;
+    assert!(error.contains("`default`") && error.contains("`other`"), "{error}");
+    let tls = "tls_cert_file = \"/nowhere/cert.pem\"\n  tls_key_file = \"/nowhere/key.pem\"";
+    let error = refusal(folder.path(), &elsewhere.replace("tls_disable = 1", tls)).await;
+    assert!(error.contains("/nowhere/cert.pem"), "{error}");
+}
