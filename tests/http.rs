@@ -65,7 +65,8 @@ async fn requests_mean_what_vaults_clients_mean_by_them() {
     }
     assert_eq!(http.send("POST", "secret/data/a", "").await, (400, json!({"errors": ["no data provided"]})));
     assert_eq!(http.send("POST", "secret/data/a", "{").await.0, 400);
-    let form = http.request("POST", "sys/capabilities-self").header("content-type", "application/x-www-form-urlencoded");
+    let form =
+        http.request("POST", "sys/capabilities-self").header("content-type", "application/x-www-form-urlencoded");
     let form = form.body("path=secret%2Fdata%2Fa").send().await.expect("an answer");
     assert_eq!(form.json::<Value>().await.expect("JSON")["capabilities"], json!(["root"]));
 
@@ -213,7 +214,10 @@ async fn followers_forward_and_nodes_come_and_go() {
     let now = region.leader().await;
     let gone = region.nodes[(now + 1) % 3].name.clone();
     let leading = Http::of(&region.nodes[now], &region.token);
-    assert_eq!(leading.send("PUT", "sys/storage/raft/remove-peer", json!({"server_id": gone}).to_string()).await.0, 204);
+    assert_eq!(
+        leading.send("PUT", "sys/storage/raft/remove-peer", json!({"server_id": gone}).to_string()).await.0,
+        204
+    );
     let (_, body) = leading.get("sys/storage/raft/configuration").await;
     let servers = body["data"]["config"]["servers"].as_array().expect("servers");
     assert!(servers.len() == 2 && servers.iter().all(|server| server["node_id"] != json!(gone)), "{body}");
