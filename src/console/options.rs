@@ -9,7 +9,7 @@ use super::{session::ConsoleClock, term};
 use crate::client::Trust;
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Whom to attach to, as whom, and how it looks. `..AttachOptions::default()` for what does not matter.
 #[derive(Clone, Debug)]
@@ -59,6 +59,19 @@ fn user_theme_dir() -> Option<PathBuf> {
     Some(config.join("twinkeep").join("themes"))
 }
 
+/// The theme files in a directory, if there is one, in the order of their names.
+fn theme_files(directory: &Path) -> Vec<(PathBuf, Result<String, String>)> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+        (path, text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
 /// The options, understood and checked.
 pub(super) struct Prepared {
     pub sessions: SessionOptions,
@@ -73,7 +86,7 @@ pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Pre
     }
     let variable = |name: &str| std::env::var(name).ok();
     let depth = term::colour_depth(variable);
-    let themes = Themes::load(options.theme_dir.as_deref(), depth);
+    let themes = Themes::load(options.theme_dir.as_deref().map(theme_files).unwrap_or_default(), depth);
     let names = themes.names();
     let theme = match options.theme {
         Some(name) if !names.contains(&name) => {

@@ -3,9 +3,9 @@
 use super::desk::TokenDesk;
 use super::model::{Model, WriteRight};
 use super::msg::Target;
+use crate::api::replication::Role;
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::domain::{Access, LinkLook, PairView, RegionView};
-use crate::state::Role;
 
 /// Either what is to be done it to, or why not, in words.
 pub type Found<T> = Result<T, String>;

@@ -350,7 +350,7 @@ fn the_palette_finds_by_a_few_letters_and_remembers() {
 #[test]
 fn a_change_of_role_and_a_silence_are_told_and_kept() {
     let mut model = model(fixtures::streaming());
-    let mut us = fixtures::status(fixtures::US, crate::state::Role::Fenced, Default::default());
+    let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Fenced, Default::default());
     us.epoch = Epoch(4);
     let reports = vec![fixtures::up(us.clone(), Default::default())];
     let effects = update(&mut model, Msg::Reports(reports));

@@ -12,6 +12,7 @@ use super::palette::{HISTORY_MAX, Palette};
 use super::perform::perform;
 use super::promotion::{Deciding, Sent, Stage, Standing};
 use super::targets;
+use crate::api::replication::Role;
 use crate::api::replication::{
     EventLevel, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, TokenCreated,
 };
@@ -19,7 +20,6 @@ use crate::clock::UnixMs;
 use crate::console::domain::{NodeReport, Observed};
 use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
-use crate::state::Role;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 

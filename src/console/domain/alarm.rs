@@ -6,8 +6,8 @@ use super::region::RegionView;
 use super::units::{duration, lag_ms, plural, skew};
 use super::world::World;
 use crate::api::replication::EventLevel;
+use crate::api::replication::Role;
 use crate::clock::UnixMs;
-use crate::state::Role;
 use std::time::Duration;
 
 /// A standby that is so far behind is worth a line.

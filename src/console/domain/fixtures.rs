@@ -3,10 +3,10 @@
 use super::node::{Access, Contact, NodeReport};
 use super::observed::Observed;
 use super::world::World;
+use crate::api::replication::Role;
 use crate::api::replication::*;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, RegionId};
-use crate::state::Role;
 use std::time::Duration;
 
 /// 2026-07-14T02:58:41Z
@@ -292,7 +292,10 @@ pub fn plan() -> Plan {
             known: false,
             last_heard_at: Some(UnixMs(NOW.0 - 41_000)),
             likely_entries: Some(2_107),
-            by_class: vec![(crate::state::Class::TokenRevoke, 2), (crate::state::Class::KvWrite, 6)],
+            by_class: vec![
+                (crate::api::replication::Class::TokenRevoke, 2),
+                (crate::api::replication::Class::KvWrite, 6),
+            ],
             words: "eu-west-1 has applied 48 211 of 48 219: at least 8 writes would be lost. us-east-1 was last heard \
                     41 s ago; at the last rate about 2 107."
                 .into(),

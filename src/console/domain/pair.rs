@@ -4,10 +4,10 @@ use super::node::normal_address;
 use super::observed::{Observed, Reading};
 use super::region::RegionView;
 use super::world::World;
+use crate::api::replication::Role;
 use crate::api::replication::{Lag, LinkState, LinkStatus, PathStatus, SyncStatus};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, RegionId};
-use crate::state::Role;
 use std::time::Duration;
 
 /// Both sides answer up to a second apart, so their lags differ by what is written in that time, and a little more.

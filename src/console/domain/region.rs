@@ -2,10 +2,10 @@
 
 use super::node::{Access, Contact, NodeView};
 use super::observed::{Observed, Reading};
+use crate::api::replication::Role;
 use crate::api::replication::{PathStatus, TokenInfo};
 use crate::clock::UnixMs;
 use crate::ids::RegionId;
-use crate::state::Role;
 use std::time::Duration;
 
 /// A node's answer replaces the leader's once it is so much newer.

@@ -74,7 +74,7 @@ fn a_lost_node_of_a_region_is_a_warning_and_a_lost_report_forgets_nothing() {
 #[test]
 fn a_node_that_never_answered_is_counted_to_the_region_that_names_it() {
     let mut reports = vec![NodeReport::new("http://10.2.2.3:8200"), NodeReport::new("http://10.9.9.9:8200")];
-    reports.push(up(status(EU, crate::state::Role::Standby, Default::default()), Default::default()));
+    reports.push(up(status(EU, crate::api::replication::Role::Standby, Default::default()), Default::default()));
     let world = world(reports);
     let regions = world.regions();
     assert_eq!(regions.iter().map(|region| region.name.as_str()).collect::<Vec<_>>(), ["eu-west-1", "10.9.9.9:8200"]);
@@ -83,9 +83,9 @@ fn a_node_that_never_answered_is_counted_to_the_region_that_names_it() {
 
 #[test]
 fn sides_that_contradict_each_other_are_named() {
-    let mut us = status(US, crate::state::Role::Primary, Default::default());
+    let mut us = status(US, crate::api::replication::Role::Primary, Default::default());
     us.links[0].lag.as_mut().unwrap().entries = 5_000;
-    let eu = status(EU, crate::state::Role::Standby, Default::default());
+    let eu = status(EU, crate::api::replication::Role::Standby, Default::default());
     let world = world([up(us, Default::default()), up(eu, Default::default())]);
     let words = world.pair(0, NOW).unwrap().disagreement.unwrap();
     assert!(words.contains("eu-west-1 says 8 entries, us-east-1 says 5 000 entries"), "{words}");

@@ -3,13 +3,13 @@
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, number, paragraph, told_age};
 use super::{Paint, Tier, events};
+use crate::api::replication::Role as RegionRole;
 use crate::api::replication::TokenSummary;
 use crate::console::app::{Action, Model};
 use crate::console::domain::units::{
     byte_rate, bytes, count, duration, entries, lag_ms, millis, plural, position, rate, share, skew,
 };
 use crate::console::domain::{Contact, LagReading, LinkLook, PairView, RegionView};
-use crate::state::Role as RegionRole;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};

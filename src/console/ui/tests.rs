@@ -151,7 +151,7 @@ fn scenes() -> Vec<(&'static str, Model)> {
 }
 
 fn painted(model: &Model, theme: &str, glyphs: &Glyphs, size: (u16, u16)) -> Buffer {
-    let themes = Themes::load(None, ColourDepth::True);
+    let themes = Themes::load(Vec::new(), ColourDepth::True);
     let paint = Paint { theme: themes.get(theme), glyphs, secrets: Secrets::Shown };
     snapshot(model, paint, size.0, size.1)
 }
@@ -215,7 +215,7 @@ fn golden_screens_without_colour_and_in_ascii() {
 
 #[test]
 fn every_size_of_every_scene_is_painted_without_a_panic() {
-    let themes = Themes::load(None, ColourDepth::Sixteen);
+    let themes = Themes::load(Vec::new(), ColourDepth::Sixteen);
     let paint = Paint { theme: themes.get("terminal"), glyphs: &glyphs::UTF8, secrets: Secrets::Shown };
     for (_, model) in scenes() {
         for width in [1, 2, 3, 4, 7, 12, 21, 35, 36, 40, 59, 77, 78, 80, 119, 120, 200] {
@@ -228,7 +228,7 @@ fn every_size_of_every_scene_is_painted_without_a_panic() {
 
 #[test]
 fn a_token_is_on_the_screen_only_while_it_is_revealed_and_never_in_an_export() {
-    let themes = Themes::load(None, ColourDepth::True);
+    let themes = Themes::load(Vec::new(), ColourDepth::True);
     let all_text = |model: &Model, secrets| {
         let paint = Paint { theme: themes.get("dark"), glyphs: &glyphs::UTF8, secrets };
         let mut text = String::new();
@@ -273,16 +273,16 @@ fn what_is_unknown_is_never_shown_as_zero_and_what_is_old_says_so() {
 
 #[test]
 fn states_differ_without_colour() {
-    let themes = Themes::load(None, ColourDepth::None);
+    let themes = Themes::load(Vec::new(), ColourDepth::None);
     for glyphs in [&glyphs::UTF8, &glyphs::ASCII] {
         let paint = Paint { theme: themes.get("mono"), glyphs, secrets: Secrets::Shown };
         use crate::api::replication::Verdict;
         let verdicts =
             [Verdict::Pass, Verdict::Warn, Verdict::Unknown, Verdict::Block].map(|verdict| paint.verdict(verdict).1);
         let roles = [
-            Some(crate::state::Role::Primary),
-            Some(crate::state::Role::Standby),
-            Some(crate::state::Role::Fenced),
+            Some(crate::api::replication::Role::Primary),
+            Some(crate::api::replication::Role::Standby),
+            Some(crate::api::replication::Role::Fenced),
             None,
         ]
         .map(|role| paint.role(role).1);
@@ -309,7 +309,7 @@ fn the_footer_shows_only_keys_that_do_something_here() {
 
 #[test]
 fn the_picture_is_an_svg_of_the_same_text() {
-    let themes = Themes::load(None, ColourDepth::True);
+    let themes = Themes::load(Vec::new(), ColourDepth::True);
     let buffer = painted(&lived(fixtures::streaming()), "dark", &glyphs::UTF8, (80, 24));
     let svg = export::svg(&buffer, themes.get("dark"));
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));

@@ -5,7 +5,7 @@ use super::role::Role;
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// The default: the terminal's own colours and its sixteen names, so that it suits whatever the user chose.
 pub const DEFAULT: &str = "terminal";
@@ -53,18 +53,17 @@ pub struct Themes {
 }
 
 impl Themes {
-    /// The embedded themes and those in `directory`, for a terminal of this depth.
-    pub fn load(directory: Option<&Path>, depth: ColourDepth) -> Themes {
+    /// The embedded themes and the user's, each a file and its text, for a terminal of this depth.
+    pub fn load(users: Vec<(PathBuf, Result<String, String>)>, depth: ColourDepth) -> Themes {
         let mut themes = BTreeMap::new();
         let mut warnings = Vec::new();
         for (name, text) in EMBEDDED {
             let theme = Theme::parse(name, text).expect("a test parses every embedded theme");
             themes.insert(name.to_owned(), theme.at_depth(depth));
         }
-        for path in directory.into_iter().flat_map(toml_files) {
+        for (path, text) in users {
             let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-            match read.and_then(|text| Theme::parse(&name, &text)) {
+            match text.and_then(|text| Theme::parse(&name, &text)) {
                 Ok(theme) => {
                     themes.insert(name, theme.at_depth(depth));
                 }
@@ -82,14 +81,6 @@ impl Themes {
     pub fn get(&self, name: &str) -> &Theme {
         self.themes.get(name).unwrap_or_else(|| &self.themes[DEFAULT])
     }
-}
-
-fn toml_files(directory: &Path) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
-    paths.sort();
-    paths
 }
 
 impl Theme {
@@ -252,10 +243,9 @@ mod tests {
 
     #[test]
     fn a_users_theme_comes_first_and_a_broken_one_is_a_warning() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("dark.toml"), "ok = { fg = \"blue\" }").unwrap();
-        std::fs::write(directory.path().join("mine.toml"), "ok = 7").unwrap();
-        let themes = Themes::load(Some(directory.path()), ColourDepth::True);
+        let file = |name: &str, text: &str| (PathBuf::from(name), Ok(text.to_owned()));
+        let users = vec![file("themes/dark.toml", "ok = { fg = \"blue\" }"), file("themes/mine.toml", "ok = 7")];
+        let themes = Themes::load(users, ColourDepth::True);
         assert_eq!(themes.get("dark").style(Role::Ok).fg, Some(Color::Blue));
         assert_eq!(themes.warnings.len(), 1);
         assert_eq!(themes.get("mine").name, DEFAULT);

@@ -2,13 +2,13 @@
 
 use super::Paint;
 use super::role::Role;
+use crate::api::replication::Role as RegionRole;
 use crate::api::replication::{EventLevel, Verdict};
 use crate::clock::UnixMs;
 use crate::console::app::history::Samples;
 use crate::console::app::list::{List, Rest};
 use crate::console::domain::units;
 use crate::console::domain::{Health, LinkLook, Reading};
-use crate::state::Role as RegionRole;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
