@@ -182,6 +182,33 @@ async fn a_primary_that_was_dead_at_the_promotion_is_fenced_when_it_comes_back()
     assert!(refusal.contains("eu-west-1"), "{refusal}");
 }
 
+/// No authority anywhere: nodes know each other by their region's key, regions by what the token carries.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_link_survives_the_loss_of_a_node_with_a_certificate_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (primary, mut standby) = tokio::join!(
+        Region::start_tls(folder.path(), "us-east-1", 1),
+        Region::start_tls(folder.path(), "eu-west-1", 3)
+    );
+    connect(&primary, &standby).await;
+    let client = primary.client().await;
+    client.kv_put("secret", "a", fields("before"), None).await.expect("a write");
+    wait_until_in_step(&primary, &standby).await;
+    let leader = standby.leader().await;
+    standby.nodes[leader].kill();
+    client.kv_put("secret", "a", fields("after"), None).await.expect("a write");
+    wait_until_in_step(&primary, &standby).await;
+    let links = standby.status().await.expect("a status").links;
+    assert!(links.iter().all(|link| link.tls), "{links:?}");
+    // A follower forwards over TLS as well.
+    promote(&standby.client_as(&primary.token).await).await;
+    let left = (0..3).filter(|number| *number != leader);
+    for number in left {
+        let read = standby.nodes[number].client(&primary.token).kv_get("secret", "a", None).await.expect("a read");
+        assert_eq!(read.and_then(|read| read.data), Some(fields("after")));
+    }
+}
+
 /// Which leader is lost.
 #[derive(Clone, Copy, PartialEq)]
 enum Side {

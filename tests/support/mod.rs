@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use twinkeep::api::replication::PathStatus;
 use twinkeep::api::seal::{InitAnswer, InitRequest, UnsealRequest};
-use twinkeep::client::{Client, ClientOptions};
+use twinkeep::client::{Client, ClientOptions, Trust};
 use twinkeep::sensitive::SensitiveString;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_twinkeep");
@@ -106,7 +106,10 @@ impl Node {
     }
 
     pub fn client(&self, token: &str) -> Client {
-        let options = ClientOptions { call_timeout: Duration::from_secs(20), ..ClientOptions::new(&self.address) };
+        // A test has nobody between.
+        let trust = Trust::Anything;
+        let options =
+            ClientOptions { call_timeout: Duration::from_secs(20), trust, ..ClientOptions::new(&self.address) };
         Client::new(options.token(SensitiveString::new(token))).expect("a client of a loopback address")
     }
 }
@@ -135,8 +138,18 @@ impl Region {
         Region::start_with(folder, name, nodes, "fjall", "").await
     }
 
+    /// Over TLS, each node with a self-signed certificate of its own.
+    pub async fn start_tls(folder: &Path, name: &str, nodes: usize) -> Region {
+        Region::start_as(folder, name, nodes, "fjall", "", "https").await
+    }
+
     /// With a storage engine and further lines for each node's file.
     pub async fn start_with(folder: &Path, name: &str, nodes: usize, engine: &str, more: &str) -> Region {
+        Region::start_as(folder, name, nodes, engine, more, "http").await
+    }
+
+    async fn start_as(folder: &Path, name: &str, nodes: usize, engine: &str, more: &str, scheme: &str) -> Region {
+        let tls = if scheme == "http" { "tls_disable = 1" } else { "" };
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder for the region");
         let ports: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
@@ -147,14 +160,14 @@ impl Region {
             let config = folder.join(format!("{node}.hcl"));
             let data = folder.join(&node);
             let text = format!(
-                "cluster_name = \"{name}\"\napi_addr = \"http://127.0.0.1:{port}\"\nlistener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = 1\n}}\n\
-                 storage \"raft\" {{\n  path = \"{}\"\n  node_id = \"{node}\"\n  engine = \"{engine}\"\n  retry_join {{ leader_api_addr = \"http://127.0.0.1:{}\" }}\n}}\n\
+                "cluster_name = \"{name}\"\napi_addr = \"{scheme}://127.0.0.1:{port}\"\nlistener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  {tls}\n}}\n\
+                 storage \"raft\" {{\n  path = \"{}\"\n  node_id = \"{node}\"\n  engine = \"{engine}\"\n  retry_join {{ leader_api_addr = \"{scheme}://127.0.0.1:{}\" }}\n}}\n\
                  replication \"{PATH}\" {{ enabled = true }}\n{more}\n",
                 data.display(),
                 ports[0]
             );
             fs::write(&config, text).expect("a configuration file");
-            region.nodes.push(Node::new(&node, &format!("http://127.0.0.1:{port}"), config));
+            region.nodes.push(Node::new(&node, &format!("{scheme}://127.0.0.1:{port}"), config));
         }
         region.nodes[0].start();
         let init = init(&region.nodes[0], 1, 1).await;
