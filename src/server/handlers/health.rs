@@ -42,9 +42,7 @@ pub async fn health(call: Call) -> Result<Answer> {
         ("sealedcode", code::SEALED)
     } else if path.role != Role::Primary || !path.is_whole() {
         ("drsecondarycode", code::STANDBY_REGION)
-    } else if standing.is_leader {
-        ("activecode", code::ACTIVE)
-    } else if call.query.flag("standbyok") {
+    } else if standing.is_leader || call.query.flag("standbyok") {
         ("activecode", code::ACTIVE)
     } else if standing.leader.is_none() {
         ("standbycode", code::LEADER_UNREACHABLE)
