@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "client",
             "api",
             "tls",
+            "duration",
             "error",
             "ids",
             "clock",
