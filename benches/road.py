@@ -255,7 +255,7 @@ def status(region):
 
 
 def connect(primary, standby):
-    token = standby.api().ok("POST", "sys/replication/path/default/tokens", {"ttl": "30m"})
+    token = standby.api().ok("POST", "sys/replication/path/default/tokens", {"ttl": "30m", "force": True})
     token = (token.get("data") or token)["token"]
     primary.api().ok("POST", "sys/replication/path/default/links", {"address": f"http://127.0.0.1:{standby.ports[0]}", "token": token})
 

@@ -19,7 +19,7 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Two regions in this process, a link with WAN latency and a load
+    /// Two regions in this process, a link with WAN latency and a load, the console on top
     Demo(Demo),
     /// The console on running servers: what replication does, and failing over
     Attach(Attach),
@@ -369,10 +369,16 @@ pub struct Demo {
     /// Secrets written per second
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub write_rate: u32,
-    /// Without a terminal: connect the regions, print a JSON line a second, exit 0 only if both end with equal Merkle roots
-    #[arg(long, requires = "for_secs")]
+    /// Colours: terminal, dark, light, mono, or a theme of your own
+    #[arg(long, value_name = "NAME", conflicts_with = "headless")]
+    pub theme: Option<String>,
+    /// Plain signs, for terminals that show no others
+    #[arg(long, conflicts_with = "headless")]
+    pub ascii: bool,
+    /// Without the console: connect the regions, print a JSON line a second, exit 0 only if both end with equal Merkle roots
+    #[arg(long)]
     pub headless: bool,
     /// How long a headless demo runs
-    #[arg(long = "for", id = "for_secs", value_name = "SECS", requires = "headless")]
-    pub for_secs: Option<u64>,
+    #[arg(long = "for", id = "for_secs", value_name = "SECS", default_value_t = 10, requires = "headless")]
+    pub for_secs: u64,
 }

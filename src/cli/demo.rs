@@ -3,7 +3,7 @@
 use super::args;
 use super::failure::Failure;
 use super::output::Output;
-use crate::demo::{self, Options, Verdict};
+use crate::demo::{self, Look, Options, Verdict};
 use std::time::Duration;
 
 pub async fn run(asked: args::Demo) -> Result<Output, Failure> {
@@ -14,7 +14,11 @@ pub async fn run(asked: args::Demo) -> Result<Output, Failure> {
         ..Options::default()
     };
     let failed = |error: crate::error::Error| Failure::local(error.to_string());
-    let duration = Duration::from_secs(asked.for_secs.unwrap_or_default());
+    if !asked.headless {
+        let look = Look { theme: asked.theme, ascii: asked.ascii };
+        return demo::interactive(options, look).await.map(|()| Output::text("")).map_err(failed);
+    }
+    let duration = Duration::from_secs(asked.for_secs);
     match demo::headless(options, duration).await.map_err(failed)? {
         Verdict::Equal => Ok(Output::text("")),
         Verdict::Different => Err(Failure::local("the two regions did not end with equal Merkle roots")),

@@ -11,6 +11,7 @@ mod wan;
 
 use crate::client::{Client, ClientOptions};
 use crate::clock;
+use crate::console::{self, AttachOptions};
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
 use load::Load;
@@ -40,6 +41,13 @@ pub struct Options {
     pub secrets: u32,
 }
 
+/// How the console looks.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    pub theme: Option<String>,
+    pub ascii: bool,
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -58,6 +66,23 @@ struct Demo {
     standby: Region,
     load: Load,
     _folder: tempfile::TempDir,
+}
+
+/// With the console on top, until the user quits.
+pub async fn interactive(options: Options, look: Look) -> Result<()> {
+    let demo = Demo::start(&options).await?;
+    let attach = AttachOptions {
+        addresses: demo.primary.addresses().chain(demo.standby.addresses()).map(str::to_owned).collect(),
+        tokens: vec![demo.primary.token().clone(), demo.standby.token().clone()],
+        write: true,
+        theme: look.theme,
+        ascii: look.ascii,
+        title: "demo".to_owned(),
+        ..AttachOptions::default()
+    };
+    let ended = console::run(attach).await;
+    demo.stop().await;
+    ended
 }
 
 /// Without a terminal, for `duration`: connects the regions by itself and prints a JSON line a second.

@@ -49,6 +49,10 @@ impl Region {
         Ok(region)
     }
 
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.addresses.iter().map(String::as_str)
+    }
+
     pub fn token(&self) -> &SensitiveString {
         &self.token
     }
