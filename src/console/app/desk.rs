@@ -30,8 +30,6 @@ pub enum TokenDesk {
 #[derive(Debug)]
 pub struct HeldToken {
     pub region: String,
-    /// Where the primary reaches the region that made it.
-    pub address: String,
     pub accessor: String,
     pub expires_at: UnixMs,
     pub token: SensitiveString,

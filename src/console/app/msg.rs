@@ -65,7 +65,6 @@ pub enum Change {
     /// Give the token of `standby`, which is reached at `address`, to the primary.
     Connect {
         standby: String,
-        address: String,
         token: SensitiveString,
     },
     RevokeToken {

@@ -147,18 +147,13 @@ fn hand_over(model: &mut Model) -> Vec<Effect> {
         lines,
         verb: "Hand over".into(),
         command: format!(
-            "twinkeep replication connect -address={} -replication-path={} {} TOKEN",
+            "twinkeep replication connect -address={} -replication-path={} TOKEN",
             primary.api_address(),
             model.path,
-            held.address
         ),
         focus: Focus::Cancel,
         target: target(&primary),
-        change: Change::Connect {
-            standby: held.region.clone(),
-            address: held.address.clone(),
-            token: held.token.clone(),
-        },
+        change: Change::Connect { standby: held.region.clone(), token: held.token.clone() },
         opened_at: model.now,
     };
     model.dialogs.push(Dialog::Confirm(confirm));

@@ -427,12 +427,9 @@ fn token_made(model: &mut Model, target: Target, result: Result<TokenCreated, Fa
     let region = target.region.clone();
     match result {
         Ok(mut created) => {
-            let of = model.world.regions().into_iter().find(|other| other.name == region);
-            let address = of.map_or_else(String::new, |region| region.api_address());
             let token = SensitiveString::new(std::mem::take(&mut created.token));
             model.desk = TokenDesk::Held(HeldToken {
                 region: region.clone(),
-                address,
                 accessor: created.accessor.clone(),
                 expires_at: created.expires_at,
                 token,

@@ -37,9 +37,8 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             let made = anywhere(shared, &target, |client| async move { client.generate_token(path, request).await });
             Answer::Token(target.clone(), made.await)
         }
-        Change::Connect { standby, address, token } => {
-            let address = (!address.is_empty()).then_some(address);
-            let request = LinkRequest { address, token: token.expose().to_owned(), max_parallel: None };
+        Change::Connect { standby, token } => {
+            let request = LinkRequest { address: None, token: token.expose().to_owned(), max_parallel: None };
             let request = &request;
             let made = anywhere(shared, &target, |client| async move { client.connect(path, request).await });
             Answer::Connected { primary: target.region.clone(), standby, result: made.await }

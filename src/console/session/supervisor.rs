@@ -53,8 +53,11 @@ pub(super) async fn run(shared: Arc<Shared>, address: String) {
                 failures = 0;
                 take_status(&mut report, &shared, asked_at, status.clone());
                 shared.report(report.clone());
+                // A token that was refused may be taken a moment later: a sync brings the primary's.
                 let stale = listed.is_none_or(|(at, summary)| {
-                    summary != status.tokens || shared.clock.now().since(at) >= TOKENS_EVERY
+                    report.access == Access::Refused
+                        || summary != status.tokens
+                        || shared.clock.now().since(at) >= TOKENS_EVERY
                 });
                 if stale {
                     list_tokens(&mut report, &shared, &mut clients).await;

@@ -243,6 +243,9 @@ fn draw_promotion(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer)
     body_and_foot(scrolled(rows, desk.scroll, room, paint), foot, inner, buf);
 }
 
+/// Where the facts of a plan's checks begin, behind verdict and name.
+const CHECK_INDENT: usize = 26;
+
 /// The loss first, since it must be seen even where little fits; then the checks, worst first.
 fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
     let plan = reading.value;
@@ -254,24 +257,30 @@ fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: usize) -> Ve
         let (role, glyph, word) = paint.verdict(check.verdict);
         let age = duration(told_age(reading, plan.made_at, check.at));
         let source = format!("{}, {age} ago", check.source);
-        let head = vec![paint.span(role, cell(&format!("{glyph} {word}"), 10)), paint.text(cell(&check.name, 18))];
+        let head = vec![paint.span(role, cell(&format!("{glyph} {word}"), 10)), paint.text(cell(&check.name, 16))];
+        let indent = if width >= 60 { CHECK_INDENT } else { 2 };
+        let room = width.saturating_sub(indent);
+        let blank = || Span::raw(" ".repeat(indent));
+        let mut facts: Vec<Vec<Span<'static>>> =
+            wrap(&check.fact, room).into_iter().map(|fact| vec![blank(), paint.text(fact)]).collect();
+        // Who saw it, and when, stands behind the fact where there is room.
+        match facts.last_mut() {
+            Some(last) if last[1].width() + 2 + source.chars().count() <= room => {
+                last.push(paint.muted(format!("  {source}")))
+            }
+            _ => facts.push(vec![blank(), paint.muted(source)]),
+        }
+        let mut facts = facts.into_iter();
         if width >= 60 {
-            let fact_width = width.saturating_sub(28 + source.chars().count() + 2);
-            let mut facts = wrap(&check.fact, fact_width.max(8)).into_iter();
-            let mut spans = head;
-            spans.push(paint.text(cell(&facts.next().unwrap_or_default(), fact_width)));
-            spans.push(paint.muted(format!("  {source}")));
-            rows.push(Line::from(spans));
-            rows.extend(facts.map(|fact| Line::from(paint.text(format!("{}{fact}", " ".repeat(28))))));
+            let first = facts.next().unwrap_or_default().into_iter().skip(1);
+            rows.push(Line::from_iter(head.into_iter().chain(first)));
         } else {
             rows.push(Line::from(head));
-            rows.extend(indented(paint, Role::Text, &check.fact, width));
         }
+        rows.extend(facts.map(Line::from));
         if !check.advice.is_empty() {
-            let indent = if width >= 60 { 28 } else { 2 };
             let advice = format!("{} {}", paint.glyphs.pointer, check.advice);
-            let advice = wrap(&advice, width.saturating_sub(indent));
-            rows.extend(advice.into_iter().map(|row| Line::from(paint.muted(format!("{}{row}", " ".repeat(indent))))));
+            rows.extend(wrap(&advice, room).into_iter().map(|row| Line::from(vec![blank(), paint.muted(row)])));
         }
     }
     rows.push(Line::default());

@@ -134,7 +134,8 @@ impl Facts<'_> {
             }
             Some(ms) if self.live => {
                 let fact = format!("the primary was heard {} ago: it is alive", seconds(ms));
-                let advice = "both regions take writes until it hears of the new epoch: keep clients away from it first";
+                let advice =
+                    "both regions take writes until it hears of the new epoch: keep clients away from it first";
                 self.heard_check("primary", Verdict::Warn, fact, advice)
             }
             Some(ms) => {
