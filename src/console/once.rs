@@ -46,8 +46,8 @@ pub async fn once(options: AttachOptions, format: Format) -> Result<Seen> {
     tokio::time::sleep(AFTERTHOUGHT).await;
     let (reports, _) = board.borrow().since(0);
     drop(sessions);
-    app::update(&mut model, Msg::Tick(clock.now()));
     app::update(&mut model, Msg::Reports(reports));
+    app::update(&mut model, Msg::Tick(clock.now()));
     while let Ok(msg) = waiting.try_recv() {
         app::update(&mut model, msg);
     }

@@ -62,7 +62,7 @@ pub enum Query {
 #[derive(Clone, Debug)]
 pub enum Change {
     GenerateToken(TokenRequest),
-    /// Give the token of `standby`, which is reached at `address`, to the primary.
+    /// Give the token of `standby` to the primary. It says itself where the standby is reached.
     Connect {
         standby: String,
         token: SensitiveString,

@@ -1,7 +1,7 @@
 //! A promotion from plan to outcome. It outlives its dialog: who leaves the dialog finds it again under the same key.
 
 use super::msg::Target;
-use crate::api::replication::{Plan, Promotion, PromotionOutcome, Verdict};
+use crate::api::replication::{FenceProof, Plan, Promotion, PromotionOutcome, Verdict};
 use crate::clock::UnixMs;
 use crate::console::domain::Observed;
 use crate::ids::PromotionId;
@@ -81,8 +81,11 @@ impl Sent {
         matches!(self.outcome(), Standing::Done | Standing::Failed)
     }
 
+    /// Until the outcome is known, and after a success until the old primary is known to be fenced.
     pub fn wants_asking(&self, now: UnixMs) -> bool {
-        !self.is_settled() && !self.asking && now.since(self.asked_at) >= ASK_EVERY
+        let unproven = self.said.as_ref().is_some_and(|said| said.last().fence == FenceProof::Unproven);
+        let open = !self.is_settled() || (self.outcome() == Standing::Done && unproven);
+        open && !self.asking && now.since(self.asked_at) >= ASK_EVERY
     }
 }
 

@@ -263,7 +263,7 @@ fn a_block_forbids_whatever_is_typed() {
     update(&mut model, told(Answer::Plan(target.clone(), Ok((plan, PromotionId([7; 16]))))));
     type_text(&mut model, "eu-west-1");
     assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
-    assert_eq!(promotion_forbidden(&model).unwrap(), "blocked by: standby whole");
+    assert_eq!(promotion_forbidden(&model).unwrap(), "blocked by: whole");
 }
 
 fn sent() -> Model {
@@ -292,6 +292,11 @@ fn an_unknown_outcome_keeps_asking_until_it_is_known() {
     assert!(model.promotion.is_some(), "leaving the dialog forgets nothing");
     update(&mut model, told(Answer::Promotion(id, Ok(Some(promotion(PromotionOutcome::Done))))));
     assert_eq!(standing(&model), Standing::Done);
+    let later = UnixMs(model.now.0 + 2_000);
+    assert_eq!(update(&mut model, Msg::Tick(later)).len(), 1, "is the old primary fenced by now?");
+    let fence = FenceProof::Acknowledged { at: NOW, reached: crate::ids::Position::new(Epoch(3), 48_219) };
+    let proven = Promotion { fence, ..promotion(PromotionOutcome::Done) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(proven)))));
     let later = UnixMs(model.now.0 + 5_000);
     assert!(update(&mut model, Msg::Tick(later)).is_empty(), "and is not asked about again");
 }

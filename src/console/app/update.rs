@@ -511,7 +511,10 @@ fn promoted(model: &mut Model, id: PromotionId, result: Result<Option<Promotion>
             sent.said = Some(Observed::new(promotion, now, target.region.clone()));
             sent.doubt = None;
         }
+        Ok(None) if sent.is_settled() => return Vec::new(),
         Ok(None) => sent.doubt = Some(format!("{} does not know this promotion (yet)", target.region)),
+        // What is known stays known, whoever does not answer now.
+        Err(_) if sent.is_settled() => return Vec::new(),
         Err(failure) if failure.sort == FailureSort::Unknown || sent.said.is_some() || sent.doubt.is_some() => {
             sent.doubt = Some(failure.words);
         }

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub const LAG_WARN_MS: u64 = 30_000;
 /// Clocks that are so far apart make times of two regions incomparable.
 pub const SKEW_WARN_MS: i64 = 1_000;
+/// A link that connects for longer is down.
+pub const LINK_DOWN_WARN: Duration = Duration::from_secs(3);
 /// An unused activation token that expires so soon is worth a line.
 pub const TOKEN_EXPIRY_WARN: Duration = Duration::from_secs(5 * 60);
 
@@ -115,7 +117,10 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
             let since = link.value.since;
             // Both are the server's times; the console's clock does not come into it.
             let status = primary.status.map_or(since, |status| status.last().observed_at);
-            found.warn(format!("the link is down, for {}", duration(status.since(since))));
+            let down = status.since(since);
+            if down >= LINK_DOWN_WARN {
+                found.warn(format!("the link is down, for {}", duration(down)));
+            }
         }
         (LinkLook::Paused, _) => found.warn("the link is paused: the standby falls behind".into()),
         _ => {}

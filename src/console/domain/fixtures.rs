@@ -281,8 +281,8 @@ pub fn plan() -> Plan {
         epoch_now: Epoch(3),
         epoch_next: Epoch(4),
         checks: vec![
-            check("standby whole", Verdict::Pass, "applied 3:48 211", "eu-west-1a", 200, ""),
-            check("primary fenced", Verdict::Unknown, "not heard for 41 s", "link", 41_000, "stop us-east-1 first"),
+            check("whole", Verdict::Pass, "applied 3:48 211", "eu-west-1a", 200, ""),
+            check("primary", Verdict::Unknown, "not heard for 41 s", "link", 41_000, "stop us-east-1 first"),
             check("clocks", Verdict::Warn, "1.2 s apart", "link", 42_000, "check NTP"),
         ],
         loss: LossEstimate {

@@ -95,13 +95,21 @@ impl<'a> PairView<'a> {
         self.link.look == LinkLook::SplitBrain
     }
 
-    /// The lag to show first: the standby's own, while it is as new as the primary's.
+    /// The lag to show first: the newer account; of two new ones the worse, since a standby knows nothing of what was
+    /// written since it last heard of the primary.
     pub fn lag(&self) -> Option<&LagReading> {
-        match (&self.lag_by_standby, &self.lag_by_primary) {
-            (Some(standby), Some(primary)) if primary.age + super::FRESH_FOR < standby.age => Some(primary),
-            (Some(standby), _) => Some(standby),
-            (None, primary) => primary.as_ref(),
-        }
+        let (standby, primary) = match (&self.lag_by_standby, &self.lag_by_primary) {
+            (Some(standby), Some(primary)) => (standby, primary),
+            (standby, primary) => return standby.as_ref().or(primary.as_ref()),
+        };
+        let old = |lag: &LagReading| lag.age > super::FRESH_FOR;
+        Some(match (old(standby), old(primary)) {
+            (false, false) if primary.lag.entries > standby.lag.entries => primary,
+            (false, _) => standby,
+            (true, false) => primary,
+            (true, true) if primary.age < standby.age => primary,
+            (true, true) => standby,
+        })
     }
 }
 

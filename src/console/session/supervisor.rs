@@ -1,7 +1,7 @@
 //! Watches one node for as long as the console runs.
 
 use super::{Shared, backoff};
-use crate::api::replication::{PathStatus, TokenInfo, TokenSummary};
+use crate::api::replication::{LinkState, LinkStatus, PathStatus, TokenInfo, TokenSummary};
 use crate::client::{Client, ClientError, ClientOptions};
 use crate::clock::UnixMs;
 use crate::console::app::Msg;
@@ -15,6 +15,8 @@ use std::time::Duration;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// and this often while a sync runs or a link is being made.
 const POLL_EVERY_SYNCING: Duration = Duration::from_millis(250);
+/// A link that connects for longer is not about to move.
+const JUST_MADE: Duration = Duration::from_secs(10);
 /// Tokens are listed when the status says that something changed, and at least this often.
 const TOKENS_EVERY: Duration = Duration::from_secs(15);
 /// After a broken event stream.
@@ -169,9 +171,12 @@ fn discover(shared: &Arc<Shared>, status: &PathStatus) {
 
 /// Whether things move that people wait for.
 fn is_busy(status: &PathStatus) -> bool {
-    use crate::api::replication::LinkState;
-    let moving = |state: LinkState| matches!(state, LinkState::FullSync | LinkState::Activating);
-    !status.whole || status.sync.is_some() || status.links.iter().any(|link| moving(link.state))
+    let moving = |link: &LinkStatus| match link.state {
+        LinkState::FullSync | LinkState::Activating => true,
+        LinkState::Connecting => status.observed_at.since(link.since) < JUST_MADE,
+        LinkState::Streaming | LinkState::Paused | LinkState::Refused => false,
+    };
+    !status.whole || status.sync.is_some() || status.links.iter().any(moving)
 }
 
 /// Tells the console what happens, and begins behind the last event after a break.

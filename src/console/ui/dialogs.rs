@@ -10,7 +10,7 @@ use crate::console::app::palette::Palette;
 use crate::console::app::promotion::{Deciding, Sent, Stage, Standing};
 use crate::console::app::{Action, Dialog, Model, promotion_forbidden};
 use crate::console::domain::Reading;
-use crate::console::domain::units::{bytes, count, duration, plural};
+use crate::console::domain::units::{bytes, count, duration, millis, plural};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -381,13 +381,12 @@ fn sent_lines(
         if let Some(error) = &promotion.error {
             say(Role::Crit, error);
         }
-        say(Role::Text, &fence_words(promotion));
+        say(Role::Text, &fence_words(model, sent, promotion));
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
             say(Role::Text, &format!("Lost: {}", loss.words));
         }
-        let ended = promotion.ended_at.map(|at| duration(at.since(promotion.began_at)));
-        if let Some(ended) = ended {
-            say(Role::Muted, &format!("It took {ended}."));
+        if let Some(at) = promotion.ended_at {
+            say(Role::Muted, &format!("It took {}.", millis(at.since(promotion.began_at).as_secs_f64() * 1_000.0)));
         }
         rows.push(Line::from(vec![paint.muted(format!("{} said so ", reading.source)), paint.ago(reading.age)]));
     }
@@ -400,15 +399,26 @@ fn sent_lines(
     (rows, hints(paint, &keys, width))
 }
 
-fn fence_words(promotion: &Promotion) -> String {
-    match &promotion.fence {
-        FenceProof::Acknowledged { reached, .. } => {
-            format!("The old primary said, durably, that it takes no more writes; it had reached {reached}.")
+/// What is known of the old primary: what it told the new one, else what it tells this console.
+fn fence_words(model: &Model, sent: &Sent, promotion: &Promotion) -> String {
+    if let FenceProof::Acknowledged { reached, .. } = &promotion.fence {
+        return format!("The old primary said, durably, that it takes no more writes; it had reached {reached}.");
+    }
+    let regions = model.world.regions();
+    let fenced = regions.iter().find_map(|region| {
+        let reading = region.read(model.now)?;
+        let fence = reading.value.fence.as_ref().filter(|fence| fence.by_epoch >= sent.plan.epoch_next)?;
+        Some((region.name.clone(), fence.reached, reading.age))
+    });
+    match fenced {
+        Some((name, reached, age)) => {
+            let age = duration(age);
+            format!(
+                "{name} itself says that it is fenced and takes no more writes ({age} ago); it had reached {reached}."
+            )
         }
-        FenceProof::Unproven => {
-            "Fence unproven: the old primary was not heard since and may still take writes in its own \
-                                 epoch. Make sure that nothing reaches it."
-                .into()
-        }
+        None => "Fence unproven: the old primary was not heard since and may still take writes in its own epoch. Make \
+                 sure that nothing reaches it."
+            .into(),
     }
 }

@@ -107,10 +107,10 @@ fn card_lines(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Re
         _ if region.is_dark() => String::new(),
         _ if status.sealed => "sealed".into(),
         RegionRole::Primary if status.writable => "takes writes".into(),
-        RegionRole::Primary => "takes no writes".into(),
+        RegionRole::Primary => "no writes".into(),
         RegionRole::Standby if !status.whole => "not whole yet".into(),
         RegionRole::Standby => "follows".into(),
-        RegionRole::Fenced => "takes no writes".into(),
+        RegionRole::Fenced => "no writes".into(),
     };
     let mut rows = vec![first(duty), row(paint, "heard", vec![paint.ago(reading.age)])];
     if region.is_dark() {
@@ -207,7 +207,7 @@ fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             let through = format!("{} · {}", rate(link.entries_per_s), byte_rate(link.bytes_per_s));
             rows.push(Line::from(paint.aged(said, Role::Text, fitted(&through, usize::from(area.width)))).centered());
         }
-        let trip = link.round_trip_ms.map_or_else(|| "no round trip yet".into(), |ms| format!("{} trip", millis(ms)));
+        let trip = link.round_trip_ms.map_or_else(|| "no round trip yet".into(), millis);
         let tls = if link.tls { "TLS" } else { "no TLS" };
         if moving {
             rows.push(Line::from(paint.aged(said, Role::Muted, format!("{trip} · {tls}"))).centered());

@@ -95,6 +95,8 @@ impl Theme {
         let mut styles: BTreeMap<Role, Style> = BTreeMap::new();
         for role in Role::ALL {
             let inherited = role.parent().map(|parent| styles[&parent]).unwrap_or_default();
+            // What is behind the text belongs to the place it stands in: the screen, a dialog, a selected row.
+            let inherited = if role.parent() == Some(Role::Text) { Style { bg: None, ..inherited } } else { inherited };
             let style = match specs.get(role.name()) {
                 Some(spec) => own_style(inherited, spec)?,
                 None => inherited,
@@ -117,7 +119,7 @@ impl Theme {
     }
 }
 
-/// Colours are inherited, emphasis is not: a role that names a style means just that emphasis.
+/// The colour of the text is inherited, emphasis is not: a role that names a style means just that emphasis.
 fn own_style(inherited: Style, spec: &StyleSpec) -> Result<Style, String> {
     let colour = |text: &Option<String>| match text {
         Some(text) => text
@@ -141,7 +143,7 @@ fn own_style(inherited: Style, spec: &StyleSpec) -> Result<Style, String> {
     }
     Ok(Style {
         fg: colour(&spec.fg)?.or(inherited.fg),
-        bg: colour(&spec.bg)?.or(inherited.bg),
+        bg: colour(&spec.bg)?,
         add_modifier: modifiers,
         ..Style::default()
     })

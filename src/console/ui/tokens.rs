@@ -3,7 +3,7 @@
 use super::Paint;
 use super::columns::{Align, Column, Value, fitting, header, row};
 use super::role::Role;
-use super::widgets::{lines, window, wrap};
+use super::widgets::{fitted, lines, window, wrap};
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::app::list::Rest;
 use crate::console::app::model::token_word;
@@ -41,14 +41,21 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     }
     let fit = fitting(&COLUMNS, inner.width);
     let mut text = vec![header(&COLUMNS, &fit, paint)];
-    let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(2), Rest::First);
+    let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(3), Rest::First);
     let top = range.start;
     for (at, (region, token)) in rows[range].iter().enumerate() {
         let line = row(&COLUMNS, &fit, values(model, region, token, paint), paint);
         let here = selected == Some(top + at);
         text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });
     }
-    lines(text, inner, buf);
+    lines(text, Rect { height: inner.height.saturating_sub(1), ..inner }, buf);
+    // Whole, as the command line wants it.
+    if let Some((region, token)) = selected.and_then(|at| rows.get(at)).filter(|_| inner.height > 3) {
+        let foot = Rect { y: inner.bottom() - 1, height: 1, ..inner };
+        let fate = values(model, region, token, paint).pop().map(|value| value.text).unwrap_or_default();
+        let words = fitted(&format!("{}  {fate}", token.accessor), usize::from(inner.width));
+        lines(vec![Line::from(paint.muted(words))], foot, buf);
+    }
 }
 
 fn values(model: &Model, region: &RegionView<'_>, token: &TokenInfo, paint: Paint<'_>) -> Vec<Value> {
