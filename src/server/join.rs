@@ -39,6 +39,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for the leader's first message after it admitted this node, before asking again.
 const ADDED_WITHIN: Duration = Duration::from_secs(20);
+/// How long the leader tries to reach a node that it admitted, and how often.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
+const HEAR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Both sides' memory of joins under way.
 #[derive(Default)]
@@ -134,12 +137,27 @@ pub async fn answer(call: Call) -> Result<Answer> {
 }
 
 async fn add(node: Arc<Node>, name: String, api_addr: String) {
+    hear(&node, &name, &api_addr).await;
     let member = Member { name: name.clone(), api_addr: api_addr.clone(), ..Member::default() };
     match node.raft.add_node(NodeId::of(&name), member).await {
         Ok(()) => info!(node = name, api_addr, "a node joined"),
         // The joiner asks again if nothing reaches it.
         Err(error) => warn!(node = name, "the node was admitted but not added yet: {error}"),
     }
+}
+
+/// Hears a joiner before it is added, so that its certificate is known as soon as it is a member: what a token made
+/// in that moment has to carry.
+async fn hear(node: &Node, name: &str, api_addr: &str) {
+    let began = clock::steady();
+    while began.elapsed() < HEARD_WITHIN {
+        if let Ok(report) = node.peers.report(api_addr).await {
+            node.remember(NodeId::of(name), report, clock::now());
+            return;
+        }
+        tokio::time::sleep(HEAR_PAUSE).await;
+    }
+    warn!(node = name, api_addr, "a node that joins can't be reached at its `api_addr`");
 }
 
 /// Tries to join until this node belongs to a region, which `operator init` on this node brings about as well.

@@ -21,7 +21,11 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How long the report of a node that is no member is kept.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub config: ServerConfig,
@@ -183,9 +187,9 @@ impl Node {
         self.tell_fingerprints();
     }
 
-    /// Forgets all but these peers.
-    pub fn remember_only(&self, members: impl Fn(NodeId) -> bool) {
-        lock(&self.reports).retain(|id, _| members(*id));
+    /// Forgets peers that are no members any more. One that was heard a moment ago may be about to become one.
+    pub fn remember_only(&self, is_member: impl Fn(NodeId) -> bool, now: UnixMs) {
+        lock(&self.reports).retain(|id, (_, heard_at)| is_member(*id) || now.since(*heard_at) < FORGOTTEN_AFTER);
     }
 
     /// What a peer said last, and when.

@@ -5,6 +5,7 @@ use super::node::Node;
 use crate::clock;
 use crate::consensus::{Consensus, Standing};
 use crate::ids::NodeId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
     let mut standing = node.raft.standing();
     let mut led_term = None;
     let mut tried_to_leave = None;
+    let mut silent = BTreeSet::new();
     while !shutdown.is_cancelled() {
         let now = standing.borrow_and_update().clone();
         if now.lead_term != led_term {
@@ -30,7 +32,7 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
             }
         }
         if now.is_leader {
-            let unsealed = ask_peers(&node, &now).await;
+            let unsealed = ask_peers(&node, &now, &mut silent).await;
             let due = tried_to_leave.is_none_or(|at| clock::steady().duration_since(at) >= STEP_DOWN_EVERY);
             if node.is_initialised() && node.vault.is_sealed() && unsealed && due {
                 tried_to_leave = Some(clock::steady());
@@ -50,21 +52,31 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
     }
 }
 
-/// Asks all other members how they are. Whether one of them is an unsealed voter.
-async fn ask_peers(node: &Arc<Node>, standing: &Standing) -> bool {
-    node.remember_only(|id| standing.members.contains_key(&id));
-    let others = standing.members.iter().filter(|(id, _)| **id != standing.me);
-    let asked = others.map(|(id, member)| {
-        let (id, member, node): (NodeId, _, _) = (*id, member.clone(), node.clone());
-        async move {
-            // One that does not answer is as it was when it last did; the time beside it tells.
-            let Ok(report) = node.peers.report(&member.api_addr).await else { return false };
-            let unsealed = !report.sealed;
-            node.remember(id, report, clock::now());
-            member.voter && unsealed
+/// Asks all other members how they are. Whether one of them is an unsealed voter. Says so once when one falls silent,
+/// and when it is back.
+async fn ask_peers(node: &Arc<Node>, standing: &Standing, silent: &mut BTreeSet<NodeId>) -> bool {
+    node.remember_only(|id| standing.members.contains_key(&id), clock::now());
+    let others: Vec<_> = standing.members.iter().filter(|(id, _)| **id != standing.me).collect();
+    let answers = futures::future::join_all(others.iter().map(|(_, member)| node.peers.report(&member.api_addr))).await;
+    let mut unsealed_voter = false;
+    for ((id, member), answer) in others.into_iter().zip(answers) {
+        match answer {
+            Ok(report) => {
+                unsealed_voter |= member.voter && !report.sealed;
+                node.remember(*id, report, clock::now());
+                if silent.remove(id) {
+                    info!(node = member.name, "a node of this region answers again");
+                }
+            }
+            // It is as it was when it last answered; the time beside it tells.
+            Err(error) => {
+                if silent.insert(*id) {
+                    warn!(node = member.name, "a node of this region does not answer: {error}");
+                }
+            }
         }
-    });
-    futures::future::join_all(asked).await.into_iter().any(|unsealed_voter| unsealed_voter)
+    }
+    unsealed_voter
 }
 
 async fn leave(node: &Node) {
