@@ -44,9 +44,10 @@ pub async fn run(file: &Path) -> Result<()> {
 /// What is logged, in the words of tracing's `EnvFilter`; it goes before `log_level`.
 const LOG_VARIABLE: &str = "TWINKEEP_LOG";
 
-/// The log goes to standard error: of Twinkeep as configured, of the crates below it only what is wrong.
+/// The log goes to standard error: of Twinkeep as configured, of the crates below it only what is
+/// wrong. openraft repeats itself ten times a second about a node that is gone: the supervisor says that once.
 fn log_to_stderr(config: &ServerConfig) {
-    let configured = format!("warn,openraft=error,openraft::replication=off,twinkeep={}", config.log_level.name());
+    let configured = format!("warn,openraft=off,twinkeep={}", config.log_level.name());
     let filter = tracing_subscriber::EnvFilter::new(std::env::var(LOG_VARIABLE).unwrap_or(configured));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = match config.log_format {
