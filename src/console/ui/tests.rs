@@ -317,16 +317,18 @@ fn the_picture_is_an_svg_of_the_same_text() {
     assert_eq!(svg.matches("<text ").count(), svg.matches("</text>").count());
 }
 
-/// The README's picture is a screen of this program. `TWINKEEP_PICTURES=write cargo test --lib picture` paints it anew.
+/// The README's pictures are screens of this program. `TWINKEEP_PICTURES=write cargo test --lib picture` paints them anew.
 #[test]
-fn the_readmes_picture_is_what_the_console_paints() {
+fn the_readmes_pictures_are_what_the_console_paints() {
     let themes = Themes::load(Vec::new(), ColourDepth::True);
-    let buffer = painted(&lived(fixtures::streaming()), "dark", &glyphs::UTF8, (100, 26));
-    let svg = export::svg(&buffer, themes.get("dark"));
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/overview.svg");
-    if std::env::var("TWINKEEP_PICTURES").is_ok_and(|what| what == "write") {
-        std::fs::write(&file, &svg).unwrap();
+    let pictures = [("overview", lived(fixtures::streaming()), (100, 26)), ("promotion", deciding(), (100, 30))];
+    for (name, model, size) in pictures {
+        let svg = export::svg(&painted(&model, "dark", &glyphs::UTF8, size), themes.get("dark"));
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/pictures/{name}.svg"));
+        if std::env::var("TWINKEEP_PICTURES").is_ok_and(|what| what == "write") {
+            std::fs::write(&file, &svg).unwrap();
+        }
+        let there = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(there == svg, "{} is old: TWINKEEP_PICTURES=write cargo test --lib picture", file.display());
     }
-    let there = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(there == svg, "{} is old: TWINKEEP_PICTURES=write cargo test --lib picture", file.display());
 }
