@@ -180,19 +180,17 @@ storage "raft" {{
 
 WRITES = """
 local n = 0
-local id = 0
-function setup(thread) id = id + 1; thread:set("id", id) end
-function init(args) math.randomseed(id); value = string.rep("x", %d) end
+function init(args) value = string.rep("x", %d) end
 request = function()
   n = n + 1
-  return wrk.format("POST", "/v1/secret/data/bench/" .. id .. "-" .. (n %% %d), {["X-Vault-Token"] = "%s", ["Content-Type"] = "application/json"}, '{"data":{"v":"' .. value .. '"}}')
+  return wrk.format("POST", "/v1/secret/data/bench/" .. (n %% %d), {["X-Vault-Token"] = "%s", ["Content-Type"] = "application/json"}, '{"data":{"v":"' .. value .. '"}}')
 end
 """
 READS = """
 local n = 0
 request = function()
   n = n + 1
-  return wrk.format("GET", "/v1/secret/data/bench/1-" .. (n %% 50 + 1), {["X-Vault-Token"] = "%s"})
+  return wrk.format("GET", "/v1/secret/data/bench/" .. (n %% 50 + 1), {["X-Vault-Token"] = "%s"})
 end
 """
 
@@ -288,7 +286,7 @@ def bench_sync(folder, args):
     if not shutil.which("redis-server"):
         return say("full sync", left_out="redis-server is not installed")
     ports = [free_port(), free_port()]
-    servers = [subprocess.Popen(["redis-server", "--port", str(port), "--save", "", "--dir", str(folder), "--repl-diskless-sync-delay", "0"], stdout=subprocess.DEVNULL) for port in ports]
+    servers = [subprocess.Popen(["redis-server", "--port", str(port), "--save", "", "--dir", str(folder), "--repl-diskless-sync-delay", "0", "--enable-debug-command", "local"], stdout=subprocess.DEVNULL) for port in ports]
     cli = lambda port, *words: subprocess.run(["redis-cli", "-p", str(port), *words], capture_output=True, text=True).stdout
     wait_for("redis", lambda: "PONG" in cli(ports[0], "ping") and "PONG" in cli(ports[1], "ping"))
     cli(ports[0], "debug", "populate", str(args.entries), "key", "300")
