@@ -53,9 +53,9 @@ impl Default for Options {
         Options {
             nodes: 1,
             wan_latency: Duration::from_millis(80),
-            wan_bytes_per_s: 2 << 20,
+            wan_bytes_per_s: 512 << 10,
             write_rate: 20,
-            secrets: 5_000,
+            secrets: 10_000,
         }
     }
 }

@@ -4,10 +4,12 @@ use super::context::Context;
 use super::driver::Ask;
 use super::link_record;
 use super::protocol::{Outside, PromoteOrder, PromotionProgress, PromotionRecord};
-use crate::api::replication::{FenceProof, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
+use crate::api::replication::{
+    FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome,
+};
 use crate::clock::{self, UnixMs};
 use crate::error::{Error, Result};
-use crate::ids::PromotionId;
+use crate::ids::{Position, PromotionId};
 use crate::storage::keys::Key;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,15 +111,69 @@ fn describe(context: &Context, id: PromotionId, began_at: UnixMs, progress: Prom
 
 fn done(context: &Context, record: PromotionRecord) -> Promotion {
     let fence = record.old_primary.and_then(|primary| context.fences.of(primary.region));
+    let loss = match fence {
+        Some((at, reached)) => proven_loss(record.loss, record.fork, reached, at),
+        None => record.loss,
+    };
     Promotion {
         id: record.id,
         outcome: PromotionOutcome::Done,
         epoch: record.epoch,
         began_at: record.at,
         ended_at: Some(record.at),
-        loss: Some(record.loss),
+        loss: Some(loss),
         error: None,
         plan: None,
         fence: fence.map_or(FenceProof::Unproven, |(at, reached)| FenceProof::Acknowledged { at, reached }),
+    }
+}
+
+/// Once the old primary said where it stopped, the loss is no estimate any more: what it wrote behind the fork.
+fn proven_loss(estimate: LossEstimate, fork: Position, reached: Position, at: UnixMs) -> LossEstimate {
+    let entries = reached.index.saturating_sub(fork.index);
+    let words = match entries {
+        0 => format!("nothing: the old primary had reached {reached}, and all of it is here"),
+        1 => format!("1 write, which only the old primary has: {reached}"),
+        _ => format!("{entries} writes, which only the old primary has: those behind {fork}, up to {reached}"),
+    };
+    // How many bytes those are, and of which classes, only the old primary knows, unless there are none.
+    let (bytes, by_class) = if entries == 0 { (0, Vec::new()) } else { (estimate.bytes, estimate.by_class) };
+    LossEstimate {
+        entries,
+        bytes,
+        by_class,
+        known: true,
+        likely_entries: None,
+        last_heard_at: Some(at),
+        words,
+        ..estimate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Epoch;
+    use crate::state::Class;
+
+    #[test]
+    fn the_fence_turns_the_estimate_into_a_count() {
+        let estimate = LossEstimate {
+            entries: 0,
+            bytes: 70,
+            ms: 40,
+            known: false,
+            last_heard_at: None,
+            likely_entries: Some(12),
+            by_class: vec![(Class::KvWrite, 1)],
+            words: "unknown".into(),
+        };
+        let at = |index| Position::new(Epoch(1), index);
+        let none = proven_loss(estimate.clone(), at(9), at(9), UnixMs(5));
+        assert_eq!((none.entries, none.bytes, none.known, none.likely_entries), (0, 0, true, None));
+        assert!(none.words.starts_with("nothing: "), "{}", none.words);
+        let some = proven_loss(estimate, at(9), at(12), UnixMs(5));
+        assert_eq!((some.entries, some.known), (3, true));
+        assert!(some.words.contains("behind 1:9, up to 1:12"), "{}", some.words);
     }
 }

@@ -385,7 +385,8 @@ fn sent_lines(
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
             say(Role::Text, &format!("Lost: {}", loss.words));
         }
-        if let Some(at) = promotion.ended_at {
+        // A region that is asked later knows the moment of the promotion, not how long it took.
+        if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
             say(Role::Muted, &format!("It took {}.", millis(at.since(promotion.began_at).as_secs_f64() * 1_000.0)));
         }
         rows.push(Line::from(vec![paint.muted(format!("{} said so ", reading.source)), paint.ago(reading.age)]));
