@@ -169,6 +169,13 @@ async fn a_primary_that_was_dead_at_the_promotion_is_fenced_when_it_comes_back()
     primary.client().await.kv_put("secret", "a", fields("1"), None).await.expect("a write");
     wait_until_in_step(&primary, &standby).await;
     primary.nodes[0].kill();
+    // Nothing arrives any more, and that must show: what was known of the head ages, and the lag is unknown, not zero.
+    wait_for("the standby to say that it does not hear its primary", || async {
+        let status = standby.status().await?;
+        let silent = status.links.iter().all(|link| link.state == LinkState::Connecting && link.lag.is_none());
+        (silent && status.lag.is_none() && status.head.is_some()).then_some(())
+    })
+    .await;
     promote(&standby.client_as(&primary.token).await).await;
     primary.nodes[0].start();
     primary.unseal(0).await;

@@ -324,7 +324,7 @@ impl Driver {
             }
             Ask::Configured => self.connect_configured(),
             // Who asked may have gone; nothing depends on it.
-            Ask::Reports { reply } => drop(reply.send(leading.core.links())),
+            Ask::Reports { reply } => drop(reply.send(leading.core.links(now))),
             Ask::Plan { outside, reply } => drop(reply.send(leading.core.plan(now, &outside))),
             Ask::Promotion { id, reply } => {
                 let promoting = leading.promotions.get(&id);

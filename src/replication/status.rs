@@ -5,10 +5,11 @@ use super::context::Context;
 use super::driver::Ask;
 use super::handshake::Party;
 use super::link_record::{self, LinkRecord};
-use super::protocol::{LagReport, LinkReport, PROTOCOL, SyncStanding};
+use super::protocol::{LinkReport, PROTOCOL, SyncStanding};
 use super::token_records;
 use crate::api::replication::{
-    FenceInfo, Lag, LinkStatus, NodeStatus, PathStatus, PrimaryInfo, RegionInfo, SyncStatus, TokenSummary, WalStatus,
+    FenceInfo, Lag, LinkState, LinkStatus, NodeStatus, PathStatus, PrimaryInfo, RegionInfo, SyncStatus, TokenSummary,
+    WalStatus,
 };
 use crate::clock::{self, UnixMs};
 use crate::consensus::Standing;
@@ -33,8 +34,8 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
     let (path, standing) = (&stored.path, context.standing());
     let sealed = context.keyring.is_sealed();
     let is_primary = path.role == Role::Primary;
-    let from_primary = reports.iter().find(|report| !report.outgoing).and_then(|report| report.lag);
-    let (head, head_at) = match from_primary {
+    let from_primary = reports.iter().find(|report| !report.outgoing);
+    let (head, head_at) = match from_primary.and_then(|report| report.lag) {
         _ if is_primary => (Some(path.applied), Some(now)),
         Some(lag) => (Some(lag.head), Some(lag.observed_at)),
         None => (None, None),
@@ -61,7 +62,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
         received: path.applied,
         applied: path.applied,
         applied_at: path.applied_at,
-        lag: if is_primary { None } else { from_primary.map(lag) },
+        lag: from_primary.and_then(lag),
         merkle_root: hex::encode(stored.root),
         entries: path.entries,
         bytes: path.bytes,
@@ -99,11 +100,19 @@ fn read(context: &Context) -> Result<Stored> {
     })
 }
 
-fn lag(report: LagReport) -> Lag {
-    Lag { entries: report.entries, bytes: report.behind.bytes, ms: report.ms, observed_at: report.observed_at }
+/// A standby that does not hear its primary knows how far it was behind, not how far it is.
+fn lag(report: &LinkReport) -> Option<Lag> {
+    let silent = !report.outgoing && report.state == LinkState::Connecting;
+    report.lag.filter(|_| !silent).map(|report| Lag {
+        entries: report.entries,
+        bytes: report.behind.bytes,
+        ms: report.ms,
+        observed_at: report.observed_at,
+    })
 }
 
 fn link(report: LinkReport, records: &[LinkRecord]) -> LinkStatus {
+    let lag = lag(&report);
     let record = records.iter().find(|record| record.region == report.peer);
     let mut addresses = record.map(|record| record.addresses.clone()).unwrap_or_default();
     for address in report.addresses {
@@ -123,7 +132,7 @@ fn link(report: LinkReport, records: &[LinkRecord]) -> LinkStatus {
         retry_at: report.retry_at,
         received: report.received,
         applied: report.applied,
-        lag: report.lag.map(lag),
+        lag,
         sync: report.sync.map(|sync| sync_status(&sync, Some(report.bytes_per_s).filter(|rate| *rate > 0.0))),
         in_flight: report.in_flight,
         max_parallel: report.max_parallel,

@@ -84,8 +84,9 @@ impl Core {
         [self.gate.wakes_at(), primary, standby, self.failover.wakes_at()].into_iter().flatten().min()
     }
 
-    /// The links of a primary, or the one that a standby has from its primary.
-    pub fn links(&self) -> Vec<LinkReport> {
+    /// The links of a primary, or the one that a standby has from its primary, as they are `now`: silence is no input.
+    pub fn links(&mut self, now: Now) -> Vec<LinkReport> {
+        self.ctx.now = now;
         match self.ctx.path.role {
             Role::Primary => self.primary.reports(&self.ctx),
             Role::Standby => self.incoming().into_iter().collect(),

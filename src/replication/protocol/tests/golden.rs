@@ -374,10 +374,10 @@ impl Stage {
 
     fn status(&mut self) {
         for index in 0..self.regions.len() {
-            let region = &self.regions[index];
-            let name = region.name.clone();
-            let core = region.core.as_ref().expect("each region of a story has a leader");
-            let (links, floor) = (core.links(), core.wal_floor());
+            let region = &mut self.regions[index];
+            let (name, now) = (region.name.clone(), region.now(self.now));
+            let core = region.core.as_mut().expect("each region of a story has a leader");
+            let (links, floor) = (core.links(now), core.wal_floor());
             self.tell(format!("{name}: {}", standing(&self.regions[index].state.path())));
             for link in links {
                 let peer = self.by_id(link.peer);
