@@ -5,6 +5,7 @@ use super::widgets::fitted;
 use super::{Paint, Tier};
 use crate::api::replication::EventLevel;
 use crate::console::app::{ACTIONS, Action, Model, Place, Screen, WriteRight};
+use crate::console::domain::FRESH_FOR;
 use crate::console::domain::units::{clock_time, entries, lag_ms};
 use crate::console::domain::{Health, LinkLook};
 use ratatui::buffer::Buffer;
@@ -115,7 +116,7 @@ fn well_line(model: &Model, paint: Paint<'_>, width: usize) -> Line<'static> {
         (LinkLook::Syncing, Some(primary), Some(standby)) => {
             format!("{} copies everything to {}, which serves nothing until it is whole", primary.name, standby.name)
         }
-        (_, Some(primary), Some(standby)) => match pair.lag() {
+        (_, Some(primary), Some(standby)) => match pair.lag().filter(|lag| lag.age <= FRESH_FOR) {
             Some(lag) if lag.lag.entries == 0 => format!("{} has all that {} has", standby.name, primary.name),
             Some(lag) => format!(
                 "{} is {}, {} behind {}",

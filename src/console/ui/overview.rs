@@ -6,6 +6,7 @@ use super::{Paint, Tier, events};
 use crate::api::replication::Role as RegionRole;
 use crate::api::replication::TokenSummary;
 use crate::console::app::{Action, Model};
+use crate::console::domain::FRESH_FOR;
 use crate::console::domain::units::{
     byte_rate, bytes, count, duration, entries, lag_ms, millis, plural, position, rate, share, skew,
 };
@@ -191,14 +192,20 @@ fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     if let Some(epoch) = epoch.filter(|_| look != LinkLook::Unlinked) {
         rows.push(Line::from(paint.span(Role::Title, format!("epoch {epoch}"))).centered());
     }
-    if let Some(lag) = pair.lag() {
-        let role = if lag.age > crate::console::domain::FRESH_FOR { Role::Stale } else { Role::Text };
-        rows.push(Line::from(paint.span(role, format!("{} behind", entries(lag.lag.entries)))).centered());
-        rows.push(
-            Line::from(paint.span(role, format!("{} · {}", bytes(lag.lag.bytes), lag_ms(lag.lag.ms)))).centered(),
-        );
+    let (fresh, old) = match pair.lag() {
+        Some(lag) if lag.age > FRESH_FOR => (None, Some(lag)),
+        lag => (lag, None),
+    };
+    if let Some(lag) = fresh {
+        rows.push(Line::from(paint.text(format!("{} behind", entries(lag.lag.entries)))).centered());
+        rows.push(Line::from(paint.text(format!("{} · {}", bytes(lag.lag.bytes), lag_ms(lag.lag.ms)))).centered());
     } else if pair.primary_is_left.is_some() && look != LinkLook::Syncing && look != LinkLook::SplitBrain {
         rows.push(Line::from(paint.span(Role::Unknown, "lag unknown")).centered());
+    }
+    // What was known once is no lag any more, but it says where it stood.
+    if let Some(lag) = old {
+        let was = format!("{} {} ago", entries(lag.lag.entries), duration(lag.age));
+        rows.push(Line::from(paint.span(Role::Stale, fitted(&was, usize::from(area.width)))).centered());
     }
     if let Some(said) = &pair.link.said {
         let link = said.value;
