@@ -214,3 +214,50 @@ fn once_prints_a_screen_and_says_that_something_is_wrong() {
     assert_eq!(object["regions"][0]["nodes"][0]["answers"], false);
     assert_eq!(object["regions"][0]["health"], "unknown");
 }
+
+impl Terminal {
+    /// Presses a key until it shows what it does: a dialog drops what is typed in its first moment, and an action waits
+    /// until its region said that it takes the token.
+    fn press_until(&mut self, key: &str, text: &str) {
+        const AGAIN_AFTER: Duration = Duration::from_secs(2);
+        let began = Instant::now();
+        loop {
+            self.press(key);
+            let pressed = Instant::now();
+            let mut seen = self.screen.0.lock().unwrap();
+            while pressed.elapsed() < AGAIN_AFTER {
+                if seen.parser.screen().contents().contains(text) {
+                    return;
+                }
+                let left = AGAIN_AFTER.saturating_sub(pressed.elapsed());
+                seen = self.screen.1.wait_timeout(seen, left).unwrap().0;
+            }
+            let contents = seen.parser.screen().contents();
+            assert!(began.elapsed() < PATIENCE, "`{key}` never brought {text}:\n{contents}");
+        }
+    }
+}
+
+#[test]
+fn the_demo_goes_from_a_token_to_a_promotion_and_leaves_nothing_behind() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().to_str().unwrap();
+    let mut demo = Terminal::start(&["demo", "--wan-latency", "10"], 40, 120, &[("TMPDIR", folder)]);
+    demo.wait_for("g makes an activation token on eu-west-1");
+    demo.press_until("g", "h hand it to us-east-1");
+    demo.press_until("h", "Hand the token of eu-west-1 to us-east-1");
+    demo.press_until("y", "dials it");
+    demo.wait_for("● streaming");
+    demo.press_until("p", "To accept this loss and promote, type eu-west-1");
+    demo.press_until("e", "type eu-west-1: e");
+    demo.press("u-west-1");
+    demo.wait_for("type eu-west-1: eu-west-1");
+    demo.press("\r");
+    demo.wait_for("DONE: eu-west-1 is primary in epoch 2");
+    demo.press("\x1b");
+    demo.wait_for("FENCED");
+    demo.press("q");
+    assert_eq!(demo.end(), 0);
+    let left: Vec<_> = std::fs::read_dir(temp.path()).unwrap().collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
