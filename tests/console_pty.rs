@@ -242,12 +242,17 @@ impl Terminal {
 fn the_demo_goes_from_a_token_to_a_promotion_and_leaves_nothing_behind() {
     let temp = tempfile::tempdir().unwrap();
     let folder = temp.path().to_str().unwrap();
-    let mut demo = Terminal::start(&["demo", "--wan-latency", "10"], 40, 120, &[("TMPDIR", folder)]);
+    let mut demo =
+        Terminal::start(&["demo", "--wan-latency", "10", "--write-rate", "0"], 40, 120, &[("TMPDIR", folder)]);
     demo.wait_for("g makes an activation token on eu-west-1");
     demo.press_until("g", "h hand it to us-east-1");
     demo.press_until("h", "Hand the token of eu-west-1 to us-east-1");
     demo.press_until("y", "dials it");
     demo.wait_for("● streaming");
+    // The whole stock on both sides: a plan whose facts change is asked for again, rightly.
+    demo.wait("the same entries in both regions", |seen| {
+        seen.parser.screen().contents().matches("entries  20 0").count() == 2
+    });
     demo.press_until("p", "To accept this loss and promote, type eu-west-1");
     demo.press_until("e", "type eu-west-1: e");
     demo.press("u-west-1");
