@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use support::writer::{Writer, fields, preload};
 use support::{BINARY, Node, PATH, Region, connect, free_port, init, wait_for, wait_until_in_step};
-use twinkeep::api::replication::{LinkState, PathStatus, PromoteMode, PromoteRequest, PromotionOutcome};
+use twinkeep::api::replication::{LinkState, PathStatus, PromoteMode, PromoteRequest, PromotionOutcome, TokenRequest};
 use twinkeep::api::seal::UnsealRequest;
 use twinkeep::client::Client;
 use twinkeep::clock;
@@ -184,6 +184,10 @@ async fn a_primary_that_was_dead_at_the_promotion_is_fenced_when_it_comes_back()
         (status.role == Role::Fenced && status.epoch == Epoch(2)).then_some(())
     })
     .await;
+    let force = TokenRequest { force: true, ..TokenRequest::default() };
+    let token = primary.client().await.generate_token(PATH, &force).await;
+    let refusal = token.expect_err("a token for a fenced region would be spent for nothing").to_string();
+    assert!(refusal.contains("empty data directories"), "{refusal}");
     let late = primary.nodes[0].client(&primary.token).kv_put("secret", "a", fields("late"), None).await;
     let refusal = late.expect_err("a fenced region takes no writes").to_string();
     assert!(refusal.contains("eu-west-1"), "{refusal}");

@@ -106,6 +106,14 @@ impl Replication {
         context.lead().await?;
         let ttl = request.ttl.as_ref().map(duration::from_json).transpose()?.unwrap_or(TTL_DEFAULT);
         let region = context.region().await?;
+        // The core takes no introduction to a fenced region: its token would be spent for nothing.
+        if context.state().path().role == Role::Fenced {
+            return Err(Error::Conflict(format!(
+                "{} is fenced and can't become a standby as it is: start it anew with empty data directories, and make \
+                 the token there",
+                region.name
+            )));
+        }
         // A standby's secrets are its primary's. Whoever holds secrets of its own must be asked before they go.
         let own_data = context.state().path().role != Role::Standby;
         if own_data && !request.force && context.blocking(|context| context.keyring.holds_client_secrets()).await? {
