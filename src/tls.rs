@@ -65,7 +65,7 @@ pub fn pinned_to_any(fingerprints: Vec<Fingerprint>) -> Result<ClientConfig> {
 }
 
 /// A client's TLS that accepts any certificate. Only for bodies that prove by themselves where they come from, and
-/// that hold nothing secret in the clear.
+/// that hold nothing secret in the clear, or where an operator asked for it in so many words (`-tls-skip-verify`).
 pub fn unverified_client_config() -> Result<ClientConfig> {
     client_config(Trusted::Any)
 }

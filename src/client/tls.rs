@@ -1,11 +1,9 @@
 //! Whom a client believes to be the server.
 
 use super::error::{ClientError, Result};
-use crate::tls::{Fingerprint, pinned_client_config};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use crate::error::Error;
+use crate::tls::{Fingerprint, pinned_client_config, unverified_client_config};
+use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,30 +24,23 @@ pub enum Trust {
 
 impl Trust {
     pub(super) fn client_config(&self) -> Result<ClientConfig> {
+        let cannot = |error: Error| ClientError::Options(error.to_string());
         match self {
             Trust::System => Ok(with_roots(system_roots())),
             Trust::CaFile(path) => Ok(with_roots(roots_in(path)?)),
-            Trust::Pinned(fingerprint) => {
-                pinned_client_config(*fingerprint).map_err(|error| ClientError::Options(error.to_string()))
-            }
-            Trust::Anything => Ok(without_verification()),
+            Trust::Pinned(fingerprint) => pinned_client_config(*fingerprint).map_err(cannot),
+            Trust::Anything => unverified_client_config().map_err(cannot),
             Trust::Nothing => Ok(with_roots(RootCertStore::empty())),
         }
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
-    ClientConfig::builder_with_provider(provider())
+fn with_roots(roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring supports the default versions of TLS")
-}
-
-fn with_roots(roots: RootCertStore) -> ClientConfig {
-    builder().with_root_certificates(roots).with_no_client_auth()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// Unreadable files of the system are passed over: a server that none of the rest vouches for is refused anyway.
@@ -70,46 +61,4 @@ fn roots_in(path: &Path) -> Result<RootCertStore> {
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
     if roots.is_empty() { Err(wrong("it holds no certificate".into())) } else { Ok(roots) }
-}
-
-fn without_verification() -> ClientConfig {
-    builder().dangerous().with_custom_certificate_verifier(Arc::new(NoVerification(provider()))).with_no_client_auth()
-}
-
-#[derive(Debug)]
-struct NoVerification(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for NoVerification {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
