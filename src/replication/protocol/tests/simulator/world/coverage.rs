@@ -1,0 +1,47 @@
+//! What the worlds went through, so that a simulator that sees too little says so.
+
+use std::collections::BTreeSet;
+
+/// What the worlds went through.
+#[derive(Default, Debug)]
+pub struct Coverage {
+    pub promotions: u32,
+    pub repeated_promotions: u32,
+    pub fences: u32,
+    pub proofs: u32,
+    pub lost_writes: u32,
+    pub follows: u32,
+    pub whole: u32,
+    pub equal_roots: u32,
+    pub reasons: BTreeSet<&'static str>,
+}
+
+impl Coverage {
+    pub fn add(&mut self, other: &Coverage) {
+        self.promotions += other.promotions;
+        self.repeated_promotions += other.repeated_promotions;
+        self.fences += other.fences;
+        self.proofs += other.proofs;
+        self.lost_writes += other.lost_writes;
+        self.follows += other.follows;
+        self.whole += other.whole;
+        self.equal_roots += other.equal_roots;
+        self.reasons.extend(&other.reasons);
+    }
+
+    /// What never happened, though it should.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let counts = [
+            ("promotion", self.promotions),
+            ("repeated promotion", self.repeated_promotions),
+            ("fence", self.fences),
+            ("proof of a fence", self.proofs),
+            ("lost write", self.lost_writes),
+            ("new primary followed", self.follows),
+            ("whole standby", self.whole),
+            ("equal roots", self.equal_roots),
+            ("second reason to sync", self.reasons.len().saturating_sub(1) as u32),
+        ];
+        counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
+    }
+}

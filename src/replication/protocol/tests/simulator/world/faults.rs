@@ -1,0 +1,77 @@
+//! What goes wrong, and when it stops.
+
+use super::schedule::Event;
+use super::{CHECK_EVERY_MS, World};
+use rand::Rng;
+
+impl World {
+    pub(super) fn some_fault(&mut self) -> Result<(), String> {
+        let count = self.regions.len();
+        let (one, other) = (self.chance.gen_range(0..count), self.chance.gen_range(0..count));
+        let lasts = self.chance.gen_range(100..6_000);
+        match self.chance.gen_range(0..5) {
+            0 => {
+                self.note(format!("{} changes its leader", self.regions[one].name));
+                self.lose_leader(one)?;
+                self.schedule(lasts / 4, Event::Lead { region: one });
+            }
+            1 => {
+                self.note(format!("{} goes down", self.regions[one].name));
+                self.lose_leader(one)?;
+                self.regions[one].down = true;
+                self.schedule(lasts, Event::Lead { region: one });
+            }
+            2 | 3 if one != other => {
+                let both = self.chance.gen_bool(0.6);
+                self.note(format!("cut from {one} to {other}{}", if both { " and back" } else { "" }));
+                self.network.cut(one, other);
+                self.schedule(lasts, Event::Mend { from: one, to: other });
+                if both {
+                    self.network.cut(other, one);
+                    self.schedule(lasts, Event::Mend { from: other, to: one });
+                }
+            }
+            _ if !self.regions[one].peers.is_empty() => {
+                let peer = self.chance.gen_range(0..self.regions[one].peers.len());
+                self.regions[one].peers[peer].paused = true;
+                self.tell_peers(one)?;
+                self.schedule(lasts, Event::Resume { region: one, peer });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Of what the leader proposed, some prefix made it to a majority.
+    pub(super) fn lose_leader(&mut self, index: usize) -> Result<(), String> {
+        self.regions[index].core = None;
+        self.regions[index].term += 1;
+        let made_it = self.chance.gen_range(0..=self.regions[index].log.len());
+        self.regions[index].log.truncate(made_it);
+        for _ in 0..made_it {
+            self.agree(index)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn lead(&mut self, index: usize) -> Result<(), String> {
+        self.regions[index].down = false;
+        self.regions[index].log.clear();
+        self.regions[index].lead(self.now, self.mutation);
+        self.tell_peers(index)
+    }
+
+    pub(super) fn calm(&mut self) -> Result<(), String> {
+        self.note("the faults are over".into());
+        self.network.heal();
+        for index in 0..self.regions.len() {
+            self.regions[index].peers.iter_mut().for_each(|peer| peer.paused = false);
+            if self.regions[index].core.is_none() {
+                self.lead(index)?;
+            }
+            self.tell_peers(index)?;
+        }
+        self.schedule(CHECK_EVERY_MS, Event::Check);
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! What happens when: the events of a world in the order of its clock.
+
+use crate::ids::PromotionId;
+use crate::replication::protocol::*;
+use std::cmp::Ordering;
+
+pub struct Scheduled {
+    pub at: u64,
+    pub order: u64,
+    pub event: Event,
+}
+
+pub enum Event {
+    Wake { region: usize },
+    Arrive { number: u64, request: Box<Request> },
+    Answer { to: usize, term: u64, call: CallId, from: usize, answer: Box<Answer> },
+    Fail { to: usize, term: u64, call: CallId, from: usize },
+    Agree { region: usize },
+    Read { region: usize, term: u64, effect: Box<Effect> },
+    Activate { region: usize, term: u64, peer: usize },
+    Client,
+    Keep { region: usize },
+    Fault,
+    Lead { region: usize },
+    Mend { from: usize, to: usize },
+    Resume { region: usize, peer: usize },
+    Promote { region: usize, id: PromotionId, attempts: u32 },
+    Calm,
+    Check,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Scheduled) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Scheduled) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Scheduled) -> Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}

@@ -1,0 +1,46 @@
+//! Commands and inputs in the words of a trace.
+
+use crate::replication::protocol::*;
+use crate::state::Command;
+
+pub fn kind(command: &Command) -> String {
+    match command {
+        Command::Write { batches, .. } => format!("{} writes", batches.len()),
+        Command::Follow { entries } => {
+            format!("follow {}", entries.first().map(|entry| entry.position).unwrap_or_default())
+        }
+        Command::Copy(chunk) => format!("copy after {:?}", chunk.after),
+        Command::Region(change) => match &change.path {
+            Some(step) => format!("{step:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
+            None => "records".into(),
+        },
+        Command::TrimWal { below } => format!("trim below {below}"),
+    }
+}
+
+pub fn describe(input: &Input) -> String {
+    match input {
+        Input::Tick => "tick".into(),
+        Input::Applied => "applied".into(),
+        Input::Peers { .. } => "peers".into(),
+        Input::Activation { result, .. } => format!("activation {}", result.is_ok()),
+        Input::Request { request, .. } => {
+            let what = match &request.ask {
+                Ask::Hello(_) => "hello".into(),
+                Ask::Append { entries } => format!("append {} from {}", entries.len(), entries[0].position),
+                Ask::Copy(chunk) => format!("copy after {:?} at {}", chunk.after, chunk.read_at),
+                Ask::Heartbeat { .. } => "heartbeat".into(),
+            };
+            format!("<- {what} in {} head {}", request.header.epoch, request.header.head)
+        }
+        Input::Answer { call, answer, .. } => {
+            format!("-> answer {} at {}: {:?}", call.0, answer.standing.applied, answer.want)
+        }
+        Input::Failed { call, .. } => format!("-> failed {}", call.0),
+        Input::Proposed { id, result } => format!("proposed {} {}", id.0, result.is_ok()),
+        Input::WalRead { result, .. } => format!("log read {:?}", result.as_ref().map(Vec::len)),
+        Input::RangeRead { result, .. } => format!("range read {:?}", result.as_ref().map(|it| it.entries.len())),
+        Input::Root(root) => format!("root {}", root.at),
+        Input::Promote(order) => format!("promote {}", order.id),
+    }
+}
