@@ -1,0 +1,105 @@
+//! The plan of a failover: what was checked, what would be lost, and a hash over the facts that matter. Pure: the same
+//! facts make the same plan. Unknown is never good: a check that could not run has not passed.
+
+mod checks;
+mod loss;
+
+use super::context::Context;
+use super::interface::*;
+use super::standby::{Heard, Standby};
+use crate::api::replication::{Check, LossEstimate, Plan, PromoteMode, Verdict};
+use crate::clock::UnixMs;
+
+/// While the primary still writes, the loss changes with each heartbeat; the plan's hash only tells whether it is more.
+const LIVE_LOSS_MAX: u64 = 1_000;
+
+/// Everything that a plan is made from.
+struct Facts<'a> {
+    ctx: &'a Context,
+    heard: Option<&'a Heard>,
+    outside: &'a Outside,
+    /// How long ago the primary was heard.
+    silent_ms: Option<u64>,
+    /// Whether it was heard just now.
+    live: bool,
+}
+
+pub(super) fn plan(ctx: &Context, standby: &Standby, outside: &Outside) -> Plan {
+    let heard = standby.heard();
+    let silent_ms = heard.map(|heard| ctx.now.steady_ms.saturating_sub(heard.steady_ms));
+    let live = silent_ms.is_some_and(|ms| ms <= ctx.options.timing.silent_after_ms);
+    let facts = Facts { ctx, heard, outside, silent_ms, live };
+    let checks = facts.checks();
+    let loss = facts.loss();
+    let hash = facts.hash(&checks, &loss);
+    let epoch_now = ctx.path.epoch;
+    Plan {
+        mode: PromoteMode::Forced,
+        hash,
+        made_at: ctx.now.wall,
+        epoch_now,
+        epoch_next: epoch_now.next(),
+        checks,
+        loss,
+    }
+}
+
+/// Why the plan can't be carried out, in words; `None` if it can.
+pub(super) fn blocked(plan: &Plan) -> Option<String> {
+    let block = plan.checks.iter().find(|check| check.verdict == Verdict::Block)?;
+    Some(format!("{}: {}", block.name, [block.fact.as_str(), block.advice.as_str()].join("; ")))
+}
+
+/// Whether somebody has to consent to a loss.
+pub(super) fn needs_consent(plan: &Plan) -> bool {
+    !plan.loss.known || plan.loss.entries > 0
+}
+
+impl Facts<'_> {
+    fn checks(&self) -> Vec<Check> {
+        vec![
+            self.role(),
+            self.whole(),
+            self.quorum(),
+            self.sealed(),
+            self.primary(),
+            self.behind(),
+            self.clock(),
+            self.version(),
+            self.credential(),
+        ]
+    }
+
+    fn hash(&self, checks: &[Check], loss: &LossEstimate) -> String {
+        let path = &self.ctx.path;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{} {} {}", path.role, path.epoch, path.dataset).as_bytes());
+        // How far behind it is counts with the loss below.
+        for check in checks.iter().filter(|check| check.name != "behind") {
+            hasher.update(format!(" {}={:?}", check.name, check.verdict).as_bytes());
+        }
+        let entries = if self.live { u64::from(loss.entries > LIVE_LOSS_MAX) } else { loss.entries };
+        hasher.update(format!(" loss={entries} live={} known={}", self.live, loss.known).as_bytes());
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
+    /// A check of what this region knows of itself.
+    fn own(&self, name: &str, verdict: Verdict, fact: String, advice: &str) -> Check {
+        self.check(name, verdict, fact, advice, "this region", self.ctx.now.wall)
+    }
+
+    /// A check of what the primary said.
+    fn heard_check(&self, name: &str, verdict: Verdict, fact: String, advice: &str) -> Check {
+        let at = self.heard.map_or(self.ctx.now.wall, |heard| heard.at);
+        self.check(name, verdict, fact, advice, "the link from the primary", at)
+    }
+
+    fn check(&self, name: &str, verdict: Verdict, fact: String, advice: &str, source: &str, at: UnixMs) -> Check {
+        let (name, source, advice) = (name.to_owned(), source.to_owned(), advice.to_owned());
+        Check { name, verdict, fact, source, at, advice }
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
