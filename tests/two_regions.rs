@@ -300,3 +300,99 @@ async fn the_primarys_leader_is_lost_while_it_streams() {
 async fn the_standbys_leader_is_lost_while_it_streams() {
     a_leader_is_lost(Side::Standby, Moment::Streaming).await;
 }
+
+/// Kills every node of a region.
+fn kill_all(region: &mut Region) {
+    region.nodes.iter_mut().for_each(Node::kill);
+}
+
+async fn start_all(region: &mut Region) {
+    region.nodes.iter_mut().for_each(Node::start);
+    for number in 0..region.nodes.len() {
+        region.unseal(number).await;
+    }
+}
+
+/// The old region comes back while the link is cut: it must not take a single write. Then they meet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_region_that_restarts_takes_no_writes_before_it_knows_that_it_was_not_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut primary, mut standby) =
+        tokio::join!(Region::start(folder.path(), "us-east-1", 3), Region::start(folder.path(), "eu-west-1", 1));
+    connect(&primary, &standby).await;
+    primary.client().await.kv_put("secret", "a", fields("1"), None).await.expect("a write");
+    wait_until_in_step(&primary, &standby).await;
+
+    // With the standby up it opens by itself.
+    kill_all(&mut primary);
+    start_all(&mut primary).await;
+    let began = std::time::Instant::now();
+    wait_for("the restarted region to open", || async { primary.status().await?.writable.then_some(()) }).await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    primary.client().await.kv_put("secret", "a", fields("2"), None).await.expect("a write after the restart");
+    wait_until_in_step(&primary, &standby).await;
+
+    // Dead, and replaced; then the new primary is cut off (here: down), so that nobody tells the old one.
+    kill_all(&mut primary);
+    promote(&standby.client_as(&primary.token).await).await;
+    standby.nodes[0].kill();
+    start_all(&mut primary).await;
+    let closed = wait_for("the old region to say that it is closed", || async { primary.status().await?.closed }).await;
+    assert!(closed.contains("eu-west-1") && closed.contains("replication open -reason"), "{closed}");
+    for _ in 0..3 {
+        let late = primary.client().await.kv_put("secret", "a", fields("late"), None).await;
+        let refusal = late.expect_err("nothing is acknowledged").to_string();
+        assert!(refusal.contains("503") && refusal.contains("takes no writes yet"), "{refusal}");
+    }
+    let client = primary.client().await;
+    let read = client.kv_get("secret", "a", None).await.expect("reads go on").and_then(|read| read.data);
+    assert_eq!(read, Some(fields("2")));
+    let shown = succeeds(&primary.nodes[0], "", &["replication", "status", "-replication-path=default"]);
+    assert!(shown.contains("takes no writes") && shown.contains("eu-west-1 has not confirmed"), "{shown}");
+
+    standby.nodes[0].start();
+    standby.unseal(0).await;
+    wait_for("the old region to be fenced", || async { (primary.status().await?.role == Role::Fenced).then_some(()) })
+        .await;
+    // The new one restarted as well: the old one, fenced in its epoch, confirms it.
+    wait_for("the new region to open", || async { standby.status().await?.writable.then_some(()) }).await;
+}
+
+/// Nodes restart one after the other, and the operator opens a region whose standby is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn restarting_nodes_one_by_one_closes_nothing_and_an_operator_can_open_a_closed_region() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut primary, mut standby) =
+        tokio::join!(Region::start(folder.path(), "us-east-1", 3), Region::start(folder.path(), "eu-west-1", 1));
+    connect(&primary, &standby).await;
+    wait_until_in_step(&primary, &standby).await;
+    standby.nodes[0].kill();
+    let writer = Writer::start(&primary);
+    for number in 0..3 {
+        let before = writer.acknowledged();
+        wait_for("writes to go on", || async { (writer.acknowledged() > before + 5).then_some(()) }).await;
+        primary.restart(number).await;
+        primary.wait_for_voters(3).await;
+        wait_for("every node to know that its region is open", || async {
+            let nodes = primary.status().await?.nodes;
+            nodes.iter().all(|node| node.saw_open == Some(true) && node.sealed == Some(false)).then_some(())
+        })
+        .await;
+        assert_eq!(primary.status().await.expect("a status").closed, None);
+    }
+    let written = writer.stop().await;
+    written.expect_all(&primary.client().await).await;
+
+    kill_all(&mut primary);
+    start_all(&mut primary).await;
+    let closed = wait_for("the region to say that it is closed", || async { primary.status().await?.closed }).await;
+    assert!(closed.contains("eu-west-1"), "{closed}");
+    let token = primary.token.clone();
+    let refusal = refused(&primary.nodes[0], &token, &["replication", "open", "-reason= "]);
+    assert!(refusal.contains("say why"), "{refusal}");
+    succeeds(&primary.nodes[0], &token, &["replication", "open", "-reason=eu-west-1 burnt down"]);
+    primary.client().await.kv_put("secret", "a", fields("open"), None).await.expect("a write");
+    let leader = primary.leader().await;
+    let events = primary.nodes[leader].client("").events(PATH, 0).await.expect("events");
+    assert!(events.iter().any(|event| event.text.contains("eu-west-1 burnt down")), "{events:?}");
+}

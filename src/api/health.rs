@@ -11,6 +11,8 @@ pub mod code {
     pub const PERFORMANCE_STANDBY: u16 = 473;
     /// A follower that cannot reach its leader.
     pub const LEADER_UNREACHABLE: u16 = 474;
+    /// A primary that restarted and takes no writes before its standbys confirmed its epoch.
+    pub const CLOSED: u16 = 503;
     pub const UNINITIALISED: u16 = 501;
     pub const SEALED: u16 = 503;
 }
@@ -33,6 +35,8 @@ pub struct HealthQuery {
     pub performancestandbycode: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealedcode: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closedcode: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uninitcode: Option<u16>,
 }
@@ -63,4 +67,7 @@ pub struct Health {
     pub cluster_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
+    /// Why this primary takes no writes yet, and what to do; missing where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
 }

@@ -22,6 +22,9 @@ pub struct PathStatus {
     pub whole: bool,
     /// Whether this region acknowledges writes now.
     pub writable: bool,
+    /// Of a primary that restarted as a whole: why it takes no writes yet, and what to do.
+    #[serde(default)]
+    pub closed: Option<String>,
     pub sealed: bool,
     /// The newest committed position of the primary. On the primary its own; on a standby what the primary said
     /// last, at `head_at`. `None`: never heard.
@@ -182,6 +185,10 @@ pub struct NodeStatus {
     pub applied_index: Option<u64>,
     pub term: Option<u64>,
     pub last_contact_at: Option<UnixMs>,
+    /// Whether it has seen its region open for writes, in the present epoch, since it started: while one node has, a
+    /// restart of the others closes nothing. `None`: not known.
+    #[serde(default)]
+    pub saw_open: Option<bool>,
 }
 
 /// The state of an activation token.
@@ -253,6 +260,14 @@ impl std::fmt::Debug for LinkRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LinkRequest {{ address: {:?}, … }}", self.address)
     }
+}
+
+/// `POST …/open` on a primary that is closed since it restarted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OpenRequest {
+    /// Why no other region can have been promoted; kept for good.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// How a promotion goes about it. A switchover (`planned`) joins here when it is built.

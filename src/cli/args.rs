@@ -140,6 +140,8 @@ pub enum Replication {
     Pause(OnPath),
     /// Go on sending
     Resume(OnPath),
+    /// Let a primary that restarted take writes before its standbys confirmed that no other was promoted
+    Open(Open),
     /// Make this standby the primary
     Promote(Promote),
 }
@@ -196,6 +198,17 @@ pub struct Connect {
 pub struct Disconnect {
     /// The standby region's name or id
     pub region: String,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Open {
+    /// Why no other region can have been promoted; kept for good
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
     #[command(flatten)]
     pub path: PathFlag,
     #[command(flatten)]

@@ -5,8 +5,8 @@ use super::args::{Connect, Connection, Disconnect, GenerateToken, OnPath, Replic
 use super::failure::Failure;
 use super::output::{Output, bytes, grouped, key_values, span, table};
 use crate::api::replication::{
-    Lag, LinkRequest, LinkStatus, NodeStatus, PathStatus, Role, SyncStatus, TokenCreated, TokenInfo, TokenRequest,
-    TokenState,
+    Lag, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PathStatus, Role, SyncStatus, TokenCreated, TokenInfo,
+    TokenRequest, TokenState,
 };
 use crate::api::replication_answers::TokenList;
 use crate::clock::{self, UnixMs};
@@ -34,6 +34,12 @@ pub async fn run(command: Replication, context: &mut Context<'_>) -> Result<Outp
             let path = on.path.replication_path.as_str();
             context.environment.client(&on.connection)?.resume(path).await.map_err(Failure::changed)?;
             said(&on.connection, context, format!("Success! Path {path} goes on."))
+        }
+        Replication::Open(open) => {
+            let path = open.path.replication_path.as_str();
+            let request = OpenRequest { reason: open.reason };
+            context.environment.client(&open.connection)?.open(path, &request).await.map_err(Failure::changed)?;
+            said(&open.connection, context, format!("Success! Path {path} takes writes. The reason is kept."))
         }
         Replication::Promote(promote) => super::promote::run(promote, context).await,
     }
@@ -189,6 +195,9 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
     ]);
     if let Some(primary) = &status.primary {
         rows.push(("primary", format!("{} at {}", primary.name, primary.addresses.join(", "))));
+    }
+    if let Some(closed) = &status.closed {
+        rows.push(("closed", closed.clone()));
     }
     if let Some(fence) = &status.fence {
         let fact = format!("by epoch {}, {}; it had reached {}", fence.by_epoch, age(fence.at), fence.reached);

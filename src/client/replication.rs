@@ -3,7 +3,8 @@
 use super::request::list;
 use super::{Client, EventStream, Result};
 use crate::api::replication::{
-    Event, LinkRequest, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenInfo, TokenRequest,
+    Event, LinkRequest, OpenRequest, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenInfo,
+    TokenRequest,
 };
 use crate::api::replication_answers::{Events, LinkList, TokenList};
 use crate::ids::PromotionId;
@@ -74,6 +75,11 @@ impl Client {
     /// `POST …/resume`
     pub async fn resume(&self, path: &str) -> Result<()> {
         self.request(Method::POST, &[PATH, path, "resume"]).done().await
+    }
+
+    /// `POST …/open` on a primary that is closed since it restarted
+    pub async fn open(&self, path: &str, request: &OpenRequest) -> Result<()> {
+        self.request(Method::POST, &[PATH, path, "open"]).json(request).done().await
     }
 
     /// `GET …/plan?mode=…` on a standby

@@ -1,6 +1,7 @@
 //! A region of one node without a log: a proposal is applied at once. For the tests of the layers above, and
 //! nowhere else: nothing it does is durable.
 
+use super::gate::WriteGate;
 use super::{Consensus, Member, Standing, refused_write};
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, Position};
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 pub struct Direct {
     state: Arc<State>,
     standing: watch::Sender<Standing>,
+    gate: WriteGate,
 }
 
 impl Direct {
@@ -34,7 +36,7 @@ impl Direct {
             members,
             ..Standing::default()
         };
-        Direct { state, standing: watch::Sender::new(standing) }
+        Direct { state, standing: watch::Sender::new(standing), gate: WriteGate::default() }
     }
 
     /// A change of leader, to this node again in a new term.
@@ -54,7 +56,9 @@ impl Consensus for Direct {
     }
 
     async fn write(&self, term: u64, batch: Batch) -> Result<Position> {
+        // The epoch it was evaluated in: another may begin while it waits.
         let epoch = self.state.path().epoch;
+        super::pass(&self.gate, term, &self.state).await?;
         match self.propose(Command::Write { term, epoch, batches: vec![batch] }).await? {
             Outcome::Written { last, .. } => Ok(last),
             Outcome::Refused(refusal) => Err(refused_write(&refusal, &self.state)),
@@ -76,5 +80,9 @@ impl Consensus for Direct {
 
     fn state(&self) -> &Arc<State> {
         &self.state
+    }
+
+    fn gate(&self) -> &WriteGate {
+        &self.gate
     }
 }

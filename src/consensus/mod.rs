@@ -8,13 +8,15 @@
 //! * After `read_barrier`, the local state holds everything that was acknowledged before the call.
 
 pub mod direct;
+pub mod gate;
 pub mod raft;
 
 use crate::error::{Error, Result, WrongRole};
 use crate::ids::{NodeId, Position};
-use crate::state::{Batch, Command, Outcome, Refusal, State};
+use crate::state::{Batch, Command, Outcome, Refusal, Role, State};
 use async_trait::async_trait;
 use bytes::Bytes;
+use gate::WriteGate;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +29,7 @@ pub trait Consensus: Send + Sync + 'static {
 
     /// Agrees on one client write, together with whatever other writes wait at the moment (one log entry, one fsync
     /// for all of them). `term` is the Raft term in which the batch was evaluated. Returns its position. A refusal
-    /// is an error here: `Error::WrongRole`, or `Error::Unavailable` when the leader changed.
+    /// is an error here: `Error::WrongRole`, or `Error::Unavailable` when the leader changed or the `gate` is closed.
     async fn write(&self, term: u64, batch: Batch) -> Result<Position>;
 
     /// Waits until local reads see everything acknowledged before the call. Fails on a node that is no leader.
@@ -44,6 +46,9 @@ pub trait Consensus: Send + Sync + 'static {
     fn standing(&self) -> watch::Receiver<Standing>;
 
     fn state(&self) -> &Arc<State>;
+
+    /// What `write` lets through: whoever knows whether this region may acknowledge opens and closes it.
+    fn gate(&self) -> &WriteGate;
 }
 
 /// A node's view of its region's Raft cluster.
@@ -86,6 +91,15 @@ impl Standing {
 pub trait Transport: Send + Sync + 'static {
     /// Sends `body` as a message of `kind` to the node at `to_addr` (an API address), and returns its answer.
     async fn call(&self, to_addr: &str, kind: &str, body: Bytes, timeout: Duration) -> Result<Bytes>;
+}
+
+/// Lets a write of this term through the gate. A region that is no primary at all says that, and who is.
+async fn pass(gate: &WriteGate, term: u64, state: &State) -> Result<()> {
+    let passed = gate.pass(term).await;
+    match state.path().role {
+        Role::Standby | Role::Fenced if passed.is_err() => Err(Error::WrongRole(wrong_role(state))),
+        _ => passed,
+    }
 }
 
 /// The error that a client sees for a write that apply refused.

@@ -3,6 +3,7 @@
 use super::driver::Ask;
 use super::events::Events;
 use super::handshake::Party;
+use super::opening::Opening;
 use super::ports::{KeyringPort, RegionConfig};
 use super::protocol::{Failure, Identity};
 use super::rates::Rates;
@@ -32,6 +33,7 @@ pub(super) struct Context {
     pub configured: Mutex<Vec<LinkRequest>>,
     pub rates: Rates,
     pub fences: Fences,
+    pub opening: Opening,
 }
 
 /// Which regions said that they are fenced, when and where they stopped: the proof behind a promotion.

@@ -11,15 +11,15 @@ use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, propose,
 use super::link_record::LinkRecord;
 use super::links;
 use super::protocol::{
-    Answer, Core, Effect, Fact, Failure, Input, LinkReport, Now, Options, Outside, PromoteOrder, PromotionProgress,
-    Request, RequestId, Root,
+    Answer, Core, Effect, Fact, Failure, Input, LinkReport, Now, OpenedBy, Options, Outside, PromoteOrder,
+    PromotionProgress, Request, RequestId, Root,
 };
 use super::reads;
 use super::retention;
 use super::transport::LinkClient;
 use crate::api::replication::{EventLevel, Plan};
 use crate::clock::{self, UnixMs};
-use crate::ids::{PromotionId, RegionId};
+use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +50,17 @@ pub(super) enum Ask {
     },
     /// The configuration's links changed.
     Configured,
+    /// Of a closed primary: whose confirmation is missing, by name; `None` if it is open.
+    WaitsFor {
+        reply: oneshot::Sender<Option<Vec<String>>>,
+    },
+    /// The primary may take writes in this epoch.
+    Open {
+        dataset: DatasetId,
+        epoch: Epoch,
+        by: OpenedBy,
+        reply: Option<oneshot::Sender<()>>,
+    },
     Reports {
         reply: oneshot::Sender<Vec<LinkReport>>,
     },
@@ -85,6 +96,7 @@ pub(super) struct Driver {
 struct Leading {
     core: Core,
     me: RegionId,
+    since: Instant,
     clients: HashMap<RegionId, Arc<LinkClient>>,
     names: BTreeMap<RegionId, String>,
     /// Links to begin anew when their records are read.
@@ -177,6 +189,7 @@ impl Driver {
         }
         self.leads = leads;
         self.leading = None;
+        self.context.opening.led(self.context.consensus.gate());
         // Dropping the jobs ends them: none of an earlier core reports to the next.
         self.jobs = JoinSet::new();
         if self.leads.is_some() {
@@ -197,12 +210,14 @@ impl Driver {
         let options = Options {
             identity: self.context.identity(ready.identity.clone()),
             timing: self.context.config.timing,
+            open: self.context.opening.saw_open(&self.context.state().path()),
             seed: clock::random_bytes(),
         };
         let core = Core::new(options, self.now(), self.context.state().path());
         self.leading = Some(Leading {
             core,
             me: ready.identity.id,
+            since: clock::steady(),
             clients: HashMap::new(),
             names: BTreeMap::new(),
             anew: BTreeSet::new(),
@@ -236,6 +251,14 @@ impl Driver {
                 inputs.extend(self.run_effect(effect));
             }
         }
+        self.publish_opening();
+    }
+
+    /// Tells whoever takes writes whether this region may acknowledge them.
+    fn publish_opening(&self) {
+        let (Some(leading), Some((term, _))) = (&self.leading, &self.leads) else { return };
+        let (opening, path) = (&self.context.opening, self.context.state().path());
+        opening.publish(self.context.consensus.gate(), &leading.core, &path, *term, leading.since);
     }
 
     /// Starts what the effect asks for. Returns an input where it came to its end at once.
@@ -323,6 +346,15 @@ impl Driver {
                 self.load_links();
             }
             Ask::Configured => self.connect_configured(),
+            Ask::WaitsFor { reply } => {
+                let names = leading.core.waits_for().iter().map(|peer| peer.name.clone()).collect();
+                drop(reply.send((!leading.core.is_open()).then_some(names)));
+            }
+            Ask::Open { dataset, epoch, by, reply } => {
+                self.step(Input::Open { dataset, epoch, by });
+                // Who asked may have gone; the region is open all the same.
+                reply.map(|reply| reply.send(()));
+            }
             // Who asked may have gone; nothing depends on it.
             Ask::Reports { reply } => drop(reply.send(leading.core.links(now))),
             Ask::Plan { outside, reply } => drop(reply.send(leading.core.plan(now, &outside))),
@@ -444,6 +476,8 @@ impl Driver {
         self.beats += 1;
         let path = self.context.state().path();
         self.context.rates.sample(clock::steady(), &path);
+        // A refusal becomes due with time alone.
+        self.publish_opening();
         let Some(leading) = &mut self.leading else { return };
         leading.replies.retain(|_, reply| !reply.is_closed());
         let root_is_old = leading.last_root.is_none_or(|root| (root.dataset, root.at) != (path.dataset, path.applied));

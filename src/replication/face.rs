@@ -7,9 +7,10 @@ use super::events::Events;
 use super::inbound::Inbound;
 use super::links::{self, Pause};
 use super::ports::{KeyringPort, RegionConfig};
+use super::protocol::OpenedBy;
 use super::rates::Rates;
 use super::token_records::{self, Issuer, TTL_DEFAULT};
-use super::{promotion, status};
+use super::{opening, promotion, status};
 use crate::api::replication::{
     Event, EventLevel, LinkRequest, LinkStatus, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated,
     TokenInfo, TokenRequest,
@@ -18,7 +19,7 @@ use crate::clock;
 use crate::consensus::Consensus;
 use crate::duration;
 use crate::error::{Error, Result};
-use crate::ids::PromotionId;
+use crate::ids::{DatasetId, Epoch, PromotionId};
 use crate::state::Role;
 use crate::tls::Fingerprint;
 use bytes::Bytes;
@@ -57,7 +58,9 @@ impl Replication {
             configured: Mutex::new(Vec::new()),
             rates: Rates::default(),
             fences: Fences::default(),
+            opening: opening::Opening::default(),
         });
+        context.consensus.gate().guard();
         let shutdown = CancellationToken::new();
         let driver = tokio::spawn(Driver::new(context.clone(), inbox, shutdown.clone()).run());
         Arc::new(Replication { context, inbound: Inbound::default(), shutdown, driver: Mutex::new(Some(driver)) })
@@ -194,6 +197,40 @@ impl Replication {
 
     pub async fn resume(&self) -> Result<()> {
         links::set_paused(&self.context, Pause::Off).await
+    }
+
+    /// Opens this primary for writes although its standbys have not confirmed its epoch since it restarted.
+    pub async fn open(&self, reason: &str) -> Result<()> {
+        opening::override_closed(&self.context, reason).await
+    }
+
+    /// Why this primary takes no writes; `None` if it does, is none, or this node does not lead it.
+    pub fn closed(&self) -> Option<String> {
+        self.context.opening.closed()
+    }
+
+    /// The data set and the epoch in which this node saw its region open for writes, since the node started: what it
+    /// tells the other nodes of the region.
+    pub fn saw_open(&self) -> Option<(DatasetId, Epoch)> {
+        self.context.opening.seen()
+    }
+
+    /// Whether another node's word would tell this one something.
+    pub fn wants_to_know_of_open(&self) -> bool {
+        let path = self.context.state().path();
+        path.role == Role::Primary && path.is_initialised() && !self.context.opening.saw_open(&path)
+    }
+
+    /// Another node of this region, which runs, saw it open.
+    pub async fn remember_open(&self, dataset: DatasetId, epoch: Epoch) {
+        let path = self.context.state().path();
+        if (path.dataset, path.epoch) != (dataset, epoch) || !self.wants_to_know_of_open() {
+            return;
+        }
+        self.context.opening.note_open(dataset, epoch);
+        let ask = Ask::Open { dataset, epoch, by: OpenedBy::Remembered, reply: None };
+        // A loop that ended with the process opens nothing.
+        let _ = self.context.asks.send(ask).await;
     }
 
     /// What a promotion of this standby would find and lose, with the hash that `promote` wants.

@@ -1,8 +1,8 @@
 //! What the core reports, in words for people: the events of the path.
 
-use super::protocol::{Fact, PromotionProgress};
+use super::protocol::{Fact, OpenedBy, PromotionProgress};
 use crate::api::replication::{EventLevel, LinkState};
-use crate::ids::RegionId;
+use crate::ids::{Epoch, RegionId};
 
 /// The level, the subject and the text of an event; `None` for what is no news.
 pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(EventLevel, &'static str, String)> {
@@ -38,6 +38,16 @@ pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(E
             let text = format!("this region and {} are both primary in epoch {epoch}: demote one of them", name(*peer));
             (Alarm, "fence", text)
         }
+        Fact::Closed { epoch, waits_for } => {
+            let names: Vec<String> = waits_for.iter().map(|region| name(*region)).collect();
+            let text = format!(
+                "this region restarted as primary of epoch {epoch}: it takes no writes before {} confirmed that no other \
+                 region was promoted meanwhile",
+                names.join(", ")
+            );
+            (Warn, "opening", text)
+        }
+        Fact::Opened { epoch, by } => opened(*epoch, by),
         Fact::Promotion { progress: PromotionProgress::Running, .. } => {
             (Info, "promotion", "the promotion began: the incoming stream is frozen".into())
         }
@@ -52,6 +62,18 @@ pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(E
             (Alarm, "promotion", format!("whether the promotion was agreed on is unknown: {reason}"))
         }
     })
+}
+
+fn opened(epoch: Epoch, by: &OpenedBy) -> (EventLevel, &'static str, String) {
+    let (level, why) = match by {
+        OpenedBy::Promotion => (EventLevel::Info, "it was promoted just now".to_owned()),
+        OpenedBy::Confirmation => (EventLevel::Info, "its standbys confirmed the epoch".to_owned()),
+        OpenedBy::Remembered => (EventLevel::Info, "a node of the region that never stopped saw it open".to_owned()),
+        OpenedBy::Override { reason } => {
+            (EventLevel::Alarm, format!("an operator overrode the restart rule: {reason}"))
+        }
+    };
+    (level, "opening", format!("this region takes writes in epoch {epoch}: {why}"))
 }
 
 fn link(name: &str, state: LinkState, error: Option<&str>) -> (EventLevel, &'static str, String) {

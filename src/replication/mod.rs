@@ -63,6 +63,14 @@
 //! to ask twice promotes once, and what the record says of the fork is so. It is done, refused, or unknown, and unknown is
 //! never taken for either of the others.
 //!
+//! # Restart
+//!
+//! While a whole region is down, another may be promoted. So a primary of which no node ran on takes no client writes
+//! (`consensus::gate`) before each region that it has an activated link with, paused or not, answered in its epoch, or an
+//! operator overrode that with a reason, which is kept. Each node remembers in memory the epoch in which it saw its region
+//! open, and the nodes tell each other, so that a changed leader, or one node that restarted, closes nothing. A region that
+//! is promoted or initialised is open from the start. See `protocol::opening`.
+//!
 //! # Caveats
 //!
 //! * Replication is asynchronous: a failover can lose the newest acknowledged writes. A standby can't know what a silent
@@ -70,7 +78,8 @@
 //! * Without a witness, a primary that is cut off goes on acknowledging in its own epoch until it meets a higher one.
 //! * Without a witness, operators who promote two standbys at the same time open one epoch twice. The regions notice when
 //!   they meet, refuse each other and raise an alarm, and people must choose. Promote one standby at a time.
-//! * A region that restarts as primary opens at once, although another may have been promoted meanwhile.
+//! * The restart rule counts a region as running while one of its nodes does. A node that was cut off from its region all
+//!   the while keeps it open as well.
 //! * A standby does not follow the log while a copy goes on; the primary's log must hold what is written meanwhile, or the
 //!   copy begins anew. Its bound is in bytes, so a long copy of a busy primary needs a large one.
 //! * A fenced region waits for its operator. Its log and data stay as they are.
@@ -94,6 +103,7 @@ mod facts;
 mod inbound;
 mod jobs;
 mod links;
+mod opening;
 mod promotion;
 mod rates;
 mod reads;

@@ -55,7 +55,13 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
         epoch: path.epoch,
         dataset: path.dataset,
         whole: path.is_whole(),
-        writable: is_primary && path.is_initialised() && path.is_whole() && !sealed && standing.leader.is_some(),
+        writable: is_primary
+            && path.is_initialised()
+            && path.is_whole()
+            && !sealed
+            && standing.leader.is_some()
+            && context.opening.saw_open(path),
+        closed: context.opening.closed(),
         sealed,
         head,
         head_at,
@@ -80,7 +86,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
         }),
         links: reports.into_iter().map(|report| link(report, &stored.records)).collect(),
         tokens: stored.tokens,
-        nodes: nodes(&standing, sealed, now),
+        nodes: nodes(&standing, sealed, context.opening.saw_open(path), now),
         writes_per_s: if is_primary { context.rates.batches_per_s() } else { 0.0 },
     })
 }
@@ -175,7 +181,7 @@ fn sync_status(sync: &SyncStanding, bytes_per_s: Option<f64>) -> SyncStatus {
     }
 }
 
-fn nodes(standing: &Standing, sealed: bool, now: UnixMs) -> Vec<NodeStatus> {
+fn nodes(standing: &Standing, sealed: bool, saw_open: bool, now: UnixMs) -> Vec<NodeStatus> {
     let node = |(id, member): (&crate::ids::NodeId, &crate::consensus::Member)| {
         let own = *id == standing.me;
         NodeStatus {
@@ -188,6 +194,7 @@ fn nodes(standing: &Standing, sealed: bool, now: UnixMs) -> Vec<NodeStatus> {
             applied_index: own.then_some(standing.applied_index),
             term: own.then_some(standing.term),
             last_contact_at: own.then_some(now),
+            saw_open: own.then_some(saw_open),
         }
     };
     standing.members.iter().map(node).collect()

@@ -150,6 +150,7 @@ impl Node {
             sealed: self.vault.is_sealed(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fingerprint: *lock(&self.fingerprint),
+            saw_open: self.replication.saw_open(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::node_auth::{Frame, NodeAuth};
 use crate::clock;
 use crate::consensus::Transport;
 use crate::error::{Error, Result};
+use crate::ids::{DatasetId, Epoch};
 use crate::sensitive::Key;
 use crate::tls::{self, Fingerprint};
 use async_trait::async_trait;
@@ -37,6 +38,8 @@ pub struct NodeReport {
     pub version: String,
     /// Of its certificate; `None` with `tls_disable`.
     pub fingerprint: Option<Fingerprint>,
+    /// The data set and the epoch in which it saw its region open for writes, since it started.
+    pub saw_open: Option<(DatasetId, Epoch)>,
 }
 
 pub struct Peers {

@@ -95,6 +95,7 @@ pub static ROUTES: &[Route] = routes! {
     Read "sys/replication/path/:path/promote/:id" Operator Leader path::promotion, "a promotion's progress and outcome";
     Write "sys/replication/path/:path/pause" Operator Leader path::pause, "stop sending over the links";
     Write "sys/replication/path/:path/resume" Operator Leader path::resume, "go on sending";
+    Write "sys/replication/path/:path/open" Operator Leader path::open, "take writes although no standby has confirmed the epoch since the restart";
     Write "sys/replication/path/:path/link/:kind" Link Leader link::link, "the link itself (binary)";
     Read "sys/storage/raft/configuration" Operator LeaderIfAny membership::configuration, "the members of the region";
     Write "sys/storage/raft/remove-peer" Operator Leader membership::remove_peer, "take a node out of the region";

@@ -1,10 +1,12 @@
-//! What a node looks after by itself: what its peers say of themselves, and that a sealed node does not lead where an
-//! unsealed one could.
+//! What a node looks after by itself: what its peers say of themselves, what they remember of the region being open for
+//! writes, and that a sealed node does not lead where an unsealed one could.
 
 use super::node::Node;
+use super::peers::NodeReport;
 use crate::clock;
 use crate::consensus::{Consensus, Standing};
-use crate::ids::NodeId;
+use crate::ids::{DatasetId, Epoch, NodeId};
+use crate::state::{PathState, Role};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,7 @@ const STEP_DOWN_EVERY: Duration = Duration::from_secs(5);
 /// Runs until `shutdown`.
 pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
     let mut standing = node.raft.standing();
+    let mut path = node.state.watch_path();
     let mut led_term = None;
     let mut tried_to_leave = None;
     let mut silent = BTreeSet::new();
@@ -31,6 +34,7 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
                 info!(term, "this node leads its region");
             }
         }
+        let line = line(&path.borrow_and_update());
         if now.is_leader {
             let unsealed = ask_peers(&node, &now, &mut silent).await;
             let due = tried_to_leave.is_none_or(|at| clock::steady().duration_since(at) >= STEP_DOWN_EVERY);
@@ -38,6 +42,9 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
                 tried_to_leave = Some(clock::steady());
                 leave(&node).await;
             }
+        }
+        if !now.is_leader && node.replication.wants_to_know_of_open() {
+            ask_leader(&node, &now).await;
         }
         // A node that joined, or restarted before it held its region's seal, could not open at once.
         if let Err(error) = node.unseal_from_file().await {
@@ -47,8 +54,31 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
             () = tokio::time::sleep(EVERY) => {}
             // A change of anything but the leader can wait for the next round.
             _ = standing.wait_for(|next| next.lead_term != led_term) => {}
+            // Of a promotion all nodes are to know soon, in case that the leader is lost next.
+            _ = path.wait_for(|next| self::line(next) != line) => {}
             () = shutdown.cancelled() => {}
         }
+    }
+}
+
+/// What decides whether what was seen open is still what there is.
+fn line(path: &PathState) -> (Role, DatasetId, Epoch) {
+    (path.role, path.dataset, path.epoch)
+}
+
+/// A follower that started lately hears from its leader that the region is open for writes, so that it may lead next.
+async fn ask_leader(node: &Arc<Node>, standing: &Standing) {
+    let Some(addr) = standing.leader_addr() else { return };
+    match node.peers.report(addr).await {
+        Ok(report) => remember_open(node, &report).await,
+        Err(error) => debug!("the leader does not say whether the region is open: {error}"),
+    }
+}
+
+/// What another node saw counts as seen: it ran ever since.
+async fn remember_open(node: &Node, report: &NodeReport) {
+    if let Some((dataset, epoch)) = report.saw_open {
+        node.replication.remember_open(dataset, epoch).await;
     }
 }
 
@@ -63,6 +93,7 @@ async fn ask_peers(node: &Arc<Node>, standing: &Standing, silent: &mut BTreeSet<
         match answer {
             Ok(report) => {
                 unsealed_voter |= member.voter && !report.sealed;
+                remember_open(node, &report).await;
                 node.remember(*id, report, clock::now());
                 if silent.remove(id) {
                     info!(node = member.name, "a node of this region answers again");

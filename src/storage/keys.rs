@@ -68,6 +68,8 @@ pub enum Key {
     Link(RegionId),
     /// `Region` `[07] id` → postcard of a promotion's record.
     Promotion([u8; 16]),
+    /// `Region` `[0c] time in milliseconds` → postcard of an operator's override of the restart rule.
+    Override(u64),
     /// `Data` bytes as `secrets` made them (path segments encrypted one by one) → `state::Stored`.
     Data(Bytes),
     /// `Wal` index as u64 big-endian → postcard of `state::WalEntry`.
@@ -91,7 +93,8 @@ impl Key {
             | Key::Keyring
             | Key::ActivationToken(_)
             | Key::Link(_)
-            | Key::Promotion(_) => Tree::Region,
+            | Key::Promotion(_)
+            | Key::Override(_) => Tree::Region,
             Key::Data(_) => Tree::Data,
             Key::Wal(_) => Tree::Wal,
         }
@@ -110,6 +113,7 @@ impl Key {
             Key::ActivationToken(accessor) => tagged(5, accessor.as_bytes()),
             Key::Link(region) => tagged(6, &region.0),
             Key::Promotion(id) => tagged(7, id),
+            Key::Override(at) => tagged(12, &at.to_be_bytes()),
             Key::LogEntry(index) | Key::Wal(index) => Bytes::copy_from_slice(&index.to_be_bytes()),
             Key::Data(key) => key.clone(),
         }

@@ -30,6 +30,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+use super::gate::WriteGate;
 use super::{Consensus, Member, Standing, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, Position};
@@ -145,6 +146,7 @@ pub struct Raft {
     receiver: Receiver,
     transport: Arc<dyn Transport>,
     timing: Timing,
+    gate: WriteGate,
     /// Set while this node leaves leadership to another.
     stepping_down: AtomicBool,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -185,6 +187,7 @@ impl Raft {
             barrier,
             transport,
             timing,
+            gate: WriteGate::default(),
             stepping_down: AtomicBool::new(false),
             tasks: vec![follows, proposes, confirms, keeps],
             log_thread: Mutex::new(Some(log_thread)),
@@ -305,7 +308,9 @@ impl Consensus for Raft {
 
     async fn write(&self, term: u64, batch: Batch) -> Result<Position> {
         self.may_propose()?;
+        // The epoch it was evaluated in: another may begin while it waits.
         let epoch = self.state.path().epoch;
+        crate::consensus::pass(&self.gate, term, &self.state).await?;
         self.proposer.write(term, epoch, batch).await
     }
 
@@ -330,5 +335,9 @@ impl Consensus for Raft {
 
     fn state(&self) -> &Arc<State> {
         &self.state
+    }
+
+    fn gate(&self) -> &WriteGate {
+        &self.gate
     }
 }

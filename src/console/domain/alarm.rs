@@ -82,6 +82,8 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     let Some(status) = region.status.map(|status| status.last()) else { return };
     if status.sealed {
         found.alarm(format!("{name} is sealed: unseal it with `twinkeep operator unseal`"));
+    } else if let Some(closed) = &status.closed {
+        found.alarm(format!("{name}: {closed}"));
     } else if status.role == Role::Primary && !status.writable {
         found.alarm(format!("{name} is primary and takes no writes"));
     }

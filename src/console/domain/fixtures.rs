@@ -36,6 +36,7 @@ fn nodes(region: RegionId, at: UnixMs) -> Vec<NodeStatus> {
             applied_index: Some(61_204 - node as u64),
             term: Some(4),
             last_contact_at: Some(at),
+            saw_open: Some(true),
         })
         .collect()
 }
@@ -62,6 +63,7 @@ pub fn status(region: RegionId, role: Role, ago: Duration) -> PathStatus {
         dataset: DatasetId([9; 16]),
         whole: true,
         writable: role == Role::Primary,
+        closed: None,
         sealed: false,
         head: Some(head),
         head_at: Some(at),

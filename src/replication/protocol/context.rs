@@ -29,6 +29,8 @@ pub(super) enum Mutation {
     ReplyBeforeApplied,
     /// A region that hears of a higher epoch answers without fencing itself.
     ForgetFence,
+    /// A region that restarted takes writes at once.
+    ForgetRestartRule,
 }
 
 impl Context {

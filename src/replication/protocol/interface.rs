@@ -27,6 +27,8 @@ pub struct Now {
 pub struct Options {
     pub identity: Identity,
     pub timing: Timing,
+    /// Whether a node of this region that runs ever since saw it open for writes in its present epoch (`opening`).
+    pub open: bool,
     /// From the operating system's generator, new for each core: ids of syncs, jitter.
     pub seed: [u8; 32],
 }
@@ -121,8 +123,23 @@ pub enum Input {
     RangeRead { read: ReadId, result: Result<RangeRead, Failure> },
     /// A Merkle root of this region that the driver computed (now and then; it costs).
     Root(Root),
+    /// This primary may take writes in this epoch: `by` says who knows.
+    Open { dataset: DatasetId, epoch: Epoch, by: OpenedBy },
     /// The operator asks this standby for a promotion. Safe to repeat.
     Promote(PromoteOrder),
+}
+
+/// Why a primary takes writes, where it did not at first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OpenedBy {
+    /// It became primary just now.
+    Promotion,
+    /// Every region that it is linked with said that it knows of no higher epoch.
+    Confirmation,
+    /// Another node of the region saw it open and never stopped.
+    Remembered,
+    /// An operator took it on themselves; the record of it is durable.
+    Override { reason: String },
 }
 
 /// A stretch of the data tree, read at one moment.
@@ -254,6 +271,16 @@ pub enum Fact {
     Promotion {
         id: PromotionId,
         progress: PromotionProgress,
+    },
+    /// This primary restarted as a whole: it takes no writes before these regions confirmed its epoch.
+    Closed {
+        epoch: Epoch,
+        waits_for: Vec<RegionId>,
+    },
+    /// It takes writes again.
+    Opened {
+        epoch: Epoch,
+        by: OpenedBy,
     },
 }
 

@@ -18,6 +18,7 @@ pub mod epoch;
 mod failover;
 pub mod interface;
 pub mod message;
+mod opening;
 mod plan;
 mod primary;
 mod progress;
@@ -39,6 +40,7 @@ use crate::state::{PathState, Role};
 use context::Context;
 use epoch::{Compared, Gate};
 use failover::Failover;
+use opening::Opening;
 use primary::Primary;
 use standby::Standby;
 
@@ -49,6 +51,7 @@ pub struct Core {
     primary: Primary,
     standby: Standby,
     failover: Failover,
+    opening: Opening,
     role: Role,
 }
 
@@ -57,6 +60,7 @@ impl Core {
     pub fn new(options: Options, now: Now, path: PathState) -> Core {
         Core {
             role: path.role,
+            opening: Opening::new(&path, options.open),
             ctx: Context::new(options, now, path),
             gate: Gate::default(),
             primary: Primary::default(),
@@ -100,6 +104,16 @@ impl Core {
         self.primary.wal_floor(&self.ctx)
     }
 
+    /// Whether this region is a primary that may acknowledge writes (`opening`).
+    pub fn is_open(&self) -> bool {
+        self.opening.is_open(&self.ctx)
+    }
+
+    /// Of a primary that is closed: the regions that have not confirmed yet that nobody was promoted meanwhile.
+    pub fn waits_for(&self) -> Vec<&Peer> {
+        self.opening.waits_for(&self.ctx)
+    }
+
     /// What a failover of this region would do now. Of a region that can't be promoted, the plan says why.
     pub fn plan(&mut self, now: Now, outside: &Outside) -> Plan {
         self.ctx.now = now;
@@ -113,6 +127,7 @@ impl Core {
             Input::Peers { peers, adopts } => {
                 ctx.peers = peers;
                 ctx.adopts = adopts;
+                self.opening.links_known();
             }
             Input::Activation { peer, result } => self.primary.activation(ctx, peer, result),
             Input::Request { id, from, request } => self.request(id, from, request),
@@ -129,6 +144,7 @@ impl Core {
                 self.primary.root(root);
                 self.standby.root(root);
             }
+            Input::Open { dataset, epoch, by } => self.opening.open(ctx, dataset, epoch, by),
             Input::Promote(order) => self.failover.order(ctx, &mut self.standby, order),
         }
     }
@@ -160,7 +176,10 @@ impl Core {
                 };
                 self.gate.learn(ctx, standing.epoch, from, primary);
             }
-            Compared::Same | Compared::Lower | Compared::Elsewhere => self.primary.answer(ctx, call, from, answer),
+            Compared::Same | Compared::Lower | Compared::Elsewhere => {
+                self.opening.heard(ctx, from, standing);
+                self.primary.answer(ctx, call, from, answer);
+            }
         }
     }
 
@@ -175,6 +194,7 @@ impl Core {
             ctx.report(Fact::Fenced { by_epoch, by, reached });
         }
         self.role = ctx.path.role;
+        self.opening.settle(ctx);
         self.primary.settle(ctx);
         self.failover.settle(ctx, &self.standby);
         let freed = self.gate.settle(ctx);

@@ -147,7 +147,7 @@ impl Primary {
 }
 
 /// A peer whose data this region is about to take over is not dialled: it dials.
-fn is_dialled(ctx: &Context, peer: &Peer) -> bool {
+pub(super) fn is_dialled(ctx: &Context, peer: &Peer) -> bool {
     ctx.adopts.is_none_or(|adopts| adopts.from != peer.region || adopts.dataset == ctx.path.dataset)
 }
 

@@ -35,6 +35,7 @@ pub async fn health(call: Call) -> Result<Answer> {
         version: env!("CARGO_PKG_VERSION").into(),
         cluster_name: identity.as_ref().map(|identity| identity.name.clone()),
         cluster_id: identity.map(|identity| identity.id.to_string()),
+        closed: node.replication.closed(),
     };
     let (name, default) = if !health.initialized {
         ("uninitcode", code::UNINITIALISED)
@@ -42,6 +43,8 @@ pub async fn health(call: Call) -> Result<Answer> {
         ("sealedcode", code::SEALED)
     } else if path.role != Role::Primary || !path.is_whole() {
         ("drsecondarycode", code::STANDBY_REGION)
+    } else if health.closed.is_some() {
+        ("closedcode", code::CLOSED)
     } else if standing.is_leader || call.query.flag("standbyok") {
         ("activecode", code::ACTIVE)
     } else if standing.leader.is_none() {

@@ -1,11 +1,11 @@
 //! `sys/replication/path/:path/…`: what the console shows and what operators do.
 
 use crate::api::replication::{
-    Event, LinkRequest, LinkStatus, NodeStatus, PathStatus, PromoteMode, PromoteRequest, TokenRequest,
+    Event, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PathStatus, PromoteMode, PromoteRequest, TokenRequest,
 };
 use crate::api::replication_answers::{Events, Listing};
 use crate::error::{Error, Result};
-use crate::ids::{NodeId, PromotionId};
+use crate::ids::{DatasetId, Epoch, NodeId, PromotionId};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::node::Node;
@@ -28,16 +28,17 @@ pub async fn path_status(call: &Call, path: &str) -> Result<PathStatus> {
     call.node.expect_path(path)?;
     let mut status = call.node.replication.status().await?;
     for node in &mut status.nodes {
-        complete(&call.node, node);
+        complete(&call.node, node, (status.dataset, status.epoch));
     }
     Ok(status)
 }
 
-fn complete(node: &Node, shown: &mut NodeStatus) {
+fn complete(node: &Node, shown: &mut NodeStatus, line: (DatasetId, Epoch)) {
     if shown.name == node.name() {
         shown.sealed = Some(node.vault.is_sealed());
     } else if let Some((report, heard_at)) = node.report_of(NodeId::of(&shown.name)) {
         shown.sealed = Some(report.sealed);
+        shown.saw_open = Some(report.saw_open == Some(line));
         shown.last_contact_at = shown.last_contact_at.max(Some(heard_at));
     }
 }
@@ -177,6 +178,13 @@ pub async fn pause(call: Call) -> Result<Answer> {
 pub async fn resume(call: Call) -> Result<Answer> {
     call.node.expect_path(call.param("path"))?;
     call.node.replication.resume().await?;
+    Ok(Answer::empty())
+}
+
+pub async fn open(call: Call) -> Result<Answer> {
+    call.node.expect_path(call.param("path"))?;
+    let request: OpenRequest = call.json()?;
+    call.node.replication.open(&request.reason).await?;
     Ok(Answer::empty())
 }
 

@@ -7,6 +7,7 @@
 //! * `write a KEY=VALUE …` one batch for each; `trim a below=N`; `data a`
 //! * `deliver N …`, `lose N …` (nobody is told), `cut N …` (the sender is told), `settle` delivers all, again and again
 //! * `wait MS`; `lead a` changes the leader; `stall a` and `resume a` keep the region from agreeing
+//! * `restart a` starts all its nodes anew; `override a` opens it for writes
 //! * `promote b id=N [refuse-loss] [plan=…]`; `plan b`; `status`
 
 use super::super::*;
@@ -79,6 +80,17 @@ impl goldenscript::Runner for Stage {
             "settle" => self.settle()?,
             "wait" => self.wait(first()?.parse()?),
             "lead" => self.lead(first()?),
+            "restart" => {
+                let index = self.index(first()?);
+                self.regions[index].saw_open = None;
+                self.lead(first()?);
+            }
+            "override" => {
+                let index = self.index(first()?);
+                let PathState { dataset, epoch, .. } = self.regions[index].state.path();
+                let by = OpenedBy::Override { reason: "eu-west-1 burnt down".into() };
+                self.step(index, Input::Open { dataset, epoch, by });
+            }
             "stall" => {
                 let index = self.index(first()?);
                 self.stalled.push(index);
@@ -119,7 +131,7 @@ impl Stage {
 
     fn lead(&mut self, name: &str) {
         let index = self.index(name);
-        self.regions[index].lead(self.now, None);
+        self.regions[index].lead(self.now, false, None);
         self.tell_peers(index);
     }
 
@@ -160,6 +172,10 @@ impl Stage {
         let batches = pairs.iter().map(batch).collect();
         let region = &self.regions[index];
         let (term, epoch) = (region.term, region.state.path().epoch);
+        let core = region.core.as_ref().expect("each region of a story has a leader");
+        if region.state.path().role == crate::state::Role::Primary && !core.is_open() {
+            return self.tell(format!("{name} takes no writes: closed"));
+        }
         match self.agree(index, &Command::Write { term, epoch, batches }) {
             Outcome::Written { first, last } => self.tell(format!("{name} acknowledges {first} to {last}")),
             Outcome::Refused(refusal) => self.tell(format!("{name} refuses: {refusal}")),
@@ -179,7 +195,9 @@ impl Stage {
             let now = region.now(self.now);
             let path = region.state.path();
             let core = region.core.as_mut().expect("each region of a story has a leader");
-            for effect in core.step(now, path, input) {
+            let effects = core.step(now, path, input);
+            region.note_open();
+            for effect in effects {
                 inputs.extend(self.effect(index, effect));
             }
         }
@@ -411,6 +429,10 @@ impl Stage {
             Fact::Follows { primary, epoch } => format!("follows {} in epoch {epoch}", name(primary)),
             Fact::Roots { at, equal, .. } => format!("roots at {at} equal: {equal}"),
             Fact::SameEpoch { peer, epoch } => format!("ALARM: {} is primary in epoch {epoch} as well", name(peer)),
+            Fact::Closed { waits_for, .. } => {
+                format!("closed until {} confirm", waits_for.iter().map(name).collect::<Vec<_>>().join(", "))
+            }
+            Fact::Opened { by, .. } => format!("open: {by:?}"),
             Fact::Promotion { progress, .. } => match progress {
                 PromotionProgress::Running => "promotion runs".into(),
                 PromotionProgress::Done(record) => {
@@ -507,4 +529,7 @@ stories! {
     a_promotion_needs_consent_and_a_fresh_plan
     another_standby_follows_the_new_primary
     a_strangers_data_is_never_replaced
+    a_restarted_region_opens_when_its_standbys_confirm
+    a_restarted_region_that_was_replaced_acknowledges_nothing
+    a_changed_leader_of_a_region_that_never_stopped_is_open
 }

@@ -94,6 +94,11 @@ fn the_simulator_sees_a_forgotten_fence() {
     caught(Mutation::ForgetFence);
 }
 
+#[test]
+fn the_simulator_sees_a_forgotten_restart_rule() {
+    caught(Mutation::ForgetRestartRule);
+}
+
 fn caught(mutation: Mutation) {
     let found = run_many(SEEDS_TO_CATCH, Some(mutation));
     assert!(found.is_some(), "{SEEDS_TO_CATCH} worlds did not see {mutation:?}");

@@ -3,7 +3,7 @@
 use super::super::super::context::Mutation;
 use super::super::super::*;
 use crate::clock::UnixMs;
-use crate::ids::{DatasetId, RegionId};
+use crate::ids::{DatasetId, Epoch, RegionId};
 use crate::state::{Command, Outcome, PathChange, RegionChange, State};
 use crate::storage::memory::Memory;
 use crate::storage::{KeyRange, ScanLimit};
@@ -20,6 +20,8 @@ pub struct Region {
     /// Raft terms stand for leaders: what an earlier leader's core asked for comes back to nobody.
     pub term: u64,
     pub down: bool,
+    /// The epoch in which a node of this region that still runs saw it open for writes.
+    pub saw_open: Option<(DatasetId, Epoch)>,
     /// Proposals in the order of the Raft log.
     pub log: VecDeque<Proposal>,
     pub peers: Vec<Peer>,
@@ -57,6 +59,7 @@ impl Region {
             core: None,
             term: 0,
             down: false,
+            saw_open: None,
             log: VecDeque::new(),
             peers: Vec::new(),
             adopts: None,
@@ -68,8 +71,8 @@ impl Region {
         region
     }
 
-    /// A node takes the lead: a new core, made from what is agreed on.
-    pub fn lead(&mut self, now: u64, mutation: Option<Mutation>) {
+    /// A node takes the lead: a new core, made from what is agreed on. A forgetful one does not know what others saw.
+    pub fn lead(&mut self, now: u64, forgetful: bool, mutation: Option<Mutation>) {
         self.term += 1;
         self.wake_at = None;
         let identity = Identity {
@@ -80,8 +83,10 @@ impl Region {
         };
         let mut seed = [self.index as u8; 32];
         seed[..8].copy_from_slice(&self.term.to_be_bytes());
-        let options = Options { identity, timing: Timing::default(), seed };
-        let mut core = Core::new(options, self.now(now), self.state.path());
+        let path = self.state.path();
+        let open = !forgetful && self.saw_open == Some((path.dataset, path.epoch));
+        let options = Options { identity, timing: Timing::default(), open, seed };
+        let mut core = Core::new(options, self.now(now), path);
         core.ctx.mutation = mutation;
         self.core = Some(core);
     }
@@ -92,6 +97,14 @@ impl Region {
 
     pub fn agree(&self, command: &Command) -> Outcome {
         self.state.apply(self.term, command, &[]).expect("memory does not fail")
+    }
+
+    /// What the nodes of the region tell each other.
+    pub fn note_open(&mut self) {
+        let path = self.state.path();
+        if self.core.as_ref().is_some_and(Core::is_open) {
+            self.saw_open = Some((path.dataset, path.epoch));
+        }
     }
 
     /// Over all of the data tree: what the Merkle root stands for.

@@ -1,5 +1,6 @@
 //! What must hold at every step, one a file.
 
+mod a_restarted_region_waits;
 mod answers_are_durable;
 mod epochs_rise;
 mod nothing_is_lost;
@@ -10,7 +11,7 @@ mod the_fenced_are_silent;
 
 use super::super::super::{Answer, Header, PromotionRecord};
 use super::region::Region;
-use crate::ids::Position;
+use crate::ids::{Position, RegionId};
 use crate::state::{Batch, PathState};
 
 /// Something that happened in a region.
@@ -25,6 +26,12 @@ pub enum Seen<'a> {
     Answered { asked: &'a Header, answer: &'a Answer },
     /// A promotion is done.
     Promoted { record: &'a PromotionRecord },
+    /// The region came up again after all of it was down.
+    Restarted,
+    /// An answer reached the region's leader.
+    Heard { from: RegionId, answer: &'a Answer },
+    /// An operator opened the region for writes.
+    Overridden,
     /// The world came to rest.
     Ended,
 }
@@ -44,5 +51,6 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(the_fenced_are_silent::TheFencedAreSilent::default()),
         Box::new(standby_stays_behind::StandbyStaysBehind::default()),
         Box::new(answers_are_durable::AnswersAreDurable),
+        Box::new(a_restarted_region_waits::ARestartedRegionWaits::default()),
     ]
 }

@@ -13,6 +13,10 @@ pub struct Coverage {
     pub follows: u32,
     pub whole: u32,
     pub equal_roots: u32,
+    pub closed: u32,
+    pub overrides: u32,
+    pub confirmed: u32,
+    pub remembered: u32,
     pub reasons: BTreeSet<&'static str>,
 }
 
@@ -26,6 +30,10 @@ impl Coverage {
         self.follows += other.follows;
         self.whole += other.whole;
         self.equal_roots += other.equal_roots;
+        self.closed += other.closed;
+        self.overrides += other.overrides;
+        self.confirmed += other.confirmed;
+        self.remembered += other.remembered;
         self.reasons.extend(&other.reasons);
     }
 
@@ -40,6 +48,10 @@ impl Coverage {
             ("new primary followed", self.follows),
             ("whole standby", self.whole),
             ("equal roots", self.equal_roots),
+            ("closed region", self.closed),
+            ("override", self.overrides),
+            ("confirmation", self.confirmed),
+            ("open region that was remembered", self.remembered),
             ("second reason to sync", self.reasons.len().saturating_sub(1) as u32),
         ];
         counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()

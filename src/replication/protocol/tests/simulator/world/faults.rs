@@ -2,6 +2,8 @@
 
 use super::schedule::Event;
 use super::{CHECK_EVERY_MS, World};
+use crate::replication::protocol::tests::simulator::invariants::Seen;
+use crate::replication::protocol::{Input, OpenedBy};
 use rand::Rng;
 
 impl World {
@@ -55,10 +57,30 @@ impl World {
     }
 
     pub(super) fn lead(&mut self, index: usize) -> Result<(), String> {
-        self.regions[index].down = false;
+        let restarts = std::mem::take(&mut self.regions[index].down);
         self.regions[index].log.clear();
-        self.regions[index].lead(self.now, self.mutation);
+        if restarts {
+            self.regions[index].saw_open = None;
+            self.see(index, &Seen::Restarted)?;
+            if self.fault(15) {
+                let after = self.chance.gen_range(0..3_000);
+                self.schedule(after, Event::Override { region: index });
+            }
+        }
+        // The new leader may be a node that has just started, to which another tells later what it saw.
+        let forgetful = self.fault(20);
+        self.regions[index].lead(self.now, forgetful, self.mutation);
+        if forgetful {
+            let after = self.chance.gen_range(0..2_000);
+            let term = self.regions[index].term;
+            self.schedule(after, Event::Remember { region: index, term });
+        }
         self.tell_peers(index)
+    }
+
+    pub(super) fn remember(&mut self, index: usize) -> Result<(), String> {
+        let Some((dataset, epoch)) = self.regions[index].saw_open else { return Ok(()) };
+        self.step(index, Input::Open { dataset, epoch, by: OpenedBy::Remembered })
     }
 
     pub(super) fn calm(&mut self) -> Result<(), String> {

@@ -181,6 +181,7 @@ impl World {
             Event::Arrive { number, request } => self.arrive(number, *request),
             Event::Answer { to, term, call, from, answer } if self.regions[to].term == term => {
                 let from = self.regions[from].id;
+                self.see(to, &Seen::Heard { from, answer: &answer })?;
                 self.step(to, Input::Answer { call, from, answer: *answer })
             }
             Event::Fail { to, term, call, from } if self.regions[to].term == term => {
@@ -195,6 +196,9 @@ impl World {
             Event::Keep { region } => self.keep(region),
             Event::Fault => self.some_fault(),
             Event::Lead { region } => self.lead(region),
+            Event::Remember { region, term } if self.regions[region].term == term => self.remember(region),
+            Event::Remember { .. } => Ok(()),
+            Event::Override { region } => self.override_closed(region),
             Event::Mend { from, to } => {
                 self.network.mend(from, to);
                 Ok(())
@@ -216,6 +220,7 @@ impl World {
         let line = format!("{} {}", region.name, describe(&input));
         let effects = core.step(now, region.state.path(), input);
         let wakes_at = core.wakes_at();
+        region.note_open();
         self.note(line);
         for effect in effects {
             self.effect(index, effect)?;
@@ -283,6 +288,15 @@ impl World {
                 self.note(format!("{} refuses a promotion: {reason}", self.regions[index].name));
             }
             Fact::Promotion { .. } => self.coverage.repeated_promotions += 1,
+            Fact::Closed { .. } => self.coverage.closed += 1,
+            Fact::Opened { by, .. } => {
+                self.note(format!("{} opens: {by:?}", self.regions[index].name));
+                match by {
+                    OpenedBy::Confirmation => self.coverage.confirmed += 1,
+                    OpenedBy::Remembered => self.coverage.remembered += 1,
+                    OpenedBy::Promotion | OpenedBy::Override { .. } => {}
+                }
+            }
             Fact::Link { state, error, .. } => {
                 self.note(format!("{} link {state:?} {}", self.regions[index].name, error.unwrap_or_default()));
             }

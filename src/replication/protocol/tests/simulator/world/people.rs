@@ -3,6 +3,7 @@
 use super::World;
 use super::schedule::Event;
 use crate::ids::PromotionId;
+use crate::replication::protocol::tests::simulator::invariants::Seen;
 use crate::replication::protocol::tests::simulator::region::Proposer;
 use crate::replication::protocol::*;
 use crate::state::{Batch, Class, Command, Op, Role};
@@ -24,7 +25,7 @@ impl World {
         self.schedule(after, Event::Client);
         let index = self.chance.gen_range(0..self.regions.len());
         let region = &self.regions[index];
-        if region.core.is_none() || region.state.path().role != Role::Primary {
+        if !region.core.as_ref().is_some_and(Core::is_open) {
             return Ok(());
         }
         let (term, epoch, at) = (region.term, region.state.path().epoch, region.now(self.now).wall);
@@ -40,6 +41,20 @@ impl World {
         let batches = (0..self.chance.gen_range(1..4)).map(|_| batch(&mut self.chance)).collect();
         self.propose(index, Proposer::Client, Command::Write { term, epoch, batches });
         Ok(())
+    }
+
+    /// An operator is sure that no other region was promoted, or thinks so.
+    pub(super) fn override_closed(&mut self, index: usize) -> Result<(), String> {
+        let region = &self.regions[index];
+        let path = region.state.path();
+        let closed = path.role == Role::Primary && region.core.as_ref().is_some_and(|core| !core.is_open());
+        if !closed {
+            return Ok(());
+        }
+        self.coverage.overrides += 1;
+        self.see(index, &Seen::Overridden)?;
+        let by = OpenedBy::Override { reason: "the operator knows".into() };
+        self.step(index, Input::Open { dataset: path.dataset, epoch: path.epoch, by })
     }
 
     /// The driver's housekeeping: trims the log, computes roots.

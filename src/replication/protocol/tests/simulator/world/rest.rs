@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::ids::DatasetId;
+use crate::replication::protocol::Peer;
 use crate::replication::protocol::tests::simulator::invariants::Seen;
 use crate::replication::protocol::tests::simulator::region::Region;
 use crate::state::Role;
@@ -18,6 +19,13 @@ impl World {
             return Some("there is no primary".into());
         };
         let (head, leader) = (path(primary), &self.regions[primary]);
+        if let Some(core) = leader.core.as_ref().filter(|core| !core.is_open()) {
+            // One that holds other data never confirms anything: an operator has to disconnect it.
+            let answers = |peer: &&Peer| self.regions[self.index_of(peer.region)].state.path().dataset == dataset;
+            if core.waits_for().iter().all(answers) {
+                return Some(format!("{} is closed", leader.name));
+            }
+        }
         // A region that agreed to take over the data of one that is fenced now waits for another token.
         let follows = |region: &&Region| {
             leader.peers.iter().any(|peer| peer.region == region.id)

@@ -11,20 +11,68 @@ pub struct Scheduled {
 }
 
 pub enum Event {
-    Wake { region: usize },
-    Arrive { number: u64, request: Box<Request> },
-    Answer { to: usize, term: u64, call: CallId, from: usize, answer: Box<Answer> },
-    Fail { to: usize, term: u64, call: CallId, from: usize },
-    Agree { region: usize },
-    Read { region: usize, term: u64, effect: Box<Effect> },
-    Activate { region: usize, term: u64, peer: usize },
+    Wake {
+        region: usize,
+    },
+    Arrive {
+        number: u64,
+        request: Box<Request>,
+    },
+    Answer {
+        to: usize,
+        term: u64,
+        call: CallId,
+        from: usize,
+        answer: Box<Answer>,
+    },
+    Fail {
+        to: usize,
+        term: u64,
+        call: CallId,
+        from: usize,
+    },
+    Agree {
+        region: usize,
+    },
+    Read {
+        region: usize,
+        term: u64,
+        effect: Box<Effect>,
+    },
+    Activate {
+        region: usize,
+        term: u64,
+        peer: usize,
+    },
     Client,
-    Keep { region: usize },
+    Keep {
+        region: usize,
+    },
     Fault,
-    Lead { region: usize },
-    Mend { from: usize, to: usize },
-    Resume { region: usize, peer: usize },
-    Promote { region: usize, id: PromotionId, attempts: u32 },
+    Lead {
+        region: usize,
+    },
+    /// A node of the region that never stopped tells the leader that it saw it open.
+    Remember {
+        region: usize,
+        term: u64,
+    },
+    Override {
+        region: usize,
+    },
+    Mend {
+        from: usize,
+        to: usize,
+    },
+    Resume {
+        region: usize,
+        peer: usize,
+    },
+    Promote {
+        region: usize,
+        id: PromotionId,
+        attempts: u32,
+    },
     Calm,
     Check,
 }

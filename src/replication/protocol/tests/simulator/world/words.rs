@@ -41,6 +41,7 @@ pub fn describe(input: &Input) -> String {
         Input::WalRead { result, .. } => format!("log read {:?}", result.as_ref().map(Vec::len)),
         Input::RangeRead { result, .. } => format!("range read {:?}", result.as_ref().map(|it| it.entries.len())),
         Input::Root(root) => format!("root {}", root.at),
+        Input::Open { epoch, by, .. } => format!("open in {epoch}: {by:?}"),
         Input::Promote(order) => format!("promote {}", order.id),
     }
 }
