@@ -122,8 +122,8 @@ pub fn check_address(address: &str) -> Result<String> {
     Ok(address.trim_end_matches('/').to_owned())
 }
 
-/// The body, unless it is longer than `bound`.
-async fn read(mut response: reqwest::Response, bound: usize) -> Result<Bytes, String> {
+/// The body of an answer, unless it is longer than `bound`.
+pub async fn read(mut response: reqwest::Response, bound: usize) -> Result<Bytes, String> {
     let too_long = || format!("the answer is longer than {bound} bytes");
     if response.content_length().is_some_and(|length| length > bound as u64) {
         return Err(too_long());

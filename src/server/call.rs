@@ -59,8 +59,18 @@ impl Call {
 
     /// The token that the request carries.
     pub fn token(&self) -> Option<SensitiveString> {
-        let bearer = || self.header("authorization")?.strip_prefix("Bearer ");
-        let text = self.header(TOKEN_HEADER).or_else(bearer)?.trim();
-        (!text.is_empty()).then(|| SensitiveString::new(text))
+        token(&self.headers).map(SensitiveString::new)
     }
+}
+
+/// Whether a request shows a token at all, good or not.
+pub fn has_token(headers: &HeaderMap) -> bool {
+    token(headers).is_some()
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let header = |name: &str| headers.get(name)?.to_str().ok();
+    let bearer = || header("authorization")?.strip_prefix("Bearer ");
+    let text = header(TOKEN_HEADER).or_else(bearer)?.trim();
+    (!text.is_empty()).then_some(text)
 }

@@ -14,13 +14,10 @@ use crate::error::{Error, Result};
 use crate::state::Role;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Response, header, request::Parts};
-use bytes::Bytes;
+use axum::http::{Response, request::Parts};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The largest body that is taken, as in Vault.
-pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// How long a request may take before it is given up, the body of an answer that streams aside. As in Vault.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(90);
 /// How long a request waits for a leader, while there is none: an election takes less.
@@ -79,10 +76,10 @@ async fn handle(
         Found::Nothing => (&NO_ROUTE, Params::default()),
     };
     *pattern = route.pattern;
-    let body = read_body(&parts, body).await?;
+    let body = node.bodies.read(route, &parts, body).await?;
     let verb = verb.unwrap_or(route.verb);
     let headers = parts.headers.clone();
-    let call = Call { node, verb, path, params, query, headers, body, mount, caller: None };
+    let call = Call { node, verb, path, params, query, headers, body: body.bytes.clone(), mount, caller: None };
     match route.runs {
         Runs::Here => run(route, call).await,
         Runs::Leader => run_on_leader(route, call, &parts, deadline).await,
@@ -165,21 +162,6 @@ async fn run_on_leader_if_any(route: &Route, call: Call, parts: &Parts) -> Resul
 
 fn no_leader(why: &str) -> Error {
     Error::unavailable(format!("no leader of this region can be reached ({why}); try again"))
-}
-
-async fn read_body(parts: &Parts, body: Body) -> Result<Bytes> {
-    let max = BODY_BYTES_MAX as u64;
-    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if let Some(got) = length.filter(|length| *length > max) {
-        return Err(Error::TooLarge { got, max });
-    }
-    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-        let too_long = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("limit"));
-        match length {
-            None if too_long => Error::TooLarge { got: max + 1, max },
-            _ => Error::invalid("the request's body broke off"),
-        }
-    })
 }
 
 /// The length of the path's first segment, which would be a mount if there were one.

@@ -14,10 +14,12 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::node::{Node, blocking};
+use super::peers::{self, ANSWER_BYTES_MAX};
 use crate::clock::{self, UnixMs};
 use crate::consensus::Member;
 use crate::error::{Error, Result};
 use crate::ids::NodeId;
+use crate::replication::transport;
 use crate::secrets::join::{JoinAnswer, JoinChallenge, JoinNonce, Joiner};
 use crate::storage::WriteBatch;
 use crate::storage::keys::Key;
@@ -259,10 +261,10 @@ async fn post<T: DeserializeOwned>(node: &Node, address: &str, step: &str, body:
         errors: Vec<String>,
     }
     let url = format!("{address}/v1/sys/storage/raft/bootstrap/{step}");
-    let failed = |error: reqwest::Error| Error::unavailable(super::peers::words(&error));
+    let failed = |error: reqwest::Error| Error::unavailable(peers::words(&error));
     let response = node.peers.unverified().post(url).timeout(TIMEOUT).json(body).send().await.map_err(failed)?;
     let status = response.status();
-    let bytes = response.bytes().await.map_err(failed)?;
+    let bytes = transport::read(response, ANSWER_BYTES_MAX).await.map_err(Error::unavailable)?;
     let reply: Reply<T> = serde_json::from_slice(&bytes)
         .map_err(|_| Error::unavailable(format!("answered {status} with something that is no answer to a join")))?;
     let refused = || Error::unavailable(reply.errors.first().cloned().unwrap_or_else(|| format!("answered {status}")));

@@ -4,12 +4,15 @@
 //!   and back; `handlers/` do the work.
 //! * `node` puts the parts of a node together; `supervisor` watches its peers; `join` takes nodes into the region.
 //! * `peers`, `node_auth`: messages between nodes; `forward`: a follower's requests to its leader.
+//! * `connections`, `bodies`: the bounds on what strangers may hold open and send.
 //! * `tls`, `signals`: certificates, reload, stop.
 //!
 //! Nothing here is global: several servers run in one process, as the demo and the tests do.
 
 mod answer;
+mod bodies;
 mod call;
+mod connections;
 mod forward;
 mod handlers;
 mod http;
@@ -24,15 +27,15 @@ mod signals;
 mod supervisor;
 mod tls;
 
-pub use http::BODY_BYTES_MAX;
+pub use bodies::BODY_BYTES_MAX;
 pub use signals::run;
 
 use crate::api::replication::LinkRequest;
 use crate::config::{self, ServerConfig};
 use crate::error::{Error, Result};
-use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
+use axum_server::{Handle, Server};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use connections::Connections;
 use hyper_util::rt::TokioTimer;
 use node::{Node, blocking};
 use std::net::{SocketAddr, TcpListener};
@@ -41,7 +44,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-/// A client that does not finish its headers, or says nothing on a kept connection, is hung up on.
+/// A client that does not finish its headers, or says nothing on a connection, new or kept, is hung up on.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Of one request's headers.
 const HEADER_BYTES_MAX: usize = 128 << 10;
@@ -62,6 +65,7 @@ pub struct Running {
 
 /// Starts a node and returns when it listens. Whatever keeps it from starting is one clear error.
 pub async fn start(config: ServerConfig) -> Result<Running> {
+    connections::raise_open_files();
     let listener = listen(config.listener.address)?;
     let (node, certificate) = Node::open(config).await?;
     let tls = certificate.map(|certificate| RustlsConfig::from_config(certificate.config));
@@ -148,18 +152,26 @@ fn serve(
     handle: Handle<SocketAddr>,
 ) -> Result<JoinHandle<()>> {
     let app = axum::Router::new().fallback(http::serve).with_state(node).into_make_service();
-    let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
-    let http1 = &mut server.http_builder().http1();
-    http1.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+    let connections = Connections::new();
+    let server = axum_server::from_tcp(listener)?.handle(handle);
     Ok(tokio::spawn(async move {
         let served = match tls {
-            Some(tls) => server.acceptor(RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor)).serve(app).await,
-            None => server.acceptor(NoDelayAcceptor).serve(app).await,
+            Some(tls) => http1(server.acceptor(RustlsAcceptor::new(tls).acceptor(connections))).serve(app).await,
+            None => http1(server.acceptor(connections)).serve(app).await,
         };
         if let Err(error) = served {
             tracing::error!("the listener failed: {error}");
         }
     }))
+}
+
+/// HTTP/1.1 only, with bounds on headers. A server that is given an acceptor forgets which version it speaks, and waits
+/// for ever for the bytes that tell: so this comes behind.
+fn http1<A>(server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
+    let mut server = server.http1_only();
+    let http1 = &mut server.http_builder().http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+    server
 }
 
 /// The links that a configuration names, as replication takes them.

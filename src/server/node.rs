@@ -1,5 +1,6 @@
 //! One node, assembled: storage, state, Raft, vault, replication.
 
+use super::bodies::Bodies;
 use super::join::Joining;
 use super::peers::{NodeReport, Peers};
 use super::tls;
@@ -35,6 +36,8 @@ pub struct Node {
     pub replication: Arc<Replication>,
     pub peers: Arc<Peers>,
     pub joining: Joining,
+    /// The room for requests' bodies.
+    pub bodies: Bodies,
     /// Set when the server is to stop: what streams ends then.
     pub stopping: CancellationToken,
     /// Set by `sys/seal` until the next unseal: a key file must not open what a person sealed.
@@ -94,6 +97,7 @@ impl Node {
             replication,
             peers,
             joining: Joining::default(),
+            bodies: Bodies::default(),
             stopping: CancellationToken::new(),
             sealed_by_hand: AtomicBool::new(false),
             fingerprint: Mutex::new(fingerprint),

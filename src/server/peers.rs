@@ -9,6 +9,7 @@ use crate::clock;
 use crate::consensus::Transport;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Epoch};
+use crate::replication::transport;
 use crate::sensitive::Key;
 use crate::tls::{self, Fingerprint};
 use async_trait::async_trait;
@@ -25,6 +26,8 @@ pub const NODE_STATUS: &str = "status";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest answer of a node: what is long goes the other way.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Idle connections kept to each node.
 const IDLE_CONNECTIONS_MAX: usize = 32;
 
@@ -128,7 +131,8 @@ impl Peers {
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let header = response.headers().get(AUTH_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let answer = response.bytes().await.map_err(failed)?;
+        let answer = transport::read(response, ANSWER_BYTES_MAX).await;
+        let answer = answer.map_err(|why| Error::unavailable(format!("the node at {addr}: {why}")))?;
         if !status.is_success() {
             return Err(Error::unavailable(format!("the node at {addr} answered {status} to `{kind}`")));
         }

@@ -76,6 +76,11 @@ impl Node {
         self.child = Some(child);
     }
 
+    /// The process, while it runs.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("the node runs").id()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
@@ -90,7 +95,7 @@ impl Node {
 
     /// Sends a signal by name (`HUP`, `TERM`).
     pub fn signal(&self, signal: &str) {
-        let id = self.child.as_ref().expect("the node runs").id().to_string();
+        let id = self.id().to_string();
         let done = Command::new("kill").args(["-s", signal, &id]).status().expect("kill is there");
         assert!(done.success(), "kill -s {signal} {id}");
     }

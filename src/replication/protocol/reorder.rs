@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// Bytes that wait for their turn at most. What comes next in turn is always taken.
 const BUFFERED_BYTES_MAX: u64 = 64 << 20;
+/// What keeping anything costs beside its own bytes: without it, what is empty could come without end.
+const KEEPING_BYTES: u64 = 256;
 /// How much of the log one proposal takes.
 const FOLLOW_ENTRIES_MAX: usize = 4096;
 const FOLLOW_BYTES_MAX: u64 = 4 << 20;
@@ -43,9 +45,9 @@ impl Reorder {
             return Offered::Full;
         }
         for entry in entries.into_iter().filter(|entry| (next..=last).contains(&entry.position.index)) {
-            self.bytes += entry.batch.bytes();
+            self.bytes += entry_bytes(&entry);
             if let Some(same) = self.log.insert(entry.position.index, entry) {
-                self.bytes -= same.batch.bytes();
+                self.bytes -= entry_bytes(&same);
             }
         }
         Offered::Taken
@@ -91,7 +93,7 @@ impl Reorder {
                 self.log.insert(index, entry);
                 break;
             }
-            self.bytes -= entry.batch.bytes();
+            self.bytes -= entry_bytes(&entry);
         }
         while let Some((after, chunk)) = self.chunks.pop_first() {
             if cursor.as_ref().is_some_and(|cursor| after >= *cursor) {
@@ -107,6 +109,33 @@ impl Reorder {
     }
 }
 
+fn entry_bytes(entry: &WalEntry) -> u64 {
+    KEEPING_BYTES * (1 + entry.batch.ops.len() as u64) + entry.batch.bytes()
+}
+
 fn chunk_bytes(chunk: &CopyChunk) -> u64 {
-    chunk.entries.iter().map(|(key, stored)| (key.len() + stored.value.len()) as u64).sum()
+    let entries = chunk.entries.iter();
+    KEEPING_BYTES + entries.map(|(key, stored)| KEEPING_BYTES + (key.len() + stored.value.len()) as u64).sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixMs;
+    use crate::ids::{DatasetId, Position};
+    use crate::state::{Batch, Class};
+
+    #[test]
+    fn even_what_is_empty_comes_to_an_end() {
+        let path = PathState::first("default", DatasetId::default());
+        let mut reorder = Reorder::default();
+        let batch = Batch { class: Class::System, at: UnixMs(1), ops: Vec::new() };
+        let empty = |index| WalEntry { position: Position::new(path.epoch, index), batch: batch.clone() };
+        let far = (0..).map(|request| (request * 4096 + 1000..(request + 1) * 4096 + 1000).map(empty).collect());
+        let taken = far.take_while(|entries: &Vec<_>| reorder.offer_log(&path, entries.clone()) == Offered::Taken);
+        assert!(taken.count() as u64 <= BUFFERED_BYTES_MAX / KEEPING_BYTES / 4096 + 1);
+        assert_eq!(reorder.offer_log(&path, vec![empty(1)]), Offered::Taken, "what is next in turn");
+        reorder.clear();
+        assert_eq!(reorder.bytes, 0);
+    }
 }
