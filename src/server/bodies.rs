@@ -129,7 +129,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_holds_its_room_until_it_is_dropped() {
         let room = Arc::new(Semaphore::new(10));
-        let held = read(&room, 8, STALL_MAX, &parts(None), chunks(vec![b"abc", b"", b"de", b"fg"])).await.expect("it fits");
+        let held =
+            read(&room, 8, STALL_MAX, &parts(None), chunks(vec![b"abc", b"", b"de", b"fg"])).await.expect("it fits");
         assert_eq!((held.bytes.as_ref(), room.available_permits()), (&b"abcdefg"[..], 3));
         let refused = read(&room, 8, STALL_MAX, &parts(None), chunks(vec![b"ab", b"cd"])).await;
         assert!(matches!(refused, Err(Error::Unavailable(_))), "no room for it");

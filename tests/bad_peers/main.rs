@@ -76,7 +76,6 @@ fn peak_mib(node: &Node) -> u64 {
     kib >> 10
 }
 
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_was_cut_altered_replayed_or_misdirected_is_refused_and_changes_nothing() {
     let mut world = world().await;

@@ -139,5 +139,10 @@ impl Peer {
 /// A client that speaks plain HTTP.
 pub fn http() -> reqwest::Client {
     let tls = twinkeep::tls::pinned_to_any(Vec::new()).expect("a configuration");
-    reqwest::Client::builder().use_preconfigured_tls(tls).no_proxy().pool_max_idle_per_host(0).build().expect("a client")
+    reqwest::Client::builder()
+        .use_preconfigured_tls(tls)
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .build()
+        .expect("a client")
 }
