@@ -161,6 +161,18 @@ pub struct LinkStatus {
     pub clock_skew_ms: Option<i64>,
     /// Whether the other side speaks TLS, and its certificate is pinned.
     pub tls: bool,
+    /// When the standby leaves the log as things go; `None`: it keeps up, has more than a day, or was never heard.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
+}
+
+/// A standby that lags leaves the log when that reaches its bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Forecast {
+    /// From now; 0: it has left it.
+    pub ms: u64,
+    /// About so many keys will have to be synced then.
+    pub keys: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]

@@ -207,6 +207,7 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
     let mut text = key_values(&rows);
     if !status.links.is_empty() {
         text.push_str(&format!("\n\n{}", links(&status.links, &age)));
+        text.extend(status.links.iter().filter_map(forecast));
     }
     if !status.nodes.is_empty() {
         text.push_str(&format!("\n\n{}", nodes(&status.nodes)));
@@ -263,6 +264,16 @@ fn links(links: &[LinkStatus], age: &impl Fn(UnixMs) -> String) -> String {
         })
         .collect();
     table(["Link", "State", "Heard", "Applied", "Lag", "Error"], &rows)
+}
+
+/// A standby that is about to need a sync.
+fn forecast(link: &LinkStatus) -> Option<String> {
+    let forecast = link.forecast?;
+    let keys = grouped(forecast.keys);
+    Some(match forecast.ms {
+        0 => format!("\n{} has left the log: about {keys} keys to sync", link.name),
+        ms => format!("\n{} leaves the log in {}, then about {keys} keys to sync", link.name, span(ms)),
+    })
 }
 
 fn nodes(nodes: &[NodeStatus]) -> String {

@@ -13,6 +13,8 @@
 //! | `engine` | `fjall` |
 //! | the path's name | `default`; else the label of `replication` or `replication_path` |
 //! | `max_parallel` | [`MAX_PARALLEL_DEFAULT`] |
+//! | `wal_bytes_max` in `replication` | 256 MiB: the log is kept for standbys that lag until it holds so much |
+//! | `wal_time_max` in `replication` | 72 h: … or until it is so old |
 //!
 //! Relative file names are relative to the directory the server is started in, as in Vault.
 
@@ -26,6 +28,7 @@ use crate::storage::Engine;
 use problem::{Problems, Source};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Requests in flight on a link, if the file does not say.
 pub const MAX_PARALLEL_DEFAULT: u32 = 8;
@@ -100,6 +103,9 @@ pub struct Replication {
     pub enabled: bool,
     /// Where other regions reach this one, if not at its nodes' `api_addr`: a load balancer, a tunnel.
     pub address: Option<String>,
+    /// How much of the log is kept for standbys that lag, in bytes and in time.
+    pub wal_bytes_max: Option<u64>,
+    pub wal_time_max: Option<Duration>,
     pub links: Vec<Link>,
 }
 

@@ -178,6 +178,21 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A number of bytes, at least `min`: a whole number, or a string like `256MiB`.
+    pub fn bytes(&self, key: &str, min: u64) -> Option<Located<'a, u64>> {
+        let expected = format!("bytes as a whole number or like \"256MiB\", at least {min}");
+        let (expression, place) = self.value(key, &expected)?;
+        let (number, found) = match expression {
+            Expression::Number(number) => (number.value().as_u64(), number.value().to_string()),
+            Expression::String(text) => (parse_bytes(text), kind(expression).to_owned()),
+            other => (None, kind(other).to_owned()),
+        };
+        match number.filter(|number| *number >= min) {
+            Some(value) => Some(Located { value, place }),
+            None => self.wrong(place, key, &expected, &found),
+        }
+    }
+
     /// A duration: seconds as a number, or a string like `30m`.
     pub fn duration(&self, key: &str) -> Option<Located<'a, std::time::Duration>> {
         let (expression, place) = self.value(key, "a duration")?;
@@ -269,6 +284,19 @@ impl<'a> Section<'a> {
 enum Labels {
     None,
     One,
+}
+
+/// `1048576`, `1024KiB`, `1MiB`, `2GiB`.
+fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit: u64 = match text[digits..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    text[..digits].parse::<u64>().ok()?.checked_mul(unit)
 }
 
 fn kind(expression: &Expression) -> &'static str {

@@ -190,6 +190,12 @@ fn bad_files_are_refused_with_line_and_advice() {
             "node.hcl:1: several standbys (http://h:1, http://h:2): \
              expected a `region = \"NAME\"` of its own in each replication_path",
         ),
+        (
+            "replication \"default\" {\n  enabled = true\n  wal_bytes_max = \"1MB\"\n  wal_time_max = \"5s\"\n}",
+            "node.hcl:3: `wal_bytes_max` in replication \"default\": \
+             expected bytes as a whole number or like \"256MiB\", at least 1048576, found another string\n\
+             node.hcl:4: `wal_time_max`: expected at least 60 s",
+        ),
         ("listener \"tcp\" { }", "node.hcl:2: a second `listener`: there is one at node.hcl:1 already"),
         ("plugin_directory = \"/x\"", "node.hcl:1: unknown key `plugin_directory`: expected one of "),
     ];
@@ -311,4 +317,14 @@ fn numbers_as_strings_are_numbers() {
     );
     let config = good(&text);
     assert_eq!((config.replication.path.as_str(), config.replication.links[0].max_parallel), ("p", 4));
+    assert_eq!((config.replication.wal_bytes_max, config.replication.wal_time_max), (None, None));
+}
+
+#[test]
+fn the_bounds_of_the_log_are_sizes_and_durations() {
+    let config = good(&format!(
+        "replication \"p\" {{\n  enabled = true\n  wal_bytes_max = \"2GiB\"\n  wal_time_max = \"36h\"\n}}{LEAST}"
+    ));
+    assert_eq!(config.replication.wal_bytes_max, Some(2 << 30));
+    assert_eq!(config.replication.wal_time_max.map(|time| time.as_secs()), Some(36 * 3600));
 }

@@ -11,9 +11,13 @@ use crate::storage::Engine;
 use hcl_edit::structure::Body;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use url::Url;
 
 const DEFAULT_PATH: &str = "default";
+/// With less of a log, a standby that is away for a moment would need a sync.
+const WAL_BYTES_MIN: u64 = 1 << 20;
+const WAL_TIME_MIN: Duration = Duration::from_secs(60);
 
 /// `None` only if an error was reported.
 pub fn server(sources: &[Source], path: &Path, problems: &Problems) -> Option<ServerConfig> {
@@ -204,6 +208,7 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
     let mut name: Option<Located<'_, String>> = None;
     let mut enabled = Some(true);
     let mut address = None;
+    let (mut wal_bytes_max, mut wal_time_max) = (None, None);
     for (label, section) in top.labelled("replication") {
         match &name {
             Some(first) => problems.error(label.place, one_path_only(first)),
@@ -216,6 +221,14 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
                     }
                 };
                 address = section.text("address").and_then(|given| url(&given, "address", problems));
+                wal_bytes_max = section.bytes("wal_bytes_max", WAL_BYTES_MIN).map(|bytes| bytes.value);
+                wal_time_max = section.duration("wal_time_max").map(|time| {
+                    if time.value < WAL_TIME_MIN {
+                        let message = format!("`wal_time_max`: expected at least {} s", WAL_TIME_MIN.as_secs());
+                        problems.error(time.place, message);
+                    }
+                    time.value
+                });
                 name = Some(label);
                 section.finish();
             }
@@ -251,7 +264,7 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
         }
     }
     let path = name.map_or_else(|| DEFAULT_PATH.to_owned(), |name| name.value);
-    Some(Replication { path, enabled: enabled?, address, links })
+    Some(Replication { path, enabled: enabled?, address, wal_bytes_max, wal_time_max, links })
 }
 
 fn one_path_only(first: &Located<'_, String>) -> String {

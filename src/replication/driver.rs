@@ -15,7 +15,6 @@ use super::protocol::{
     PromotionProgress, Request, RequestId, Root,
 };
 use super::reads;
-use super::retention;
 use super::transport::LinkClient;
 use crate::api::replication::{EventLevel, Plan};
 use crate::clock::{self, UnixMs};
@@ -494,10 +493,10 @@ impl Driver {
         }
         if self.beats.is_multiple_of(SWEEP_BEATS) && !leading.housekeeping {
             leading.housekeeping = true;
-            let trim = retention::below(&path, leading.core.wal_floor(), self.context.config.wal_bytes_max);
+            let floor = leading.core.wal_floor();
             let context = self.context.clone();
             self.jobs.spawn(async move {
-                keep_house(&context, trim).await;
+                keep_house(&context, &path, floor).await;
                 Job::HousekeepingDone
             });
         }

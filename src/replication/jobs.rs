@@ -3,13 +3,14 @@
 use super::context::{Context, failure};
 use super::link_record::{self, LinkRecord};
 use super::protocol::{Adoption, Answer, Failure, Input, Peer, Request};
-use super::retention;
+use super::retention::{self, Bounds};
 use super::token_records;
 use super::transport::LinkClient;
 use crate::api::replication::EventLevel;
+use crate::clock::{self, UnixMs};
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
-use crate::state::{Command, Outcome, RegionIdentity};
+use crate::state::{Command, Outcome, PathState, RegionIdentity};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -85,7 +86,8 @@ pub(super) fn retry(error: Error) -> Failure {
     Failure::Retry(error.to_string())
 }
 
-pub(super) async fn keep_house(context: &Context, trim: Option<u64>) {
+/// Sweeps tokens, and trims the WAL, of which links need what lies from `floor` on.
+pub(super) async fn keep_house(context: &Arc<Context>, path: &PathState, floor: Option<u64>) {
     match token_records::sweep(context.consensus.as_ref()).await {
         Ok(expired) => {
             for token in expired {
@@ -95,9 +97,17 @@ pub(super) async fn keep_house(context: &Context, trim: Option<u64>) {
         }
         Err(error) => tracing::debug!("expired tokens are swept later: {error}"),
     }
-    if let Some(below) = trim
-        && let Err(error) = retention::trim(context.consensus.as_ref(), below).await
-    {
+    if let Err(error) = trim(context, path, floor).await {
         tracing::debug!("the WAL is trimmed later: {error}");
+    }
+}
+
+async fn trim(context: &Arc<Context>, path: &PathState, floor: Option<u64>) -> Result<()> {
+    let Bounds { bytes_max, time_max } = context.config.wal;
+    let since = UnixMs(clock::now().0.saturating_sub(time_max.as_millis() as u64));
+    let young = context.blocking(move |context| retention::first_after(context.state(), since)).await?;
+    match retention::below(path, floor, young, bytes_max) {
+        Some(below) => retention::trim(context.consensus.as_ref(), below).await,
+        None => Ok(()),
     }
 }

@@ -81,7 +81,8 @@
 //! * The restart rule counts a region as running while one of its nodes does. A node that was cut off from its region all
 //!   the while keeps it open as well.
 //! * A standby does not follow the log while a copy goes on; the primary's log must hold what is written meanwhile, or the
-//!   copy begins anew. Its bound is in bytes, so a long copy of a busy primary needs a large one.
+//!   copy begins anew. Its bounds (`retention`) are in bytes and in time, so a long copy of a busy primary needs large
+//!   ones; the status forecasts when a standby that lags leaves the log (`forecast`).
 //! * A fenced region waits for its operator. Its log and data stay as they are.
 
 pub mod crypto;
@@ -91,6 +92,7 @@ pub mod handshake;
 pub mod link_record;
 pub mod ports;
 pub mod protocol;
+pub mod retention;
 pub mod token;
 pub mod token_records;
 pub mod transport;
@@ -100,6 +102,7 @@ mod context;
 mod driver;
 mod face;
 mod facts;
+mod forecast;
 mod inbound;
 mod jobs;
 mod links;
@@ -107,7 +110,6 @@ mod opening;
 mod promotion;
 mod rates;
 mod reads;
-mod retention;
 mod status;
 
 pub use face::Replication;

@@ -1,6 +1,7 @@
 //! What replication needs from the layers beside and above it, as it is given at the start.
 
 use super::protocol::Timing;
+use super::retention::Bounds;
 use crate::error::Result;
 use crate::tls::Fingerprint;
 use bytes::Bytes;
@@ -33,12 +34,9 @@ pub struct RegionConfig {
     /// The certificates of the region's nodes, this node's first; empty with `tls_disable`.
     pub fingerprints: Vec<Fingerprint>,
     pub timing: Timing,
-    /// The WAL is kept for links that lag until it holds so many bytes.
-    pub wal_bytes_max: u64,
+    /// How much of the WAL is kept for links that lag.
+    pub wal: Bounds,
 }
-
-/// `RegionConfig::wal_bytes_max`, unless the operator says otherwise.
-pub const WAL_BYTES_MAX_DEFAULT: u64 = 256 << 20;
 
 impl RegionConfig {
     pub fn new(node: impl Into<String>, api_addr: impl Into<String>) -> RegionConfig {
@@ -49,7 +47,7 @@ impl RegionConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fingerprints: Vec::new(),
             timing: Timing::default(),
-            wal_bytes_max: WAL_BYTES_MAX_DEFAULT,
+            wal: Bounds::default(),
         }
     }
 }

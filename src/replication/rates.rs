@@ -16,6 +16,7 @@ pub(super) struct Rates(Mutex<VecDeque<Sample>>);
 struct Sample {
     at: Instant,
     batches: u64,
+    bytes: u64,
     sync_bytes: Option<u64>,
 }
 
@@ -27,12 +28,17 @@ impl Rates {
             samples.pop_front();
         }
         let sync_bytes = path.sync.as_ref().map(|sync| sync.bytes_done);
-        samples.push_back(Sample { at, batches: path.totals.entries(), sync_bytes });
+        samples.push_back(Sample { at, batches: path.totals.entries(), bytes: path.totals.bytes, sync_bytes });
     }
 
     /// Batches applied per second. Zero before two samples were taken.
     pub fn batches_per_s(&self) -> f64 {
         self.per_second(|sample| Some(sample.batches)).unwrap_or_default()
+    }
+
+    /// Bytes of batches applied per second.
+    pub fn bytes_per_s(&self) -> f64 {
+        self.per_second(|sample| Some(sample.bytes)).unwrap_or_default()
     }
 
     /// Bytes that the sync under way copied per second; `None` before two samples of it were taken.

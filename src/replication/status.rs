@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::driver::Ask;
+use super::forecast::{Growth, forecast};
 use super::handshake::Party;
 use super::link_record::{self, LinkRecord};
 use super::protocol::{LinkReport, PROTOCOL, SyncStanding};
@@ -84,7 +85,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
             at: fence.at,
             reached: fence.reached,
         }),
-        links: reports.into_iter().map(|report| link(report, &stored.records)).collect(),
+        links: reports.into_iter().map(|report| link(context, report, &stored)).collect(),
         tokens: stored.tokens,
         nodes: nodes(&standing, sealed, context.opening.saw_open(path), now),
         writes_per_s: if is_primary { context.rates.batches_per_s() } else { 0.0 },
@@ -117,9 +118,11 @@ fn lag(report: &LinkReport) -> Option<Lag> {
     })
 }
 
-fn link(report: LinkReport, records: &[LinkRecord]) -> LinkStatus {
+fn link(context: &Context, report: LinkReport, stored: &Stored) -> LinkStatus {
     let lag = lag(&report);
-    let record = records.iter().find(|record| record.region == report.peer);
+    let growth = Growth { entries_per_s: context.rates.batches_per_s(), bytes_per_s: context.rates.bytes_per_s() };
+    let forecast = forecast(&report, &stored.path, &context.config.wal, growth, clock::now());
+    let record = stored.records.iter().find(|record| record.region == report.peer);
     let mut addresses = record.map(|record| record.addresses.clone()).unwrap_or_default();
     for address in report.addresses {
         if !addresses.contains(&address) {
@@ -147,6 +150,7 @@ fn link(report: LinkReport, records: &[LinkRecord]) -> LinkStatus {
         round_trip_ms: report.round_trip_ms,
         clock_skew_ms: report.clock_skew_ms,
         tls: record.is_some_and(LinkRecord::tls),
+        forecast,
     }
 }
 

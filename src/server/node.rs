@@ -89,6 +89,8 @@ impl Node {
         let mut region = RegionConfig::new(&config.storage.node_id, &config.api_addr);
         region.fingerprints = fingerprint.into_iter().collect();
         region.address = config.replication.address.clone();
+        region.wal.bytes_max = config.replication.wal_bytes_max.unwrap_or(region.wal.bytes_max);
+        region.wal.time_max = config.replication.wal_time_max.unwrap_or(region.wal.time_max);
         let replication = Replication::start(raft.clone(), Arc::new(Keyring(vault.clone())), region);
         let node = Arc::new(Node {
             state,

@@ -16,6 +16,8 @@ pub const LAG_WARN_MS: u64 = 30_000;
 pub const SKEW_WARN_MS: i64 = 1_000;
 /// A link that connects for longer is down.
 pub const LINK_DOWN_WARN: Duration = Duration::from_secs(3);
+/// A standby that leaves the log so soon is worth a line.
+pub const FORECAST_WARN_MS: u64 = 60 * 60 * 1_000;
 /// An unused activation token that expires so soon is worth a line.
 pub const TOKEN_EXPIRY_WARN: Duration = Duration::from_secs(5 * 60);
 
@@ -126,6 +128,15 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         }
         (LinkLook::Paused, _) => found.warn("the link is paused: the standby falls behind".into()),
         _ => {}
+    }
+    let forecast = pair.link.said.as_ref().and_then(|link| link.value.forecast);
+    if let Some(forecast) = forecast.filter(|forecast| forecast.ms < FORECAST_WARN_MS) {
+        let keys = plural(forecast.keys, "key", "keys");
+        let when = match forecast.ms {
+            0 => "has left the log".to_owned(),
+            ms => format!("leaves the log in {}", duration(Duration::from_millis(ms))),
+        };
+        found.warn(format!("{} {when}, then about {keys} to sync", standby.name));
     }
     match pair.lag() {
         Some(lag) if lag.lag.ms >= LAG_WARN_MS => {

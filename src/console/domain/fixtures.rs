@@ -112,6 +112,7 @@ pub fn link(outgoing: bool, at: UnixMs) -> LinkStatus {
         round_trip_ms: Some(80.4),
         clock_skew_ms: Some(-12),
         tls: true,
+        forecast: None,
     }
 }
 
