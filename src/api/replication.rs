@@ -85,9 +85,10 @@ pub struct WalStatus {
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct SyncStatus {
-    /// `full` (later also `diff`).
+    /// `full` or `diff`.
     pub kind: String,
-    /// `copying`, then `replaying` what was written meanwhile.
+    /// Of a diff sync first `comparing`, while nobody knows how much differs. `copying`, then `replaying` what was
+    /// written meanwhile.
     pub stage: String,
     pub entries_done: u64,
     pub entries_total: u64,
@@ -123,6 +124,8 @@ pub enum LinkState {
     Activating,
     /// Copying all, or replaying what was written meanwhile.
     FullSync,
+    /// Comparing and copying what differs, or replaying what was written meanwhile.
+    DiffSync,
     /// Shipping the WAL.
     Streaming,
     /// The operator paused it.

@@ -11,7 +11,7 @@ use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, propose,
 use super::link_record::LinkRecord;
 use super::links;
 use super::protocol::{
-    Answer, Core, Effect, Fact, Failure, Input, LinkReport, Now, OpenedBy, Options, Outside, PromoteOrder,
+    Answer, Core, DiffBounds, Effect, Fact, Failure, Input, LinkReport, Now, OpenedBy, Options, Outside, PromoteOrder,
     PromotionProgress, Request, RequestId, Root,
 };
 use super::reads;
@@ -211,6 +211,7 @@ impl Driver {
             timing: self.context.config.timing,
             open: self.context.opening.saw_open(&self.context.state().path()),
             seed: clock::random_bytes(),
+            diff: DiffBounds::default(),
         };
         let core = Core::new(options, self.now(), self.context.state().path());
         self.leading = Some(Leading {
@@ -309,6 +310,24 @@ impl Driver {
                 self.jobs.spawn(async move {
                     let result = context.blocking(move |context| reads::range(context.state(), &after, limit)).await;
                     Job::input(Input::RangeRead { read, result: result.map_err(retry) })
+                });
+            }
+            Effect::ReadNodes { read, parents } => {
+                self.jobs.spawn(async move {
+                    let result = context.blocking(move |context| Ok(context.state().nodes(&parents))).await;
+                    Job::input(Input::NodesRead { read, result: result.map_err(retry) })
+                });
+            }
+            Effect::ReadHeld { read, buckets, bytes_max } => {
+                self.jobs.spawn(async move {
+                    let result = context.blocking(move |context| context.state().held(&buckets, bytes_max)).await;
+                    Job::input(Input::HeldRead { read, result: result.map_err(retry) })
+                });
+            }
+            Effect::ReadUnnamed { read, named, after, limit } => {
+                self.jobs.spawn(async move {
+                    let result = context.blocking(move |context| context.state().unnamed(&named, &after, limit)).await;
+                    Job::input(Input::UnnamedRead { read, result: result.map_err(retry) })
                 });
             }
             Effect::Report(fact) => self.report(fact),

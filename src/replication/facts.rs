@@ -9,7 +9,9 @@ pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(E
     use EventLevel::{Alarm, Info, Warn};
     Some(match fact {
         Fact::Link { peer, state, error } => link(&name(*peer), *state, error.as_deref()),
-        Fact::SyncBegan { from, reason } => (Info, "sync", format!("full sync from {} began: {reason}", name(*from))),
+        Fact::SyncBegan { from, kind, reason } => {
+            (Info, "sync", format!("{} sync from {} began: {reason}", kind.name(), name(*from)))
+        }
         Fact::Whole { applied } => (Info, "sync", format!("the sync is done: readers see position {applied}")),
         Fact::Fenced { by_epoch, by, reached } => {
             let text = format!(
@@ -83,6 +85,7 @@ fn link(name: &str, state: LinkState, error: Option<&str>) -> (EventLevel, &'sta
         LinkState::Connecting => (EventLevel::Info, "is being dialled"),
         LinkState::Activating => (EventLevel::Info, "presents its activation token"),
         LinkState::FullSync => (EventLevel::Info, "sends everything over"),
+        LinkState::DiffSync => (EventLevel::Info, "compares both sides and sends over what differs"),
         LinkState::Streaming => (EventLevel::Info, "is streaming"),
         LinkState::Paused => (EventLevel::Warn, "is paused"),
         LinkState::Refused => (EventLevel::Alarm, "is refused"),

@@ -13,15 +13,21 @@
 //!    carries the keyring, and leaves a credential on both sides (`handshake`). From then on the standby's region has
 //!    agreed that this primary's data set may replace its own, and no other's.
 //! 2. *Introduction.* The primary says `Hello`: its data set, epoch, history of epochs, head, and how far back its log
-//!    reaches. The standby compares that with what it durably holds, and decides: take over everything (`BeginSync`), follow
+//!    reaches. The standby compares that with what it durably holds, and decides: take over everything, or what differs (`BeginSync`), follow
 //!    a new primary of the same line (`FollowPrimary`), go on with a sync at its cursor, or take the log.
-//! 3. *Full sync.* The primary sends its data tree in stretches, each with the position at which it was read; the standby
-//!    agrees on them one after the other, the cursor in the same commit, so that the copy goes on where it was after any
-//!    loss. Stretches are read at different positions: the standby is whole once it has applied the log from the head at the
+//! 3. *Full sync,* of a region that holds another data set or nothing. The primary sends its data tree in stretches, each
+//!    with the position at which it was read; the standby agrees on them one after the other, the cursor in the same
+//!    commit, so that the copy goes on where it was after any loss. Stretches are read at different positions: the standby is whole once it has applied the log from the head at the
 //!    beginning to the newest of them. This converges since each stored value carries the position that wrote it, and
 //!    nothing older replaces it. Until then the region serves nothing.
-//! 4. *Streaming.* Up to `max_parallel` requests with log entries travel side by side. The standby puts them in order by
-//!    index, agrees, and answers what is durable. What the primary's log no longer holds leads back to 3.
+//! 4. *Diff sync.* A standby that holds the same data set already, if an older state of it or one of another line, takes
+//!    over what differs only: both sides' Merkle trees are compared from the root down, then the standby names the entries
+//!    that it holds in the buckets that differ, and the primary sends what was not named and says what is gone. The
+//!    standby is whole as after a full sync, by replaying the log from where the sync began (`protocol/diff.rs` says why
+//!    that needs no tombstones). A comparison that is cut off starts over: what was patched is equal by then. Where so
+//!    much differs that reading everything again and again would take longer, a full sync takes its place.
+//! 5. *Streaming.* Up to `max_parallel` requests with log entries travel side by side. The standby puts them in order by
+//!    index, agrees, and answers what is durable. What the primary's log no longer holds leads back to 4.
 //!
 //! # The messages
 //!
@@ -33,18 +39,22 @@
 //! |---|---|---|
 //! | `Hello` | primary: first on a link, after a change of leader, after failures, to a region that refused now and then | who is primary of which line. Of a higher epoch: the receiver fences itself before it answers. May begin a sync, or make a standby follow a new primary |
 //! | `Copy` | primary in a full sync, each stretch until it is answered as done | the tree between two keys at a position. Agreed on only at the cursor of the sync it names |
+//! | `Compare` | primary in a diff sync, one at a time | asks what the standby wants next. Brings the nodes of its Merkle tree that were wanted, with the position they were read at |
+//! | `Patch` | primary in a diff sync, each part until it is answered as done | what it holds of some buckets at a position and the standby does not, and what of the standby's is gone. Agreed on in order, and only as the answer to the standby's newest question |
 //! | `Append` | primary while streaming, each stretch of the log until it is answered as done | these batches are durable in the primary region. Agreed on only behind what is applied, without a gap |
 //! | `Heartbeat` | primary, each half second | the primary is alive, and this is its head: a lag that is not renewed is unknown, not zero. May carry a Merkle root to compare |
 //! | answer | the receiver, when its region agreed, or could not in time | where the region stands: role, epoch, received, applied, sync. All of it is durable, so a primary may forget what lies before it. A fenced region's answer is the proof that it takes no more writes, and says where it stopped |
 //! | … `Log { from }` | a standby that is ready | it lacks the log from here |
 //! | … `Copy { after }` | a standby in a sync | it lacks the tree behind this key |
+//! | … `Compare` | a standby in a diff sync | it is to be asked what it wants next |
+//! | … `Nodes { parents }` | a standby, asked what it wants next | it lacks the hashes below these nodes |
+//! | … `Diff { buckets }` | the same, once it knows which buckets differ | it holds what it names there, and lacks the rest |
 //! | … `Hello` | a standby that does not know, or no longer, what the sender is to it | nothing was done: introduce yourself |
 //! | … `Refused(Epoch)` | a region of a higher epoch | the sender's time is over: it fences itself. Names the primary |
 //! | … `Refused(SameEpoch)` | a primary, to another primary of its epoch | an alarm: two promotions did not see each other |
 //! | … `Refused(…)` | other data set, other version, fenced, frozen by a promotion, busy | nothing was done, and why |
 //!
-//! Switchover (a handover in the answers), diff sync (Merkle nodes and key ranges to want) and rejoin take their place among
-//! these; see `protocol::Want`.
+//! Switchover (a handover in the answers) and rejoin take their place among these; see `protocol::Want`.
 //!
 //! # Epochs and fencing
 //!
@@ -80,8 +90,8 @@
 //!   they meet, refuse each other and raise an alarm, and people must choose. Promote one standby at a time.
 //! * The restart rule counts a region as running while one of its nodes does. A node that was cut off from its region all
 //!   the while keeps it open as well.
-//! * A standby does not follow the log while a copy goes on; the primary's log must hold what is written meanwhile, or the
-//!   copy begins anew. Its bounds (`retention`) are in bytes and in time, so a long copy of a busy primary needs large
+//! * A standby does not follow the log while a copy goes on; the primary's log must hold what is written meanwhile, or a
+//!   diff sync begins over what was copied. Its bounds (`retention`) are in bytes and in time, so a long copy of a busy primary needs large
 //!   ones; the status forecasts when a standby that lags leaves the log (`forecast`).
 //! * A fenced region waits for its operator. Its log and data stay as they are.
 

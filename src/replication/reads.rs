@@ -1,10 +1,10 @@
 //! Reading a stretch of the data tree for a sync.
 
 use super::protocol::RangeRead;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::state::diff::path_of;
 use crate::state::merkle::successor;
-use crate::state::{PathState, State, Stored};
-use crate::storage::keys::Key;
+use crate::state::{State, Stored};
 use crate::storage::{KeyRange, ScanLimit, Tree};
 
 /// The entries behind the key `after` (empty: from the start), up to `limit`, as of one moment. Blocks.
@@ -18,9 +18,6 @@ pub(super) fn range(state: &State, after: &[u8], limit: ScanLimit) -> Result<Ran
     };
     let entries = pairs.into_iter().map(|(key, value)| Ok((key, Stored::from_bytes(&value)?)));
     let entries = entries.collect::<Result<Vec<_>>>()?;
-    // Of the same moment: what `State::path` publishes may be older than what the trees hold already.
-    let path = snapshot.get(Tree::Region, &Key::Path.to_bytes())?;
-    let path = path.ok_or_else(|| Error::unavailable("this region is not initialised: there is nothing to copy"))?;
-    let path: PathState = postcard::from_bytes(&path)?;
+    let path = path_of(snapshot.as_ref())?;
     Ok(RangeRead { entries, end, read_at: path.applied })
 }

@@ -6,7 +6,7 @@ use super::driver::Ask;
 use super::forecast::{Growth, forecast};
 use super::handshake::Party;
 use super::link_record::{self, LinkRecord};
-use super::protocol::{LinkReport, PROTOCOL, SyncStanding};
+use super::protocol::{LinkReport, PROTOCOL, SyncStage, SyncStanding};
 use super::token_records;
 use crate::api::replication::{
     FenceInfo, Lag, LinkState, LinkStatus, NodeStatus, PathStatus, PrimaryInfo, RegionInfo, SyncStatus, TokenSummary,
@@ -15,7 +15,7 @@ use crate::api::replication::{
 use crate::clock::{self, UnixMs};
 use crate::consensus::Standing;
 use crate::error::Result;
-use crate::state::{PathState, Role, SyncKind};
+use crate::state::{PathState, Role};
 use std::sync::Arc;
 
 /// Read from storage at one time.
@@ -156,25 +156,16 @@ fn link(context: &Context, report: LinkReport, stored: &Stored) -> LinkStatus {
 
 fn own_sync(context: &Context, path: &PathState) -> Option<SyncStatus> {
     let sync = path.sync.as_ref()?;
-    let SyncKind::Full = sync.kind;
-    let standing = SyncStanding {
-        id: sync.id,
-        cursor: sync.cursor.clone(),
-        entries_done: sync.entries_done,
-        bytes_done: sync.bytes_done,
-        entries_total: sync.entries_total,
-        bytes_total: sync.bytes_total,
-        began_at: sync.began_at,
-    };
+    let standing = SyncStanding::of(sync);
     Some(sync_status(&standing, context.rates.sync_bytes_per_s().filter(|rate| *rate > 0.0)))
 }
 
 fn sync_status(sync: &SyncStanding, bytes_per_s: Option<f64>) -> SyncStatus {
-    let copying = sync.cursor.is_some();
+    let copying = sync.stage == SyncStage::Copying;
     let left = sync.bytes_total.saturating_sub(sync.bytes_done);
     SyncStatus {
-        kind: "full".into(),
-        stage: if copying { "copying" } else { "replaying" }.into(),
+        kind: sync.kind.name().into(),
+        stage: sync.stage.name().into(),
         entries_done: sync.entries_done,
         entries_total: sync.entries_total,
         bytes_done: sync.bytes_done,

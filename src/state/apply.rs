@@ -3,7 +3,7 @@
 use super::batch::{Batch, Op, Stored, WalEntry};
 use super::command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
 use super::merkle::{self, Merkle};
-use super::path::{self, PathChange, PathState, Role, SyncState};
+use super::path::{self, PathChange, PathState, Role, SyncKind, SyncState};
 use super::wal;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Position};
@@ -27,18 +27,18 @@ pub struct State {
     path: watch::Sender<PathState>,
 }
 
-struct Inner {
-    path: PathState,
-    merkle: Merkle,
+pub(super) struct Inner {
+    pub path: PathState,
+    pub merkle: Merkle,
 }
 
 /// The changes of one storage batch in the making: what was put so far is what later reads see.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     store: &'a SharedStore,
     batch: WriteBatch,
     /// The data keys this draft wrote: their newest value, or `None` for deleted.
-    data: HashMap<Bytes, Option<Stored>>,
-    path: PathState,
+    pub data: HashMap<Bytes, Option<Stored>>,
+    pub path: PathState,
     merkle: &'a mut Merkle,
 }
 
@@ -151,7 +151,7 @@ impl State {
         &self.store
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,6 +175,7 @@ impl Draft<'_> {
             Command::Copy(chunk) => self.copy(chunk),
             Command::Region(change) => self.change_region(change),
             Command::TrimWal { below } => self.trim_wal(*below),
+            Command::Patch(patch) => self.patch(patch),
         }
     }
 
@@ -245,7 +246,7 @@ impl Draft<'_> {
             return Ok(self.wrong_role());
         }
         let cursor = match &self.path.sync {
-            Some(sync) if sync.id == chunk.sync => sync.cursor.clone(),
+            Some(sync) if sync.id == chunk.sync && sync.kind == SyncKind::Full => sync.cursor.clone(),
             _ => return Ok(Outcome::Refused(Refusal::Sync { cursor: None })),
         };
         if cursor.as_ref() != Some(&chunk.after) {
@@ -291,7 +292,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn finish_sync_if_whole(&mut self) {
+    pub(super) fn finish_sync_if_whole(&mut self) {
         let whole = |sync: &SyncState| sync.cursor.is_none() && self.path.applied >= sync.whole_at;
         if self.path.sync.as_ref().is_some_and(whole) {
             self.path.sync = None;
@@ -341,14 +342,14 @@ impl Draft<'_> {
         }
     }
 
-    fn current(&self, key: &Bytes) -> Result<Option<Stored>> {
+    pub(super) fn current(&self, key: &Bytes) -> Result<Option<Stored>> {
         match self.data.get(key) {
             Some(drafted) => Ok(drafted.clone()),
             None => self.store.get(Tree::Data, key)?.map(|bytes| Stored::from_bytes(&bytes)).transpose(),
         }
     }
 
-    fn replace(&mut self, key: &Bytes, old: Option<&Stored>, new: Option<&Stored>) {
+    pub(super) fn replace(&mut self, key: &Bytes, old: Option<&Stored>, new: Option<&Stored>) {
         let size = |stored: &Stored| (key.len() + 16 + stored.value.len()) as u64;
         if let Some(old) = old {
             self.merkle.remove(key, old);
@@ -367,7 +368,7 @@ impl Draft<'_> {
         }
     }
 
-    fn wrong_role(&self) -> Outcome {
+    pub(super) fn wrong_role(&self) -> Outcome {
         Outcome::Refused(Refusal::Role { role: self.path.role, epoch: self.path.epoch })
     }
 }

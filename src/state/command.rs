@@ -23,6 +23,8 @@ pub enum Command {
     /// Drop the oldest WAL entries, those below an index. One command takes a bounded number: propose it again
     /// while `path.wal_first` is lower.
     TrimWal { below: u64 },
+    /// Standby: a part of what differs, in a diff sync.
+    Patch(Patch),
 }
 
 /// The primary's data between two keys, to replace the standby's: keys of the stretch that are not in it go.
@@ -54,6 +56,30 @@ impl CopyChunk {
     }
 }
 
+/// Entries of the data tree as the primary holds them, in the place of what the standby holds under their keys.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Patch {
+    pub sync: SyncId,
+    /// How many patches of this sync came before it: must equal what the region counts.
+    pub number: u64,
+    pub puts: Vec<(Bytes, Stored)>,
+    pub deletes: Vec<Bytes>,
+    /// The primary's head when this was read, or when nodes were that led to it.
+    pub read_at: Position,
+    /// How many entries still differ, as far as known: for people.
+    pub left: u64,
+    pub then: Then,
+}
+
+/// What comes after a patch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Then {
+    /// More patches.
+    Patches,
+    /// The log: nothing differs any more but what it brings.
+    Log,
+}
+
 /// Puts and deletes in `Tree::Region` under guards, and optionally a step of the path.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct RegionChange {
@@ -83,6 +109,10 @@ pub enum Outcome {
     },
     Changed,
     Refused(Refusal),
+    /// So many patches of the sync are applied.
+    Patched {
+        patches: u64,
+    },
 }
 
 /// Why apply left everything as it was.
@@ -96,8 +126,8 @@ pub enum Refusal {
     Epoch { expected: Epoch, actual: Epoch },
     /// The entries do not continue what is applied, or are none of the line that the region follows.
     Gap { applied: Position, next: Position },
-    /// The chunk belongs to another sync, does not begin at the cursor, or holds keys beyond its ends; or log entries came before the copy was
-    /// done. Holds the cursor of the sync under way, if there is one.
+    /// The chunk or patch belongs to another sync, does not come next in it, or holds keys beyond its ends; or log entries
+    /// came before the copy was done. Holds the cursor of the sync under way, if there is one.
     Sync { cursor: Option<Bytes> },
     /// A guarded key holds something else.
     Guard { key: Bytes },
@@ -116,7 +146,7 @@ impl std::fmt::Display for Refusal {
                 write!(f, "epoch {expected} expected, the path is in epoch {actual}")
             }
             Refusal::Gap { applied, next } => write!(f, "{next} does not continue {applied}"),
-            Refusal::Sync { .. } => write!(f, "the chunk does not continue this sync"),
+            Refusal::Sync { .. } => write!(f, "this does not continue the sync under way"),
             Refusal::Guard { .. } => write!(f, "a record changed meanwhile"),
             Refusal::Edge { from, step } => write!(f, "a {from} region can't {step}"),
         }

@@ -9,6 +9,7 @@ use super::batch::Stored;
 use crate::error::Result;
 use crate::ids::DatasetId;
 use crate::storage::{KeyRange, Reader, ScanLimit, Tree};
+use serde::{Deserialize, Serialize};
 
 /// Buckets. A power of two; both sides of a link must agree on it.
 pub const LEAVES: usize = 1 << 16;
@@ -21,8 +22,57 @@ const NODE_BYTES: usize = 32;
 /// A leaf's sum or an inner node's hash.
 pub type Hash = [u8; 32];
 
-pub struct Merkle {
+/// A hash as one region names it to another: cut short, since nobody can choose what is hashed.
+pub type Short = [u8; 16];
+
+/// Children of a node that are compared at once: those four levels below it.
+pub const FAN: usize = 16;
+
+/// The hashes of the nodes four levels below `parent` (heap order), from left to right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Nodes {
+    pub parent: u32,
+    pub below: [Short; FAN],
+}
+
+/// Whether a node has others four levels below it that the tree is compared by: the root, and each fourth level.
+pub fn is_compared(parent: u32) -> bool {
+    let level = parent.checked_ilog2();
+    level.is_some_and(|level| level.is_multiple_of(FAN.ilog2())) && (parent as usize) < LEAVES
+}
+
+/// The keyed hash of an entry: what a leaf is the sum of.
+#[derive(Clone)]
+pub struct EntryHasher {
     key: [u8; 32],
+}
+
+impl EntryHasher {
+    /// The key only separates data sets; values are ciphertexts, which nobody outside can choose.
+    pub fn new(dataset: DatasetId) -> EntryHasher {
+        EntryHasher { key: blake3::derive_key("twinkeep 2026 merkle tree of a data set", &dataset.0) }
+    }
+
+    pub fn hash(&self, key: &[u8], stored: &Stored) -> Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&(key.len() as u64).to_be_bytes());
+        hasher.update(key);
+        hasher.update(&stored.position.to_bytes());
+        hasher.update(&stored.value);
+        *hasher.finalize().as_bytes()
+    }
+
+    pub fn short(&self, key: &[u8], stored: &Stored) -> Short {
+        short(&self.hash(key, stored))
+    }
+}
+
+fn short(hash: &[u8]) -> Short {
+    hash[..size_of::<Short>()].try_into().expect("a hash is longer")
+}
+
+pub struct Merkle {
+    hasher: EntryHasher,
     /// 32 bytes a node, in heap order: the root at 1, the leaves from `LEAVES`. Flat, so that an empty tree costs
     /// nothing until it is touched.
     nodes: Vec<u8>,
@@ -34,11 +84,11 @@ pub struct Merkle {
 }
 
 impl Merkle {
-    /// An empty tree. The key only separates data sets; values are ciphertexts, which nobody outside can choose.
+    /// An empty tree.
     pub fn new(dataset: DatasetId) -> Merkle {
-        let key = blake3::derive_key("twinkeep 2026 merkle tree of a data set", &dataset.0);
+        let hasher = EntryHasher::new(dataset);
         let nodes = vec![0; 2 * LEAVES * NODE_BYTES];
-        Merkle { key, nodes, dirty: Vec::new(), is_dirty: vec![false; LEAVES], is_hashed: false }
+        Merkle { hasher, nodes, dirty: Vec::new(), is_dirty: vec![false; LEAVES], is_hashed: false }
     }
 
     /// The tree of what `reader` holds, and the count and bytes of its entries.
@@ -85,20 +135,26 @@ impl Merkle {
         (index < 2 * LEAVES).then(|| self.hash(index))
     }
 
+    /// What lies four levels below a node; `None` for one that the tree is not compared by.
+    pub fn below(&mut self, parent: u32) -> Option<Nodes> {
+        if !is_compared(parent) {
+            return None;
+        }
+        self.settle();
+        let first = parent as usize * FAN;
+        let below = std::array::from_fn(|child| short(&self.nodes[bytes_of(first + child)]));
+        Some(Nodes { parent, below })
+    }
+
     fn hash(&self, index: usize) -> Hash {
         self.nodes[bytes_of(index)].try_into().expect("a node has as many bytes as a hash")
     }
 
     fn combine(&mut self, key: &[u8], stored: &Stored, with: fn(u64, u64) -> u64) {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(&(key.len() as u64).to_be_bytes());
-        hasher.update(key);
-        hasher.update(&stored.position.to_bytes());
-        hasher.update(&stored.value);
-        let hash = hasher.finalize();
+        let hash = self.hasher.hash(key, stored);
         let bucket = Merkle::bucket(key);
         let leaf = &mut self.nodes[bytes_of(LEAVES + bucket)];
-        for (old, new) in leaf.chunks_exact_mut(8).zip(hash.as_bytes().chunks_exact(8)) {
+        for (old, new) in leaf.chunks_exact_mut(8).zip(hash.chunks_exact(8)) {
             let sum = with(word(old), word(new));
             old.copy_from_slice(&sum.to_be_bytes());
         }
@@ -108,7 +164,7 @@ impl Merkle {
     }
 
     fn hash_of_children(&self, parent: usize) -> Hash {
-        hash_pair(&self.key, &self.nodes[bytes_of(2 * parent)], &self.nodes[bytes_of(2 * parent + 1)])
+        hash_pair(&self.hasher.key, &self.nodes[bytes_of(2 * parent)], &self.nodes[bytes_of(2 * parent + 1)])
     }
 
     /// Fills in the inner nodes over empty leaves: those of a level are alike.
@@ -117,7 +173,7 @@ impl Merkle {
         let mut level = LEAVES;
         while level > 1 {
             level /= 2;
-            child = hash_pair(&self.key, &child, &child);
+            child = hash_pair(&self.hasher.key, &child, &child);
             (level..2 * level).for_each(|node| self.nodes[bytes_of(node)].copy_from_slice(&child));
         }
         self.is_hashed = true;
@@ -205,6 +261,24 @@ mod tests {
         tree.root();
         for parent in 1..LEAVES {
             assert_eq!(tree.nodes[bytes_of(parent)], tree.hash_of_children(parent));
+        }
+    }
+
+    #[test]
+    fn the_tree_is_compared_at_the_root_and_each_fourth_level() {
+        let mut tree = Merkle::new(DatasetId([1; 16]));
+        let (key, entry) = (b"a", stored(1, b"x"));
+        let empty: Vec<_> = [1, 16, 256, 4096].into_iter().filter_map(|parent| tree.below(parent)).collect();
+        assert_eq!(empty.len(), 4);
+        tree.add(key, &entry);
+        let mut node = (LEAVES + Merkle::bucket(key)) as u32;
+        while node > 1 {
+            let below = tree.below(node / FAN as u32).expect("an ancestor");
+            assert_ne!(below.below[node as usize % FAN], empty[0].below[0]);
+            node /= FAN as u32;
+        }
+        for odd in [0, 2, 15, 32, 65_536, 131_071, u32::MAX] {
+            assert!(tree.below(odd).is_none(), "{odd}");
         }
     }
 

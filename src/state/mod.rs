@@ -13,17 +13,19 @@
 
 pub mod batch;
 pub mod command;
+pub mod diff;
 pub mod identity;
 pub mod merkle;
 pub mod path;
 pub mod wal;
 
 mod apply;
+mod patch;
 #[cfg(test)]
 mod tests;
 
 pub use apply::State;
 pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
-pub use command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
+pub use command::{Command, CopyChunk, Outcome, Patch, Refusal, RegionChange, Then};
 pub use identity::RegionIdentity;
 pub use path::{EpochStart, Fence, KnownPrimary, PathChange, PathState, Role, SyncKind, SyncState};

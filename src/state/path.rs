@@ -53,11 +53,23 @@ pub fn holds(history: &[EpochStart], position: Position) -> bool {
     position.index == 0 || writer.is_some_and(|writer| writer.epoch == position.epoch)
 }
 
-/// How a standby is being made whole. Diff sync joins here when it is built.
+/// How a standby is being made whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SyncKind {
+    /// The primary's data tree takes the place of the region's own, stretch by stretch.
     Full,
+    /// What differs is found by comparing Merkle trees and patched.
+    Diff,
+}
+
+impl SyncKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            SyncKind::Full => "full",
+            SyncKind::Diff => "diff",
+        }
+    }
 }
 
 /// A sync under way. While it is set, the region serves nothing.
@@ -67,15 +79,18 @@ pub struct SyncState {
     pub kind: SyncKind,
     /// The primary's head when the sync began: streaming goes on behind it.
     pub start: Position,
-    /// The last key that was copied; empty at the start. `None` once the copy is done and only the replay to
-    /// `whole_at` is left.
+    /// The last key that was copied; empty at the start, and all through a diff sync. `None` once the copy is done and
+    /// only the replay to `whole_at` is left.
     pub cursor: Option<Bytes>,
+    /// Of a diff sync: patches applied. The next one names this number, so that each is applied once and in turn.
+    pub patches: u64,
     /// The newest position that any chunk was read at: once the copy is done, the region is whole when it has applied
     /// this.
     pub whole_at: Position,
     pub entries_done: u64,
     pub bytes_done: u64,
-    /// The primary's count of entries and their bytes when the sync began: an estimate, since writes go on.
+    /// Of a full sync the primary's count of entries and their bytes when it began, of a diff sync what differs as far
+    /// as it was found: an estimate, since writes go on.
     pub entries_total: u64,
     pub bytes_total: u64,
     pub began_at: UnixMs,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The version of everything that is stored: keys, values, files. Raised with each change of layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A lock outlives its holder by a moment if the holder was just starting another program, which inherits the lock
 /// until it runs. So whoever finds it taken looks again for 0.3 s.
@@ -252,7 +252,7 @@ mod tests {
         let format = parent.path().join(FORMAT_FILE);
         fs::write(&format, "version = 99\nengine = fjall\n").unwrap();
         let refusal = refusal_to_open(parent.path(), Engine::Fjall);
-        assert!(refusal.contains("format 99") && refusal.contains("format 1"), "{refusal}");
+        assert!(refusal.contains("format 99") && refusal.contains(&format!("format {VERSION}")), "{refusal}");
         fs::write(&format, "nonsense").unwrap();
         assert!(refusal_to_open(parent.path(), Engine::Fjall).contains("no format file"));
         fs::remove_file(&format).unwrap();

@@ -79,7 +79,7 @@ pub fn pausable(model: &Model) -> Found<(RegionView<'_>, bool)> {
     let primary = pair.primary().ok_or("the regions are not linked")?.clone();
     match pair.link.look {
         LinkLook::Paused => Ok((primary, true)),
-        LinkLook::Streaming | LinkLook::Syncing | LinkLook::Connecting => Ok((primary, false)),
+        LinkLook::Streaming | LinkLook::FullSync | LinkLook::DiffSync | LinkLook::Connecting => Ok((primary, false)),
         other => Err(format!("the link is {}", other.word())),
     }
 }

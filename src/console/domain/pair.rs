@@ -21,7 +21,8 @@ pub enum LinkLook {
     Unlinked,
     Connecting,
     Activating,
-    Syncing,
+    FullSync,
+    DiffSync,
     Streaming,
     Paused,
     Refused,
@@ -32,12 +33,18 @@ pub enum LinkLook {
 }
 
 impl LinkLook {
+    /// Whether the standby is being made whole.
+    pub fn is_syncing(self) -> bool {
+        matches!(self, LinkLook::FullSync | LinkLook::DiffSync)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             LinkLook::Unlinked => "not linked",
             LinkLook::Connecting => "connecting",
             LinkLook::Activating => "activating",
-            LinkLook::Syncing => "full sync",
+            LinkLook::FullSync => "full sync",
+            LinkLook::DiffSync => "diff sync",
             LinkLook::Streaming => "streaming",
             LinkLook::Paused => "paused",
             LinkLook::Refused => "refused",
@@ -280,7 +287,8 @@ fn link_view<'a>(
         Some(link) => match link.value.state {
             LinkState::Connecting => LinkLook::Connecting,
             LinkState::Activating => LinkLook::Activating,
-            LinkState::FullSync => LinkLook::Syncing,
+            LinkState::FullSync => LinkLook::FullSync,
+            LinkState::DiffSync => LinkLook::DiffSync,
             LinkState::Streaming => LinkLook::Streaming,
             LinkState::Paused => LinkLook::Paused,
             LinkState::Refused => LinkLook::Refused,

@@ -172,7 +172,7 @@ fn discover(shared: &Arc<Shared>, status: &PathStatus) {
 /// Whether things move that people wait for.
 fn is_busy(status: &PathStatus) -> bool {
     let moving = |link: &LinkStatus| match link.state {
-        LinkState::FullSync | LinkState::Activating => true,
+        LinkState::FullSync | LinkState::DiffSync | LinkState::Activating => true,
         LinkState::Connecting => status.observed_at.since(link.since) < JUST_MADE,
         LinkState::Streaming | LinkState::Paused | LinkState::Refused => false,
     };

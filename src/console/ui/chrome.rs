@@ -113,7 +113,7 @@ fn well_line(model: &Model, paint: Paint<'_>, width: usize) -> Line<'static> {
             let words = paint.text(fitted(&words, width.saturating_sub(3)));
             return Line::from(vec![paint.span(Role::Muted, format!(" {} ", paint.glyphs.stale)), words]);
         }
-        (LinkLook::Syncing, Some(primary), Some(standby)) => {
+        (LinkLook::FullSync | LinkLook::DiffSync, Some(primary), Some(standby)) => {
             format!("{} copies everything to {}, which serves nothing until it is whole", primary.name, standby.name)
         }
         (_, Some(primary), Some(standby)) => match pair.lag().filter(|lag| lag.age <= FRESH_FOR) {

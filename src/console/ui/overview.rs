@@ -199,7 +199,7 @@ fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     if let Some(lag) = fresh {
         rows.push(Line::from(paint.text(format!("{} behind", entries(lag.lag.entries)))).centered());
         rows.push(Line::from(paint.text(format!("{} · {}", bytes(lag.lag.bytes), lag_ms(lag.lag.ms)))).centered());
-    } else if pair.primary_is_left.is_some() && look != LinkLook::Syncing && look != LinkLook::SplitBrain {
+    } else if pair.primary_is_left.is_some() && !look.is_syncing() && look != LinkLook::SplitBrain {
         rows.push(Line::from(paint.span(Role::Unknown, "lag unknown")).centered());
     }
     // What was known once is no lag any more, but it says where it stood.
@@ -209,7 +209,7 @@ fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     }
     if let Some(said) = &pair.link.said {
         let link = said.value;
-        let moving = matches!(look, LinkLook::Streaming | LinkLook::Syncing);
+        let moving = look == LinkLook::Streaming || look.is_syncing();
         if moving {
             let through = format!("{} · {}", rate(link.entries_per_s), byte_rate(link.bytes_per_s));
             rows.push(Line::from(paint.aged(said, Role::Text, fitted(&through, usize::from(area.width)))).centered());
@@ -247,7 +247,7 @@ fn arrow(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Line<'static> {
         (line.repeat(half), format!(" {sign} "), line.repeat(length.saturating_sub(half + 4)))
     };
     let (before, middle, after, drawn) = match pair.link.look {
-        LinkLook::Streaming | LinkLook::Syncing => {
+        LinkLook::Streaming | LinkLook::FullSync | LinkLook::DiffSync => {
             (glyphs.line.repeat(length - 1), String::new(), String::new(), Role::Accent)
         }
         LinkLook::Activating => (glyphs.dashes.repeat(length - 1), String::new(), String::new(), Role::Accent),
@@ -423,7 +423,7 @@ fn narrow_link(pair: &PairView<'_>, paint: Paint<'_>) -> Line<'static> {
     let mut spans = vec![Span::raw(" ")];
     spans.extend(arrow(pair, paint, 8).spans);
     spans.push(paint.span(role, format!(" {}", pair.link.look.word())));
-    if let Some(said) = pair.link.said.filter(|_| matches!(pair.link.look, LinkLook::Streaming | LinkLook::Syncing)) {
+    if let Some(said) = pair.link.said.filter(|_| pair.link.look == LinkLook::Streaming || pair.link.look.is_syncing()) {
         spans.push(paint.aged(&said, Role::Muted, format!(" · {}", byte_rate(said.value.bytes_per_s))));
     }
     Line::from(spans)

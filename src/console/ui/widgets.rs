@@ -73,7 +73,7 @@ impl Paint<'_> {
     pub fn link(&self, look: LinkLook) -> (Role, &'static str) {
         match look {
             LinkLook::Streaming => (Role::Ok, self.glyphs.ok),
-            LinkLook::Syncing | LinkLook::Activating => (Role::Accent, self.glyphs.ok),
+            LinkLook::FullSync | LinkLook::DiffSync | LinkLook::Activating => (Role::Accent, self.glyphs.ok),
             LinkLook::Unlinked => (Role::Muted, self.glyphs.stale),
             LinkLook::Connecting | LinkLook::Paused => (Role::Warn, self.glyphs.warn),
             LinkLook::Refused | LinkLook::SplitBrain => (Role::Crit, self.glyphs.crit),

@@ -31,6 +31,8 @@ pub(super) enum Mutation {
     ForgetFence,
     /// A region that restarted takes writes at once.
     ForgetRestartRule,
+    /// A standby in a diff sync keeps what the primary no longer has.
+    ForgetGone,
 }
 
 impl Context {
@@ -111,6 +113,12 @@ impl Context {
         let mut id = [0; 16];
         id.copy_from_slice(&self.draw()[..16]);
         SyncId(id)
+    }
+
+    /// A number that no other core comes up with.
+    pub fn draw_u64(&mut self) -> u64 {
+        let draw = self.draw();
+        draw.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     /// Between `ms` and one and a half of it, so that links that were lost together are not dialled together.

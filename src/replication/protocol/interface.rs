@@ -8,10 +8,13 @@ use super::message::{Answer, Identity, Request, Root};
 use crate::api::replication::{LossEstimate, Plan};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
-use crate::state::{Command, KnownPrimary, Outcome, Stored, WalEntry};
+use crate::state::diff::{Held, Named, Unnamed};
+use crate::state::merkle::Nodes;
+use crate::state::{Command, KnownPrimary, Outcome, Stored, SyncKind, WalEntry};
 use crate::storage::ScanLimit;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The moment of an input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -31,6 +34,22 @@ pub struct Options {
     pub open: bool,
     /// From the operating system's generator, new for each core: ids of syncs, jitter.
     pub seed: [u8; 32],
+    pub diff: DiffBounds,
+}
+
+/// How a standby goes about a diff sync.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DiffBounds {
+    /// Entries of buckets that differ that one batch holds, about: they are named to the primary in one message.
+    pub batch_entries: usize,
+    /// Batches of one sync: for each, both sides read their trees. With more to do, a full sync is quicker.
+    pub scans: usize,
+}
+
+impl Default for DiffBounds {
+    fn default() -> DiffBounds {
+        DiffBounds { batch_entries: 1 << 17, scans: 24 }
+    }
 }
 
 /// Periods, in milliseconds.
@@ -121,6 +140,12 @@ pub enum Input {
     WalRead { read: ReadId, result: Result<Vec<WalEntry>, Failure> },
     /// What `Effect::ReadRange` read.
     RangeRead { read: ReadId, result: Result<RangeRead, Failure> },
+    /// What `Effect::ReadNodes` read, and the position it belongs to.
+    NodesRead { read: ReadId, result: Result<(Position, Vec<Nodes>), Failure> },
+    /// What `Effect::ReadHeld` read.
+    HeldRead { read: ReadId, result: Result<Held, Failure> },
+    /// What `Effect::ReadUnnamed` read.
+    UnnamedRead { read: ReadId, result: Result<Unnamed, Failure> },
     /// A Merkle root of this region that the driver computed (now and then; it costs).
     Root(Root),
     /// This primary may take writes in this epoch: `by` says who knows.
@@ -218,6 +243,24 @@ pub enum Effect {
         after: Bytes,
         limit: ScanLimit,
     },
+    /// What lies below these nodes of the Merkle tree, as it is now (`State::nodes`).
+    ReadNodes {
+        read: ReadId,
+        parents: Vec<u32>,
+    },
+    /// The entries of these buckets of the Merkle tree (`State::held`).
+    ReadHeld {
+        read: ReadId,
+        buckets: Vec<u16>,
+        bytes_max: usize,
+    },
+    /// What these buckets hold beside what is named, behind this key (`State::unnamed`).
+    ReadUnnamed {
+        read: ReadId,
+        named: Arc<Vec<Named>>,
+        after: Bytes,
+        limit: ScanLimit,
+    },
     /// Something to tell people, and to keep in the events of the path.
     Report(Fact),
 }
@@ -234,6 +277,7 @@ pub enum Fact {
     /// This standby began to take over a primary's data: why, in words.
     SyncBegan {
         from: RegionId,
+        kind: SyncKind,
         reason: &'static str,
     },
     /// The sync is done: readers see one position's state again.

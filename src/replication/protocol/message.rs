@@ -6,8 +6,11 @@
 
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
-use crate::state::merkle::Hash;
-use crate::state::{CopyChunk, EpochStart, Fence, KnownPrimary, PathState, Role, Totals, WalEntry};
+use crate::state::diff::Named;
+use crate::state::merkle::{Hash, Nodes, Short};
+use crate::state::{
+    CopyChunk, EpochStart, Fence, KnownPrimary, PathState, Role, Stored, SyncKind, SyncState, Totals, WalEntry,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +62,31 @@ pub enum Ask {
         /// The newest root the primary computed, for the standby to compare when it stands at that position.
         root: Option<Root>,
     },
+    /// What does the standby want next, in the diff sync under way? With the nodes that it wanted last, read at a
+    /// position; none if nothing is known of what it wanted.
+    Compare {
+        sync: SyncId,
+        nodes: Vec<Nodes>,
+        read_at: Position,
+    },
+    Patch(PatchPart),
+}
+
+/// A part of what the primary holds in the buckets that the standby named, and the standby does not.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PatchPart {
+    pub sync: SyncId,
+    /// As the standby numbered its question.
+    pub batch: u64,
+    /// Counts from 0. Agreed on in this order.
+    pub part: u32,
+    /// Ascending by key.
+    pub puts: Vec<(Bytes, Stored)>,
+    /// Entries that the standby named and the primary does not hold. Under the keys of some, a part held another entry.
+    pub gone: Vec<Short>,
+    pub last: bool,
+    /// The primary's head when this was read.
+    pub read_at: Position,
 }
 
 impl Ask {
@@ -69,6 +97,8 @@ impl Ask {
             Ask::Append { .. } => "append",
             Ask::Copy(_) => "copy",
             Ask::Heartbeat { .. } => "heartbeat",
+            Ask::Compare { .. } => "compare",
+            Ask::Patch(_) => "patch",
         }
     }
 }
@@ -129,6 +159,8 @@ pub struct Standing {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SyncStanding {
     pub id: SyncId,
+    pub kind: SyncKind,
+    pub stage: SyncStage,
     /// `None`: the copy is done, the log is being replayed.
     pub cursor: Option<Bytes>,
     pub entries_done: u64,
@@ -138,7 +170,48 @@ pub struct SyncStanding {
     pub began_at: UnixMs,
 }
 
-/// What the answering region wants next. Diff sync (Merkle nodes, key ranges) and a handover join here.
+/// What a sync does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SyncStage {
+    /// Finds out what differs.
+    Comparing,
+    Copying,
+    /// Applies what was written meanwhile.
+    Replaying,
+}
+
+impl SyncStage {
+    pub fn name(self) -> &'static str {
+        match self {
+            SyncStage::Comparing => "comparing",
+            SyncStage::Copying => "copying",
+            SyncStage::Replaying => "replaying",
+        }
+    }
+}
+
+impl SyncStanding {
+    pub fn of(sync: &SyncState) -> SyncStanding {
+        let stage = match (&sync.cursor, sync.kind) {
+            (None, _) => SyncStage::Replaying,
+            (Some(_), SyncKind::Diff) if sync.patches == 0 => SyncStage::Comparing,
+            (Some(_), _) => SyncStage::Copying,
+        };
+        SyncStanding {
+            id: sync.id,
+            kind: sync.kind,
+            stage,
+            cursor: sync.cursor.clone(),
+            entries_done: sync.entries_done,
+            bytes_done: sync.bytes_done,
+            entries_total: sync.entries_total,
+            bytes_total: sync.bytes_total,
+            began_at: sync.began_at,
+        }
+    }
+}
+
+/// What the answering region wants next. A handover joins here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Want {
     /// The log from this index on.
@@ -149,6 +222,21 @@ pub enum Want {
     Copy {
         sync: SyncId,
         after: Bytes,
+    },
+    /// To be asked what it wants next in this diff sync.
+    Compare {
+        sync: SyncId,
+    },
+    /// The children of these nodes of the Merkle tree. Only in answer to `Ask::Compare`, as the next.
+    Nodes {
+        sync: SyncId,
+        parents: Vec<u32>,
+    },
+    /// What the primary holds in these buckets, but for what is named.
+    Diff {
+        sync: SyncId,
+        batch: u64,
+        buckets: Vec<Named>,
     },
     /// An introduction: the answering region does not know, or no longer, what the sender is to it.
     Hello,
@@ -172,19 +260,12 @@ pub enum Refused {
     Frozen,
     /// A bound is reached or the answering region can't agree on anything now: the same again, later.
     Busy,
+    /// What was sent is nothing that was asked for: the two regions' programs do not fit each other.
+    Unsound,
 }
 
 impl Standing {
     pub fn of(identity: &Identity, path: &PathState, answered_at: UnixMs) -> Standing {
-        let sync = path.sync.as_ref().map(|sync| SyncStanding {
-            id: sync.id,
-            cursor: sync.cursor.clone(),
-            entries_done: sync.entries_done,
-            bytes_done: sync.bytes_done,
-            entries_total: sync.entries_total,
-            bytes_total: sync.bytes_total,
-            began_at: sync.began_at,
-        });
         Standing {
             identity: identity.clone(),
             role: path.role,
@@ -195,7 +276,7 @@ impl Standing {
             applied: path.applied,
             applied_at: path.applied_at,
             totals: path.totals,
-            sync,
+            sync: path.sync.as_ref().map(SyncStanding::of),
             fence: path.fence.clone(),
             primary: path.primary.clone(),
             answered_at,
@@ -223,6 +304,9 @@ impl std::fmt::Display for Refused {
             Refused::Fenced => write!(f, "the other region is fenced and waits for its operator to rejoin it"),
             Refused::Frozen => write!(f, "a promotion is under way in the other region"),
             Refused::Busy => write!(f, "the other region is busy"),
+            Refused::Unsound => {
+                write!(f, "the other region got what it had not asked for: run the same version on both")
+            }
         }
     }
 }

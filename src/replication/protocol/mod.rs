@@ -13,7 +13,9 @@
 //! Whatever is waited for ends in a change of the durable facts that come with each input; outcomes of proposals only
 //! say when to look, or to try again.
 
+mod comparing;
 mod context;
+mod diff;
 pub mod epoch;
 mod failover;
 pub mod interface;
@@ -36,7 +38,7 @@ pub use report::{LagReport, LinkReport};
 
 use crate::api::replication::{LinkState, Plan};
 use crate::ids::RegionId;
-use crate::state::{PathState, Role};
+use crate::state::{PathState, Role, SyncKind};
 use context::Context;
 use epoch::{Compared, Gate};
 use failover::Failover;
@@ -140,6 +142,12 @@ impl Core {
             }
             Input::WalRead { read, result } => self.primary.wal_read(ctx, read, result),
             Input::RangeRead { read, result } => self.primary.range_read(ctx, read, result),
+            Input::NodesRead { read, result } => {
+                self.standby.nodes_read(read, &result);
+                self.primary.nodes_read(ctx, read, result);
+            }
+            Input::HeldRead { read, result } => self.standby.held_read(ctx, read, result),
+            Input::UnnamedRead { read, result } => self.primary.unnamed_read(ctx, read, result),
             Input::Root(root) => {
                 self.primary.root(root);
                 self.standby.root(root);
@@ -219,9 +227,10 @@ impl Core {
         let heard = self.standby.heard();
         let silent_ms = heard.map(|heard| ctx.now.steady_ms.saturating_sub(heard.steady_ms));
         let state = match silent_ms {
-            Some(ms) if ms <= ctx.options.timing.silent_after_ms => match ctx.path.is_whole() {
-                true => LinkState::Streaming,
-                false => LinkState::FullSync,
+            Some(ms) if ms <= ctx.options.timing.silent_after_ms => match ctx.path.sync.as_ref().map(|sync| sync.kind) {
+                None => LinkState::Streaming,
+                Some(SyncKind::Full) => LinkState::FullSync,
+                Some(SyncKind::Diff) => LinkState::DiffSync,
             },
             _ => LinkState::Connecting,
         };

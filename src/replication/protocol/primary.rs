@@ -7,7 +7,9 @@ use super::message::*;
 use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Streaming};
 use super::report::{Applied, LagReport, LinkReport};
 use crate::clock::UnixMs;
-use crate::ids::{RegionId, SyncId};
+use crate::ids::{Position, RegionId, SyncId};
+use crate::state::diff::Unnamed;
+use crate::state::merkle::Nodes;
 use crate::state::{CopyChunk, Role, WalEntry};
 use crate::storage::ScanLimit;
 use bytes::Bytes;
@@ -91,6 +93,9 @@ impl Primary {
             }
             Want::Copy { sync, after } => link.wants_copy(flight, sync, after),
             Want::Log { from } => link.wants_log(flight, from),
+            Want::Compare { sync } => link.wants_compare(flight, sync),
+            Want::Nodes { sync, parents } => link.wants_nodes(ctx, &flight, sync, parents),
+            Want::Diff { sync, batch, buckets } => link.wants_diff(ctx, &flight, sync, batch, buckets),
         }
     }
 
@@ -114,6 +119,23 @@ impl Primary {
         let reading = |link: &&mut Link| matches!(&link.progress, Progress::Copying(it) if it.read == Some(read));
         let Some(link) = self.links.values_mut().find(reading) else { return };
         link.range_read(ctx, result);
+    }
+
+    pub fn nodes_read(&mut self, ctx: &mut Context, read: ReadId, result: Result<(Position, Vec<Nodes>), Failure>) {
+        if let Some(link) = self.comparing(read) {
+            link.nodes_read(ctx, result);
+        }
+    }
+
+    pub fn unnamed_read(&mut self, ctx: &mut Context, read: ReadId, result: Result<Unnamed, Failure>) {
+        if let Some(link) = self.comparing(read) {
+            link.unnamed_read(ctx, result);
+        }
+    }
+
+    fn comparing(&mut self, read: ReadId) -> Option<&mut Link> {
+        let reading = |link: &&mut Link| matches!(&link.progress, Progress::Comparing(it) if it.reads(read));
+        self.links.values_mut().find(reading)
     }
 
     /// Sends what is due on each link.
@@ -186,6 +208,10 @@ impl Link {
             Progress::Copying(_) => {
                 self.heartbeat(ctx, root);
                 self.copy(ctx);
+            }
+            Progress::Comparing(_) => {
+                self.heartbeat(ctx, root);
+                self.compare(ctx);
             }
             Progress::Streaming(_) => {
                 self.heartbeat(ctx, root);

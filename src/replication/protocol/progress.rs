@@ -1,17 +1,19 @@
 //! How far a primary got with one standby: the state of its link, and what is in flight.
 //!
 //! ```text
-//!   Activating ──► Probing ──► Copying ──► Streaming
-//!                   ▲  │ ▲________│___________│        lost: the standby is asked where it stands
-//!                   │  ▼                               any but Activating: Paused, and back to Probing
-//!                  Refused   looks again now and then
+//!                             ┌► Copying ───┐
+//!   Activating ──► Probing ───┼► Comparing ─┼► Streaming
+//!                   ▲  │ ▲    └─────────────┘      │
+//!                   │  ▼ └─────────────────────────┘   lost: the standby is asked where it stands
+//!                  Refused   looks again now and then  any but Activating: Paused, and back to Probing
 //! ```
 //!
 //! Invariants:
-//! * `flights` never holds more than `max_parallel` requests that carry data, one `Hello`, and one heartbeat.
+//! * `flights` never holds more than `max_parallel` requests that carry data, one `Hello`, one `Compare`, one heartbeat.
 //! * Streaming: every index below `next` is applied by the standby, in flight, or in `missing`.
 //! * Copying: every stretch before `next` is applied by the standby, in flight, or in `unsent`.
 
+use super::comparing::Comparing;
 use super::context::Context;
 use super::interface::*;
 use super::message::*;
@@ -19,7 +21,7 @@ use super::rate::Rate;
 use crate::api::replication::LinkState;
 use crate::clock::UnixMs;
 use crate::ids::{Epoch, SyncId};
-use crate::state::CopyChunk;
+use crate::state::{CopyChunk, SyncKind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -53,6 +55,8 @@ pub(super) enum Progress {
     Probing,
     /// The standby takes over the data tree.
     Copying(Copying),
+    /// The standby is brought what differs.
+    Comparing(Comparing),
     /// The standby follows the log.
     Streaming(Streaming),
     /// The operator stopped the link.
@@ -97,6 +101,8 @@ pub(super) enum FlightKind {
     Heartbeat,
     Append { first: u64, last: u64 },
     Copy(CopyChunk),
+    Compare,
+    Patch(PatchPart),
 }
 
 /// The peer as it was heard last.
@@ -187,6 +193,9 @@ impl Link {
             (FlightKind::Copy(chunk), Progress::Copying(copying)) if chunk.sync == copying.sync => {
                 copying.unsent.push_back(chunk);
             }
+            (FlightKind::Patch(part), Progress::Comparing(comparing)) if part.sync == comparing.sync => {
+                comparing.put_back(part);
+            }
             _ => {}
         }
     }
@@ -201,7 +210,7 @@ impl Link {
         let pause = self.backoff(ctx);
         self.retry_at = ctx.after(pause);
         let lost = match self.progress {
-            Progress::Copying(_) | Progress::Streaming(_) => self.failures >= FAILURES_BEFORE_HELLO,
+            Progress::Copying(_) | Progress::Comparing(_) | Progress::Streaming(_) => self.failures >= FAILURES_BEFORE_HELLO,
             Progress::Refused { .. } => true,
             Progress::Activating { .. } | Progress::Probing | Progress::Paused => false,
         };
@@ -256,7 +265,7 @@ impl Link {
 
     /// What the link does, in the words of the status.
     pub fn state(&self) -> LinkState {
-        let syncing = || self.heard.as_ref().is_some_and(|heard| heard.standing.sync.is_some());
+        let sync = || self.heard.as_ref().and_then(|heard| heard.standing.sync.as_ref()).map(|sync| sync.kind);
         match &self.progress {
             Progress::Paused => LinkState::Paused,
             Progress::Refused { .. } => LinkState::Refused,
@@ -264,8 +273,12 @@ impl Link {
             Progress::Probing => LinkState::Connecting,
             _ if self.failures > 0 => LinkState::Connecting,
             Progress::Copying(_) => LinkState::FullSync,
-            Progress::Streaming(_) if syncing() => LinkState::FullSync,
-            Progress::Streaming(_) => LinkState::Streaming,
+            Progress::Comparing(_) => LinkState::DiffSync,
+            Progress::Streaming(_) => match sync() {
+                Some(SyncKind::Full) => LinkState::FullSync,
+                Some(SyncKind::Diff) => LinkState::DiffSync,
+                None => LinkState::Streaming,
+            },
         }
     }
 
@@ -291,8 +304,10 @@ impl Link {
             Progress::Activating { asked: false } => Some(self.retry_at),
             Progress::Refused { until } => Some(*until).filter(|until| *until != u64::MAX && !asks),
             Progress::Probing => Some(self.retry_at).filter(|_| !asks),
-            Progress::Copying(_) | Progress::Streaming(_) if !ctx.is_due(self.retry_at) => Some(self.retry_at),
-            Progress::Copying(_) | Progress::Streaming(_) => Some(self.heartbeat_at).filter(|_| !beats),
+            Progress::Copying(_) | Progress::Comparing(_) | Progress::Streaming(_) => match ctx.is_due(self.retry_at) {
+                false => Some(self.retry_at),
+                true => Some(self.heartbeat_at).filter(|_| !beats),
+            },
         };
         flights.into_iter().chain(next).min()
     }
@@ -306,6 +321,6 @@ impl Link {
 
 impl Flight {
     fn carries_data(&self) -> bool {
-        matches!(self.kind, FlightKind::Append { .. } | FlightKind::Copy(_))
+        matches!(self.kind, FlightKind::Append { .. } | FlightKind::Copy(_) | FlightKind::Patch(_))
     }
 }

@@ -6,6 +6,7 @@
 //! * What is buffered belongs to the line that the path's record follows; when that changes, it is dropped.
 
 use super::context::{Context, Mutation};
+use super::diff::{Diff, Taken};
 use super::epoch::{followed, holds};
 use super::interface::*;
 use super::message::*;
@@ -13,7 +14,9 @@ use super::rate::Rate;
 use super::reorder::{Offered, Reorder};
 use super::report::{Applied, LagReport};
 use crate::clock::UnixMs;
-use crate::ids::{DatasetId, Epoch, RegionId, SyncId};
+use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
+use crate::state::diff::Held;
+use crate::state::merkle::Nodes;
 use crate::state::{Command, PathChange, RegionChange, Role, SyncKind, SyncState};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -24,6 +27,7 @@ const WAITING_MAX: usize = 256;
 const WAIT_PART: u64 = 2;
 /// Own roots that are kept to compare with the primary's.
 const ROOTS_MAX: usize = 16;
+const TOO_MUCH_DIFFERS: &str = "so much differs that everything is sent";
 
 #[derive(Default)]
 pub(super) struct Standby {
@@ -42,6 +46,7 @@ pub(super) struct Standby {
     /// What to tell once the line changed as was proposed.
     announced: Option<Fact>,
     was_whole: bool,
+    diff: Diff,
 }
 
 /// What a stream belongs to: data set, followed epoch, sync.
@@ -58,6 +63,10 @@ enum Until {
     Applied(u64),
     /// The sync's cursor passed this key.
     Copied { sync: SyncId, after: Bytes },
+    /// What a diff sync wants next is known.
+    Compared,
+    /// This part of what differs is agreed on.
+    Patched { batch: u64, part: u32 },
     /// A step of the path is agreed on; then the introduction is looked at anew.
     Introduced { from: RegionId, request: Box<Request> },
 }
@@ -109,6 +118,15 @@ impl Standby {
                     _ if frozen => ctx.reply(id, Want::Refused(Refused::Frozen)),
                     Ask::Append { entries } => self.append(ctx, id, entries),
                     Ask::Copy(chunk) => self.copy(ctx, id, chunk),
+                    Ask::Compare { sync, nodes, read_at } => {
+                        self.answer_compared(ctx);
+                        let taken = self.diff.compare(ctx, sync, nodes, read_at);
+                        self.answer_taken(ctx, id, taken);
+                    }
+                    Ask::Patch(part) => {
+                        let taken = self.diff.patch(ctx, part);
+                        self.answer_taken(ctx, id, taken);
+                    }
                     Ask::Heartbeat { root } => {
                         self.compare_roots(ctx, from, root);
                         let want = want(ctx);
@@ -145,6 +163,7 @@ impl Standby {
             heard.caught_up_at = ctx.now.wall;
         }
         self.reorder.prune(&ctx.path);
+        self.diff.settle(ctx);
         let (entries, bytes) = match &ctx.path.sync {
             Some(sync) if sync.cursor.is_some() => (sync.entries_done, sync.bytes_done),
             _ => (ctx.path.totals.entries(), ctx.path.totals.bytes),
@@ -175,6 +194,7 @@ impl Standby {
             self.answer_all(ctx);
         }
         if refused || result.is_err() {
+            self.diff.proposal_failed();
             self.again_at = ctx.after(ctx.options.timing.propose_again_ms);
         }
     }
@@ -184,6 +204,17 @@ impl Standby {
             self.roots.pop_front();
         }
         self.roots.push_back(root);
+    }
+
+    pub fn nodes_read(&mut self, read: ReadId, result: &Result<(Position, Vec<Nodes>), Failure>) {
+        self.diff.nodes_read(read, result.as_ref().map(|(_, nodes)| nodes.clone()).map_err(Clone::clone));
+    }
+
+    pub fn held_read(&mut self, ctx: &mut Context, read: ReadId, result: Result<Held, Failure>) {
+        if result.is_err() {
+            self.again_at = ctx.after(ctx.options.timing.propose_again_ms);
+        }
+        self.diff.held_read(ctx, read, result);
     }
 
     /// Has the region agree on what is next in turn.
@@ -200,7 +231,9 @@ impl Standby {
         if frozen || self.proposal.is_some() || !ctx.is_due(self.again_at) || ctx.path.role != Role::Standby {
             return;
         }
+        let is_asked = self.waiting.iter().any(|waiting| matches!(waiting.until, Until::Compared));
         let command = match &ctx.path.sync {
+            Some(SyncState { kind: SyncKind::Diff, cursor: Some(_), .. }) => self.diff.drive(ctx, is_asked),
             Some(SyncState { id, cursor: Some(cursor), .. }) => {
                 self.reorder.next_chunk(*id, cursor).cloned().map(Command::Copy)
             }
@@ -209,6 +242,7 @@ impl Standby {
                 .map(|it| Command::Follow { entries: it }),
         };
         self.proposal = command.map(|command| ctx.propose(command));
+        self.answer_done(ctx);
     }
 
     pub fn wakes_at(&self, ctx: &Context) -> Option<u64> {
@@ -244,6 +278,7 @@ impl Standby {
     fn hello(&mut self, ctx: &mut Context, id: RequestId, from: RegionId, request: Request, frozen: bool) {
         let Ask::Hello(hello) = &request.ask else { return };
         let introduction = match introduce(ctx, from, &request.header, hello) {
+            Introduction::Welcome if self.diff.gave_up(ctx) => Introduction::BeginSync(TOO_MUCH_DIFFERS),
             Introduction::Welcome | Introduction::Follow | Introduction::BeginSync(_) if frozen => {
                 Introduction::Refuse(Refused::Frozen)
             }
@@ -258,7 +293,13 @@ impl Standby {
             Introduction::Refuse(Refused::SameEpoch) => return self.two_primaries(ctx, id, from),
             Introduction::Refuse(refused) => return ctx.reply(id, Want::Refused(refused)),
             Introduction::Follow => (follow(ctx, from, &request.header, hello), None),
-            Introduction::BeginSync(reason) => (begin_sync(ctx, from, &request.header, hello), Some(reason)),
+            Introduction::BeginSync(reason) => {
+                let kind = match request.header.dataset == ctx.path.dataset && ctx.path.entries > 0 {
+                    true if !self.diff.gave_up(ctx) => SyncKind::Diff,
+                    _ => SyncKind::Full,
+                };
+                (begin_sync(ctx, from, &request.header, hello, kind), Some((kind, reason)))
+            }
         };
         if self.waiting.len() >= WAITING_MAX {
             return ctx.reply(id, Want::Refused(Refused::Busy));
@@ -270,7 +311,7 @@ impl Standby {
             let change = RegionChange { path: Some(path), ..RegionChange::default() };
             self.proposal = Some(ctx.propose(Command::Region(change)));
             self.announced = Some(match began {
-                Some(reason) => Fact::SyncBegan { from, reason },
+                Some((kind, reason)) => Fact::SyncBegan { from, kind, reason },
                 None => Fact::Follows { primary: from, epoch },
             });
         }
@@ -345,12 +386,42 @@ impl Standby {
                 state.id != *sync || state.cursor.as_ref().is_none_or(|cursor| cursor > after)
             }
             (Until::Copied { .. }, None) => true,
-            (Until::Introduced { .. }, _) => false,
+            (Until::Patched { batch, part }, _) => self.diff.is_patched(*batch, *part),
+            (Until::Introduced { .. } | Until::Compared, _) => false,
         };
         let done: Vec<_> = self.waiting.extract_if(.., |waiting| is_done(&waiting.until)).collect();
         for waiting in done {
             let want = want(ctx);
             ctx.reply(waiting.id, want);
+        }
+        let compared = |waiting: &Waiting| matches!(waiting.until, Until::Compared);
+        if let Some(at) = self.waiting.iter().position(compared)
+            && let Some(want) = self.diff.next(ctx)
+        {
+            let waiting = self.waiting.remove(at);
+            ctx.reply(waiting.id, want);
+        }
+    }
+
+    /// Of requests that ask what a diff sync wants next, the newest is answered with that: those before it are overtaken.
+    fn answer_compared(&mut self, ctx: &mut Context) {
+        let compared = |waiting: &mut Waiting| matches!(waiting.until, Until::Compared);
+        let overtaken: Vec<_> = self.waiting.extract_if(.., compared).collect();
+        for waiting in overtaken {
+            let want = want(ctx);
+            ctx.reply(waiting.id, want);
+        }
+    }
+
+    fn answer_taken(&mut self, ctx: &mut Context, id: RequestId, taken: Taken) {
+        let until = match taken {
+            Taken::Answer(want) => return ctx.reply(id, want),
+            Taken::Waits => Until::Compared,
+            Taken::WaitsFor { batch, part } => Until::Patched { batch, part },
+        };
+        match self.waiting.len() < WAITING_MAX {
+            true => self.wait(ctx, id, until),
+            false => ctx.reply(id, Want::Refused(Refused::Busy)),
         }
     }
 
@@ -399,10 +470,11 @@ impl Standby {
 }
 
 /// What this region wants next.
-fn want(ctx: &Context) -> Want {
+pub(super) fn want(ctx: &Context) -> Want {
     match (&ctx.path.sync, ctx.path.role) {
         (_, Role::Fenced) => Want::Refused(Refused::Fenced),
         (_, Role::Primary) => Want::Refused(Refused::Epoch { epoch: ctx.path.epoch, primary: ctx.present_primary() }),
+        (Some(SyncState { id, kind: SyncKind::Diff, cursor: Some(_), .. }), Role::Standby) => Want::Compare { sync: *id },
         (Some(SyncState { id, cursor: Some(cursor), .. }), Role::Standby) => {
             Want::Copy { sync: *id, after: cursor.clone() }
         }
@@ -456,17 +528,23 @@ fn follow(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> Path
     PathChange::FollowPrimary { epoch: header.epoch, history: hello.history.clone(), primary }
 }
 
-fn begin_sync(ctx: &mut Context, from: RegionId, header: &Header, hello: &Hello) -> PathChange {
+fn begin_sync(ctx: &mut Context, from: RegionId, header: &Header, hello: &Hello, kind: SyncKind) -> PathChange {
+    let (entries_total, bytes_total) = match kind {
+        SyncKind::Full => (hello.entries, hello.bytes),
+        // Nobody knows yet what differs.
+        SyncKind::Diff => (0, 0),
+    };
     let sync = SyncState {
         id: ctx.sync_id(),
-        kind: SyncKind::Full,
+        kind,
         start: header.head,
         cursor: Some(Bytes::new()),
+        patches: 0,
         whole_at: header.head,
         entries_done: 0,
         bytes_done: 0,
-        entries_total: hello.entries,
-        bytes_total: hello.bytes,
+        entries_total,
+        bytes_total,
         began_at: ctx.now.wall,
     };
     PathChange::BeginSync {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a failed step of a test is its failure
 
 mod crash;
+mod diff;
 mod region;
 mod sync;
 

@@ -99,6 +99,7 @@ impl Region {
             kind: SyncKind::Full,
             start,
             cursor: Some(Bytes::new()),
+            patches: 0,
             whole_at: start,
             entries_done: 0,
             bytes_done: 0,

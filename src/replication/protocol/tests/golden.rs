@@ -14,7 +14,7 @@ use super::super::*;
 use super::simulator::region::{Proposal, Proposer, Region};
 use crate::clock::UnixMs;
 use crate::ids::PromotionId;
-use crate::state::{Batch, Class, Command, Op, Outcome};
+use crate::state::{Batch, Class, Command, Op, Outcome, SyncKind, Then};
 use crate::storage::keys::Key;
 use crate::storage::{KeyRange, ScanLimit};
 use bytes::Bytes;
@@ -233,6 +233,18 @@ impl Stage {
                     result: Ok(RangeRead { entries, end, read_at: state.path().applied }),
                 });
             }
+            Effect::ReadNodes { read, parents } => {
+                return Some(Input::NodesRead { read, result: Ok(self.regions[index].state.nodes(&parents)) });
+            }
+            Effect::ReadHeld { read, buckets, bytes_max } => {
+                let held = self.regions[index].state.held(&buckets, bytes_max).expect("memory does not fail");
+                return Some(Input::HeldRead { read, result: Ok(held) });
+            }
+            Effect::ReadUnnamed { read, named, after, .. } => {
+                let state = &self.regions[index].state;
+                let unnamed = state.unnamed(&named, &after, READ).expect("memory does not fail");
+                return Some(Input::UnnamedRead { read, result: Ok(unnamed) });
+            }
             Effect::Activate { .. } => unreachable!("links of a story are activated"),
             Effect::Report(fact) => self.tell(format!("{name}: {}", self.fact(&fact))),
         }
@@ -251,6 +263,12 @@ impl Stage {
             Command::Copy(chunk) => format!("{} copied after {}", chunk.entries.len(), key(&chunk.after)),
             Command::Region(change) => {
                 format!("{:?}", change.path).split(['(', ' ', '{']).nth(1).unwrap_or("records").to_owned()
+            }
+            Command::Patch(patch) => {
+                let puts: Vec<_> = patch.puts.iter().map(|(it, _)| key(it)).collect();
+                let deletes: Vec<_> = patch.deletes.iter().map(key).collect();
+                let then = if patch.then == Then::Log { ", the last" } else { "" };
+                format!("patch {}: puts {puts:?}, deletes {deletes:?}, {} left{then}", patch.number, patch.left)
             }
             other => format!("{other:?}"),
         };
@@ -418,7 +436,10 @@ impl Stage {
                 let error = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
                 format!("link to {} is {state:?}{error}", name(peer))
             }
-            Fact::SyncBegan { from, reason } => format!("sync from {} begins: {reason}", name(from)),
+            Fact::SyncBegan { from, kind: SyncKind::Full, reason } => format!("sync from {} begins: {reason}", name(from)),
+            Fact::SyncBegan { from, kind: SyncKind::Diff, reason } => {
+                format!("diff sync from {} begins: {reason}", name(from))
+            }
             Fact::Whole { applied } => format!("whole at {applied}"),
             Fact::Fenced { by_epoch, by, reached } => {
                 format!("fenced by epoch {by_epoch} of {}, reached {reached}", name(by))
@@ -451,6 +472,7 @@ fn outside() -> Outside {
 
 fn standing(path: &PathState) -> String {
     let sync = path.sync.as_ref().map(|sync| match &sync.cursor {
+        Some(_) if sync.kind == SyncKind::Diff => format!(", {} patches", sync.patches),
         Some(cursor) => format!(", copied through {}", key(cursor)),
         None => format!(", replaying to {}", sync.whole_at),
     });
@@ -472,6 +494,13 @@ fn ask(request: &Request) -> String {
             format!("copy after {} through {through}, read at {}", key(&chunk.after), chunk.read_at)
         }
         Ask::Heartbeat { .. } => "heartbeat".into(),
+        Ask::Compare { nodes, .. } if nodes.is_empty() => "compare: what next?".into(),
+        Ask::Compare { nodes, read_at, .. } => format!("compare: {} nodes, read at {read_at}", nodes.len()),
+        Ask::Patch(part) => {
+            let puts: Vec<_> = part.puts.iter().map(|(it, _)| key(it)).collect();
+            let (gone, last) = (part.gone.len(), if part.last { ", the last" } else { "" });
+            format!("patch part {}: puts {puts:?}, {gone} gone{last}, read at {}", part.part, part.read_at)
+        }
     };
     format!("{what} [epoch {} head {}]", request.header.epoch, request.header.head)
 }
@@ -480,6 +509,12 @@ fn want(want: &Want) -> String {
     match want {
         Want::Log { from } => format!("wants the log from {from}"),
         Want::Copy { after, .. } => format!("wants a copy after {}", key(after)),
+        Want::Compare { .. } => "wants to be asked what differs".into(),
+        Want::Nodes { parents, .. } => format!("wants what lies below {} nodes", parents.len()),
+        Want::Diff { buckets, .. } => {
+            let names: usize = buckets.iter().map(|named| named.entries.len()).sum();
+            format!("wants the difference in {} buckets, holds {names} entries there", buckets.len())
+        }
         Want::Hello => "wants a hello".into(),
         Want::Refused(refused) => format!("refuses: {refused}"),
     }
@@ -521,6 +556,10 @@ stories! {
     a_lost_answer_is_sent_again
     nothing_is_answered_before_it_is_agreed_on
     falling_off_the_log
+    a_diff_sync_goes_on_after_a_cut_and_a_change_of_leader
+    a_diff_sync_takes_a_fork_back
+    what_is_written_during_a_diff_sync_comes_with_the_log
+    when_too_much_differs_everything_is_sent
     a_copy_goes_on_where_stretches_do_not_meet
     a_promotion_fences_the_old_primary_on_hello
     a_promotion_fences_the_old_primary_when_it_asks

@@ -4,11 +4,14 @@ use super::super::super::context::Mutation;
 use super::super::super::*;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, RegionId};
-use crate::state::{Command, Outcome, PathChange, RegionChange, State};
+use crate::state::{Command, Outcome, PathChange, RegionChange, State, SyncKind};
 use crate::storage::memory::Memory;
 use crate::storage::{KeyRange, ScanLimit};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// So little that what differs takes several batches, and sometimes is too much.
+const DIFF: DiffBounds = DiffBounds { batch_entries: 2, scans: 4 };
 
 pub struct Region {
     pub index: usize,
@@ -85,7 +88,7 @@ impl Region {
         seed[..8].copy_from_slice(&self.term.to_be_bytes());
         let path = self.state.path();
         let open = !forgetful && self.saw_open == Some((path.dataset, path.epoch));
-        let options = Options { identity, timing: Timing::default(), open, seed };
+        let options = Options { identity, timing: Timing::default(), open, seed, diff: DIFF };
         let mut core = Core::new(options, self.now(now), path);
         core.ctx.mutation = mutation;
         self.core = Some(core);
@@ -105,6 +108,11 @@ impl Region {
         if self.core.as_ref().is_some_and(Core::is_open) {
             self.saw_open = Some((path.dataset, path.epoch));
         }
+    }
+
+    /// Whether it is in the middle of a diff sync.
+    pub fn is_patched(&self) -> bool {
+        self.state.path().sync.is_some_and(|sync| sync.kind == SyncKind::Diff && sync.cursor.is_some())
     }
 
     /// Over all of the data tree: what the Merkle root stands for.

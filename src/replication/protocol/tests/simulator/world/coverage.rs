@@ -18,6 +18,14 @@ pub struct Coverage {
     pub confirmed: u32,
     pub remembered: u32,
     pub reasons: BTreeSet<&'static str>,
+    pub diff_syncs: u32,
+    /// Patches that put something, and that took something away.
+    pub puts: u32,
+    pub deletes: u32,
+    /// Leaders that were lost in the middle of a diff sync.
+    pub diff_leaders: u32,
+    /// Writes while a standby is in the middle of one.
+    pub diff_writes: u32,
 }
 
 impl Coverage {
@@ -35,6 +43,11 @@ impl Coverage {
         self.confirmed += other.confirmed;
         self.remembered += other.remembered;
         self.reasons.extend(&other.reasons);
+        self.diff_syncs += other.diff_syncs;
+        self.puts += other.puts;
+        self.deletes += other.deletes;
+        self.diff_leaders += other.diff_leaders;
+        self.diff_writes += other.diff_writes;
     }
 
     /// What never happened, though it should.
@@ -52,7 +65,12 @@ impl Coverage {
             ("override", self.overrides),
             ("confirmation", self.confirmed),
             ("open region that was remembered", self.remembered),
-            ("second reason to sync", self.reasons.len().saturating_sub(1) as u32),
+            ("fifth reason to sync", self.reasons.len().saturating_sub(4) as u32),
+            ("diff sync", self.diff_syncs),
+            ("patch that puts", self.puts),
+            ("patch that deletes", self.deletes),
+            ("leader lost in a diff sync", self.diff_leaders),
+            ("write during a diff sync", self.diff_writes),
         ];
         counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
     }

@@ -46,6 +46,7 @@ impl World {
 
     /// Of what the leader proposed, some prefix made it to a majority.
     pub(super) fn lose_leader(&mut self, index: usize) -> Result<(), String> {
+        self.coverage.diff_leaders += u32::from(self.regions[index].is_patched());
         self.regions[index].core = None;
         self.regions[index].term += 1;
         let made_it = self.chance.gen_range(0..=self.regions[index].log.len());

@@ -20,6 +20,7 @@ use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
 use crate::replication::protocol::context::Mutation;
 use crate::replication::protocol::*;
+use crate::state::SyncKind;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use schedule::{Event, Scheduled};
@@ -252,7 +253,11 @@ impl World {
                     self.step(index, Input::Proposed { id, result })?;
                 }
             }
-            Effect::ReadWal { .. } | Effect::ReadRange { .. } => {
+            Effect::ReadWal { .. }
+            | Effect::ReadRange { .. }
+            | Effect::ReadNodes { .. }
+            | Effect::ReadHeld { .. }
+            | Effect::ReadUnnamed { .. } => {
                 let after = self.chance.gen_range(0..8);
                 self.schedule(after, Event::Read { region: index, term, effect: Box::new(effect) });
             }
@@ -268,8 +273,9 @@ impl World {
 
     fn fact(&mut self, index: usize, fact: Fact) -> Result<(), String> {
         match fact {
-            Fact::SyncBegan { reason, .. } => {
+            Fact::SyncBegan { reason, kind, .. } => {
                 self.coverage.reasons.insert(reason);
+                self.coverage.diff_syncs += u32::from(kind == SyncKind::Diff);
             }
             Fact::Whole { .. } => self.coverage.whole += 1,
             Fact::Fenced { .. } => self.coverage.fences += 1,

@@ -5,15 +5,16 @@ use super::words::kind;
 use super::{Asked, World};
 use crate::ids::RegionId;
 use crate::replication::protocol::tests::simulator::invariants::Seen;
-use crate::replication::protocol::tests::simulator::region::{Proposal, Proposer};
+use crate::replication::protocol::tests::simulator::region::{Proposal, Proposer, Region};
 use crate::replication::protocol::*;
-use crate::state::{Command, Outcome, PathState};
+use crate::state::{Command, Outcome, PathState, State};
 use crate::storage::{KeyRange, ScanLimit};
 use rand::Rng;
 
 /// What one read returns, so small that syncs and streams take many requests.
 const LOG_READ: ScanLimit = ScanLimit { entries: 3, bytes: usize::MAX };
 const RANGE_READ: ScanLimit = ScanLimit { entries: 2, bytes: usize::MAX };
+const DIFF_READ: ScanLimit = ScanLimit { entries: 1, bytes: usize::MAX };
 
 impl World {
     pub(super) fn send(&mut self, index: usize, term: u64, call: CallId, to: RegionId, request: Request) {
@@ -117,6 +118,16 @@ impl World {
                 self.see(index, &Seen::Written { at, batch })?;
             }
         }
+        match command {
+            Command::Patch(patch) if !refused => {
+                self.coverage.puts += u32::from(!patch.puts.is_empty());
+                self.coverage.deletes += u32::from(!patch.deletes.is_empty());
+            }
+            Command::Write { .. } if !refused && self.regions.iter().any(Region::is_patched) => {
+                self.coverage.diff_writes += 1;
+            }
+            _ => {}
+        }
         if before != after {
             self.see(index, &Seen::Agreed { before, after })?;
         }
@@ -140,6 +151,19 @@ impl World {
                     RangeRead { entries, end, read_at: state.path().applied }
                 });
                 Input::RangeRead { read, result: range.ok_or_else(failure) }
+            }
+            Effect::ReadNodes { read, parents } => {
+                Input::NodesRead { read, result: state.map(|it| it.nodes(&parents)).ok_or_else(failure) }
+            }
+            Effect::ReadHeld { read, buckets, bytes_max } => {
+                // Now and then there is room for one bucket only.
+                let room = if self.chance.gen_bool(0.2) { 1 } else { bytes_max };
+                let held = state.map(|it| it.held(&buckets, room).expect("memory does not fail"));
+                Input::HeldRead { read, result: held.ok_or_else(failure) }
+            }
+            Effect::ReadUnnamed { read, named, after, .. } => {
+                let unnamed = |it: &State| it.unnamed(&named, &after, DIFF_READ).expect("memory does not fail");
+                Input::UnnamedRead { read, result: state.map(unnamed).ok_or_else(failure) }
             }
             _ => return Ok(()),
         };

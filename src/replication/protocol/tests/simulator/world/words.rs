@@ -15,6 +15,10 @@ pub fn kind(command: &Command) -> String {
             None => "records".into(),
         },
         Command::TrimWal { below } => format!("trim below {below}"),
+        Command::Patch(patch) => {
+            let keys: Vec<_> = patch.puts.iter().map(|(key, _)| key).chain(&patch.deletes).collect();
+            format!("patch {} of {keys:?}, {} put, {:?}", patch.number, patch.puts.len(), patch.then)
+        }
     }
 }
 
@@ -30,6 +34,8 @@ pub fn describe(input: &Input) -> String {
                 Ask::Append { entries } => format!("append {} from {}", entries.len(), entries[0].position),
                 Ask::Copy(chunk) => format!("copy after {:?} at {}", chunk.after, chunk.read_at),
                 Ask::Heartbeat { .. } => "heartbeat".into(),
+                Ask::Compare { nodes, read_at, .. } => format!("compare {} nodes at {read_at}", nodes.len()),
+                Ask::Patch(part) => format!("part {} at {}", part.part, part.read_at),
             };
             format!("<- {what} in {} head {}", request.header.epoch, request.header.head)
         }
@@ -40,6 +46,9 @@ pub fn describe(input: &Input) -> String {
         Input::Proposed { id, result } => format!("proposed {} {}", id.0, result.is_ok()),
         Input::WalRead { result, .. } => format!("log read {:?}", result.as_ref().map(Vec::len)),
         Input::RangeRead { result, .. } => format!("range read {:?}", result.as_ref().map(|it| it.entries.len())),
+        Input::NodesRead { result, .. } => format!("nodes read {:?}", result.as_ref().map(|(_, nodes)| nodes.len())),
+        Input::HeldRead { result, .. } => format!("held read {:?}", result.as_ref().map(|it| it.buckets.len())),
+        Input::UnnamedRead { result, .. } => format!("unnamed read {:?}", result.as_ref().map(|it| it.entries.len())),
         Input::Root(root) => format!("root {}", root.at),
         Input::Open { epoch, by, .. } => format!("open in {epoch}: {by:?}"),
         Input::Promote(order) => format!("promote {}", order.id),
