@@ -65,7 +65,7 @@ impl Coverage {
             ("override", self.overrides),
             ("confirmation", self.confirmed),
             ("open region that was remembered", self.remembered),
-            ("fifth reason to sync", self.reasons.len().saturating_sub(4) as u32),
+            ("fourth reason to sync", self.reasons.len().saturating_sub(3) as u32),
             ("diff sync", self.diff_syncs),
             ("patch that puts", self.puts),
             ("patch that deletes", self.deletes),

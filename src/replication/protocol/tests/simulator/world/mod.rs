@@ -70,7 +70,7 @@ impl World {
         let count = if chance.gen_bool(0.3) { 3 } else { 2 };
         let regions = (0..count).map(|index| Region::new(index, chance.gen_range(0..2_000))).collect();
         let network = Network::draw(&mut chance);
-        let stingy = chance.gen_bool(0.3);
+        let stingy = chance.gen_bool(0.5);
         let mut world = World {
             coverage: Coverage::default(),
             chance,
