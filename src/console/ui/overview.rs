@@ -423,7 +423,8 @@ fn narrow_link(pair: &PairView<'_>, paint: Paint<'_>) -> Line<'static> {
     let mut spans = vec![Span::raw(" ")];
     spans.extend(arrow(pair, paint, 8).spans);
     spans.push(paint.span(role, format!(" {}", pair.link.look.word())));
-    if let Some(said) = pair.link.said.filter(|_| pair.link.look == LinkLook::Streaming || pair.link.look.is_syncing()) {
+    if let Some(said) = pair.link.said.filter(|_| pair.link.look == LinkLook::Streaming || pair.link.look.is_syncing())
+    {
         spans.push(paint.aged(&said, Role::Muted, format!(" · {}", byte_rate(said.value.bytes_per_s))));
     }
     Line::from(spans)

@@ -91,7 +91,11 @@ impl Link {
         match &mut comparing.step {
             Step::Ask if !asks => {
                 let sync = comparing.sync;
-                self.send(ctx, Ask::Compare { sync, nodes: Vec::new(), read_at: ctx.path.applied }, FlightKind::Compare);
+                self.send(
+                    ctx,
+                    Ask::Compare { sync, nodes: Vec::new(), read_at: ctx.path.applied },
+                    FlightKind::Compare,
+                );
             }
             Step::Batch(batch) if batch.read.is_none() && has_room => {
                 let read = ReadId(ctx.number());

@@ -98,7 +98,10 @@ pub(super) enum Taken {
     /// It waits for what the walk wants next.
     Waits,
     /// It waits for this part.
-    WaitsFor { batch: u64, part: u32 },
+    WaitsFor {
+        batch: u64,
+        part: u32,
+    },
     Answer(Want),
 }
 

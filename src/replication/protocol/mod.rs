@@ -227,11 +227,13 @@ impl Core {
         let heard = self.standby.heard();
         let silent_ms = heard.map(|heard| ctx.now.steady_ms.saturating_sub(heard.steady_ms));
         let state = match silent_ms {
-            Some(ms) if ms <= ctx.options.timing.silent_after_ms => match ctx.path.sync.as_ref().map(|sync| sync.kind) {
-                None => LinkState::Streaming,
-                Some(SyncKind::Full) => LinkState::FullSync,
-                Some(SyncKind::Diff) => LinkState::DiffSync,
-            },
+            Some(ms) if ms <= ctx.options.timing.silent_after_ms => {
+                match ctx.path.sync.as_ref().map(|sync| sync.kind) {
+                    None => LinkState::Streaming,
+                    Some(SyncKind::Full) => LinkState::FullSync,
+                    Some(SyncKind::Diff) => LinkState::DiffSync,
+                }
+            }
             _ => LinkState::Connecting,
         };
         let standing = Standing::of(&ctx.options.identity, &ctx.path, ctx.now.wall);

@@ -210,7 +210,9 @@ impl Link {
         let pause = self.backoff(ctx);
         self.retry_at = ctx.after(pause);
         let lost = match self.progress {
-            Progress::Copying(_) | Progress::Comparing(_) | Progress::Streaming(_) => self.failures >= FAILURES_BEFORE_HELLO,
+            Progress::Copying(_) | Progress::Comparing(_) | Progress::Streaming(_) => {
+                self.failures >= FAILURES_BEFORE_HELLO
+            }
             Progress::Refused { .. } => true,
             Progress::Activating { .. } | Progress::Probing | Progress::Paused => false,
         };

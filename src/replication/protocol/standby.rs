@@ -474,7 +474,9 @@ pub(super) fn want(ctx: &Context) -> Want {
     match (&ctx.path.sync, ctx.path.role) {
         (_, Role::Fenced) => Want::Refused(Refused::Fenced),
         (_, Role::Primary) => Want::Refused(Refused::Epoch { epoch: ctx.path.epoch, primary: ctx.present_primary() }),
-        (Some(SyncState { id, kind: SyncKind::Diff, cursor: Some(_), .. }), Role::Standby) => Want::Compare { sync: *id },
+        (Some(SyncState { id, kind: SyncKind::Diff, cursor: Some(_), .. }), Role::Standby) => {
+            Want::Compare { sync: *id }
+        }
         (Some(SyncState { id, cursor: Some(cursor), .. }), Role::Standby) => {
             Want::Copy { sync: *id, after: cursor.clone() }
         }

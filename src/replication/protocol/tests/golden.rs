@@ -436,7 +436,9 @@ impl Stage {
                 let error = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
                 format!("link to {} is {state:?}{error}", name(peer))
             }
-            Fact::SyncBegan { from, kind: SyncKind::Full, reason } => format!("sync from {} begins: {reason}", name(from)),
+            Fact::SyncBegan { from, kind: SyncKind::Full, reason } => {
+                format!("sync from {} begins: {reason}", name(from))
+            }
             Fact::SyncBegan { from, kind: SyncKind::Diff, reason } => {
                 format!("diff sync from {} begins: {reason}", name(from))
             }
