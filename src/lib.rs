@@ -23,6 +23,7 @@
 //! | [`storage`] | ordered trees over fjall, sled or memory | only `storage` knows an engine; every key is a variant of one enum |
 //! | [`config`] | HCL to a typed `ServerConfig` | parse, validate, then use; an error names file and line |
 //! | [`client`], [`api`] | one typed HTTP client over the API's types | each request and answer is written down once |
+//! | [`decoding`] | every decoder by name | no bytes make one panic, or take more memory than they are worth |
 //! | [`clock`] | the only reader of time and entropy | everything else takes them as arguments |
 //!
 //! Where to begin: [`replication`] opens with the protocol in prose, [`state`] with its invariants, [`console`] with its loop.
@@ -34,6 +35,7 @@ pub mod clock;
 pub mod config;
 pub mod consensus;
 pub mod console;
+pub mod decoding;
 pub mod demo;
 pub mod duration;
 pub mod error;

@@ -22,6 +22,7 @@ mod problem;
 mod section;
 mod validate;
 
+use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
 use crate::storage::Engine;
@@ -148,11 +149,24 @@ impl LogLevel {
     }
 }
 
+/// The configuration as people write it. It is read, never written.
+pub const DECODER: Decoder = Decoder { name: "config", again: text_again, kind: Kind::Text };
+
+fn text_again(text: &[u8]) -> Result<Vec<u8>> {
+    let text = String::from_utf8(text.to_vec()).map_err(|_| Error::invalid("the configuration is no text"))?;
+    server(&[Source { path: PathBuf::from("config.hcl"), text: text.clone() }], Path::new("config.hcl"))?;
+    Ok(text.into_bytes())
+}
+
 /// Reads a file, or all `*.hcl` files of a directory in the order of their names, as one configuration.
 pub fn load(path: &Path) -> Result<ServerConfig> {
     let sources: Vec<Source> = files(path)?.into_iter().map(read).collect::<Result<_>>()?;
+    server(&sources, path)
+}
+
+fn server(sources: &[Source], path: &Path) -> Result<ServerConfig> {
     let problems = Problems::default();
-    let config = validate::server(&sources, path, &problems);
+    let config = validate::server(sources, path, &problems);
     match (config, problems.into_error()) {
         (Some(config), None) => Ok(config),
         (_, Some(error)) => Err(error),

@@ -12,6 +12,7 @@
 
 use super::crypto::{Mac, Secret};
 use crate::clock;
+use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -150,6 +151,14 @@ impl Parts {
             payload: body.slice(HEADER_BYTES + MAC_BYTES..),
         })
     }
+}
+
+pub(super) const DECODER: Decoder = Decoder { name: "link-envelope", again: parts_again, kind: Kind::Open };
+
+fn parts_again(body: &[u8]) -> Result<Vec<u8>> {
+    let parts = Parts::split(&Bytes::copy_from_slice(body))?;
+    let number = parts.number.to_be_bytes();
+    Ok([&[VERSION][..], &parts.author.0, &parts.session.0, &number, &parts.mac.0, &parts.payload].concat())
 }
 
 /// Which region says that it sent this body: to look up its link, before anything is proven.

@@ -22,6 +22,7 @@ use super::token::ActivationToken;
 use super::token_records::{Fate, TokenRecord, Use};
 use crate::api::replication::TokenState;
 use crate::clock::UnixMs;
+use crate::decoding::Decoder;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, RegionId};
 use crate::tls::Fingerprint;
@@ -77,6 +78,15 @@ struct Finish {
     /// Sealed to the token's key: 32 random bytes that go into the credential.
     seed: Vec<u8>,
 }
+
+/// What both sides decode before or after a proof.
+pub(super) const DECODERS: &[Decoder] = &[
+    Decoder::postcard::<Start>("handshake-start"),
+    Decoder::postcard::<StartAnswer>("handshake-start-answer"),
+    Decoder::postcard::<Finish>("handshake-finish"),
+    Decoder::postcard::<Finished>("handshake-finished"),
+    Decoder::postcard::<Proven>("handshake-proven"),
+];
 
 /// A body with its proof.
 #[derive(Serialize, Deserialize)]

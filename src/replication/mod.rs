@@ -109,6 +109,7 @@ pub mod transport;
 
 mod activation;
 mod context;
+mod decoders;
 mod driver;
 mod face;
 mod facts;
@@ -122,5 +123,6 @@ mod rates;
 mod reads;
 mod status;
 
+pub use decoders::DECODERS;
 pub use face::Replication;
 pub use ports::{KeyringPort, RegionConfig};

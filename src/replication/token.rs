@@ -5,6 +5,7 @@
 
 use super::crypto::Secret;
 use crate::clock::UnixMs;
+use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
 use crate::tls::Fingerprint;
@@ -85,6 +86,16 @@ impl ActivationToken {
     pub fn proof_key(&self) -> Secret {
         proof_key(&self.secret)
     }
+}
+
+pub(super) const DECODERS: &[Decoder] = &[
+    Decoder::postcard::<ActivationToken>("token-contents"),
+    Decoder { name: "activation-token", again: text_again, kind: Kind::Text },
+];
+
+fn text_again(text: &[u8]) -> Result<Vec<u8>> {
+    let text = std::str::from_utf8(text).map_err(|_| wrong("it is no text"))?;
+    Ok(ActivationToken::decode(text)?.encode()?.into_bytes())
 }
 
 impl fmt::Debug for ActivationToken {

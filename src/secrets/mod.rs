@@ -25,6 +25,7 @@ pub mod vault;
 mod aead;
 mod barrier;
 mod core;
+mod decoders;
 mod handover;
 mod key_file;
 mod keyring;
@@ -34,6 +35,7 @@ mod layout;
 mod tests;
 
 pub use core::{Clock, Written};
+pub use decoders::DECODERS;
 pub use mounts::{Mount, MountId, Table};
 pub use seal::{SealKind, Split};
 pub use tokens::{Caller, TokenInfo, TokenRequest};

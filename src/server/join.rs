@@ -17,6 +17,7 @@ use super::node::{Node, blocking};
 use super::peers::{self, ANSWER_BYTES_MAX};
 use crate::clock::{self, UnixMs};
 use crate::consensus::Member;
+use crate::decoding::Decoder;
 use crate::error::{Error, Result};
 use crate::ids::NodeId;
 use crate::replication::transport;
@@ -80,6 +81,13 @@ struct Admitted {
     /// The Raft key, encrypted for the joiner.
     raft_key: Vec<u8>,
 }
+
+pub const DECODERS: &[Decoder] = &[
+    Decoder::json::<ChallengeRequest>("join-challenge-request"),
+    Decoder::json::<ChallengeAnswer>("join-challenge-body"),
+    Decoder::json::<AnswerRequest>("join-answer-request"),
+    Decoder::json::<Admitted>("join-admitted"),
+];
 
 impl Joining {
     /// Whether this node is joining a region, which is initialised though this node holds nothing of it yet.

@@ -13,6 +13,7 @@ mod answer;
 mod bodies;
 mod call;
 mod connections;
+mod decoders;
 mod forward;
 mod handlers;
 mod http;
@@ -28,6 +29,7 @@ mod supervisor;
 mod tls;
 
 pub use bodies::BODY_BYTES_MAX;
+pub use decoders::decoders;
 pub use signals::run;
 
 use crate::api::replication::LinkRequest;

@@ -1,5 +1,6 @@
 //! What a client sent, read the way Vault's clients mean it: the path cleaned, the body by content, the query.
 
+use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
 use axum::http::{HeaderMap, Method, Uri};
 use bytes::Bytes;
@@ -133,6 +134,25 @@ pub fn percent_encode(path: &str) -> String {
         }
     }
     encoded
+}
+
+pub const DECODERS: &[Decoder] = &[
+    Decoder { name: "http-path", again: path_again, kind: Kind::Text },
+    Decoder { name: "http-body", again: body_again, kind: Kind::Text },
+];
+
+fn path_again(raw: &[u8]) -> Result<Vec<u8>> {
+    let raw = std::str::from_utf8(raw).map_err(|_| Error::invalid("the path is not UTF-8"))?;
+    match clean_path(raw)? {
+        CleanPath::Path(path) => Ok(format!("{API_PREFIX}{}", percent_encode(&path)).into_bytes()),
+        CleanPath::Redirect(path) => Ok(path.into_bytes()),
+        CleanPath::Elsewhere => Ok(raw.as_bytes().to_vec()),
+    }
+}
+
+fn body_again(body: &[u8]) -> Result<Vec<u8>> {
+    let value = parse_body(&HeaderMap::new(), &Bytes::copy_from_slice(body))?;
+    Ok(value.to_string().into_bytes())
 }
 
 /// A body as a JSON object, whatever its content type says: Vault's CLI sends JSON without one, `curl -d` calls JSON a

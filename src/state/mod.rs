@@ -24,8 +24,23 @@ mod patch;
 #[cfg(test)]
 mod tests;
 
+use crate::decoding::{Decoder, Kind};
 pub use apply::State;
 pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
 pub use command::{Command, CopyChunk, Outcome, Patch, Refusal, RegionChange, Then};
 pub use identity::RegionIdentity;
 pub use path::{EpochStart, Fence, KnownPrimary, PathChange, PathState, Role, SyncKind, SyncState};
+
+/// What is read back from the store, or comes from other nodes and regions.
+pub const DECODERS: &[Decoder] = &[
+    Decoder::postcard::<WalEntry>("wal-entry"),
+    Decoder::postcard::<Command>("command"),
+    Decoder::postcard::<CopyChunk>("copy-chunk"),
+    Decoder::postcard::<PathState>("path-record"),
+    Decoder::postcard::<RegionIdentity>("region-identity"),
+    Decoder { name: "stored-value", again: stored_again, kind: Kind::Open },
+];
+
+fn stored_again(bytes: &[u8]) -> crate::error::Result<Vec<u8>> {
+    Ok(Stored::from_bytes(&bytes::Bytes::copy_from_slice(bytes))?.to_bytes().to_vec())
+}

@@ -14,6 +14,8 @@ use bytes::Bytes;
 /// Values above this are cut into pieces of this.
 pub const PIECE_BYTES: usize = 8 << 10;
 
+/// Room that is made for a value before its pieces are read.
+const ROOM_BYTES_MAX: usize = 4 << 20;
 const WHOLE: u8 = 0;
 const IN_PIECES: u8 = 1;
 /// Set in the first byte of a piece's key.
@@ -77,7 +79,8 @@ pub fn piece_key(key: &[u8], number: u32) -> Vec<u8> {
 
 /// Puts a value of `bytes` bytes together again.
 pub fn join<P: AsRef<[u8]>>(bytes: usize, pieces: impl Iterator<Item = Result<P>>) -> Result<Bytes> {
-    let mut value = Vec::with_capacity(bytes);
+    // A length that lies takes no room before its pieces are there.
+    let mut value = Vec::with_capacity(bytes.min(ROOM_BYTES_MAX));
     for piece in pieces {
         value.extend_from_slice(piece?.as_ref());
     }

@@ -6,6 +6,7 @@
 use super::types::{
     Entry, EntryPayload, LogId, Membership, Payload, Peer, SnapshotMeta, StoredMembership, Types, Vote,
 };
+use crate::decoding::{Decoder, Kind};
 use crate::error::Result;
 use crate::ids::NodeId;
 use crate::state::Command;
@@ -305,6 +306,22 @@ impl Encoded for VoteResponse<NodeId> {
     fn from_form(form: VoteAnswerForm) -> Self {
         VoteResponse::new(Vote::from_form(form.vote), Option::from_form(form.last), form.granted)
     }
+}
+
+/// What is read back from the log, and what nodes say to each other.
+pub const DECODERS: &[Decoder] = &[
+    decoder::<Entry>("raft-entry"),
+    decoder::<Vote>("raft-vote"),
+    decoder::<Option<LogId>>("raft-purged"),
+    decoder::<Applied>("raft-applied"),
+    decoder::<AppendEntriesRequest<Types>>("raft-append"),
+    decoder::<AppendEntriesResponse<NodeId>>("raft-append-answer"),
+    decoder::<VoteRequest<NodeId>>("raft-vote-request"),
+    decoder::<VoteResponse<NodeId>>("raft-vote-answer"),
+];
+
+const fn decoder<T: Encoded>(name: &'static str) -> Decoder {
+    Decoder { name, again: |bytes| Ok(T::decode(bytes)?.encode().to_vec()), kind: Kind::Whole }
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod tests;
 
 use super::gate::WriteGate;
 use super::{Consensus, Member, Standing, Transport};
+use crate::decoding::Decoder;
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, Position};
 use crate::state::{Batch, Command, Outcome, State};
@@ -59,6 +60,9 @@ use types::{Payload, Peer, Reply, Types};
 
 /// Entries of one message to a follower at most; bytes bound it further.
 const MESSAGE_ENTRIES_MAX: u64 = 256;
+
+/// What this folder decodes.
+pub const DECODERS: [&[Decoder]; 3] = [codec::DECODERS, network::DECODERS, snapshot::DECODERS];
 
 /// What a node needs to take part.
 pub struct Options {

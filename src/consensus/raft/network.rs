@@ -12,6 +12,7 @@ use super::snapshot::{Cutter, SnapshotData};
 use super::types::{LogId, Peer, Types, Vote};
 use crate::consensus::Transport;
 use crate::consensus::raft::log_store::blocking;
+use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
 use crate::ids::NodeId;
 use bytes::Bytes;
@@ -84,6 +85,14 @@ pub fn unpack<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
         ))),
         None => Err(Error::corrupt("an empty Raft message")),
     }
+}
+
+/// The steps of a snapshot, as bodies.
+pub const DECODERS: &[Decoder] =
+    &[decoder::<SnapshotStep>("raft-snapshot-step"), decoder::<SnapshotAnswer>("raft-snapshot-answer")];
+
+const fn decoder<T: Serialize + DeserializeOwned>(name: &'static str) -> Decoder {
+    Decoder { name, again: |body| Ok(pack(&unpack::<T>(body)?)?.to_vec()), kind: Kind::Whole }
 }
 
 /// Makes a client for each follower.

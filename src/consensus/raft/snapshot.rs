@@ -11,6 +11,7 @@
 //! mean nothing meanwhile: only followers install, and a follower answers no client.
 
 use super::codec::{Applied, AppliedForm, Encoded};
+use crate::decoding::Decoder;
 use crate::error::{Error, Result};
 use crate::storage::keys::{Key, SNAPSHOT_PARTS};
 use crate::storage::{KeyRange, Pair, Reader, ScanLimit, SharedStore, Snapshot, Tree, WriteBatch, keys};
@@ -47,6 +48,10 @@ struct Mark {
     applied: AppliedForm,
     parts: u64,
 }
+
+/// Parts, as a sender cuts them, and the mark of an install.
+pub const DECODERS: &[Decoder] =
+    &[Decoder::postcard::<Part>("raft-snapshot-part"), Decoder::postcard::<Mark>("raft-snapshot-mark")];
 
 /// Reads what a store, or a view of it, has applied.
 pub fn read_applied(reader: &(impl Reader + ?Sized)) -> Result<Applied> {

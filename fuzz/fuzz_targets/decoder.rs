@@ -1,0 +1,21 @@
+//! The body of every target: the decoder that has the target's name must hold what tests/decoders holds of it.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+use twinkeep::decoding::{Decoder, Kind};
+
+static DECODER: LazyLock<Decoder> = LazyLock::new(|| {
+    let name = env!("CARGO_BIN_NAME");
+    twinkeep::server::decoders().into_iter().find(|decoder| decoder.name == name).expect("a decoder of this name")
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(canonical) = (DECODER.again)(bytes) else { return };
+    assert_eq!((DECODER.again)(&canonical).as_ref().ok(), Some(&canonical), "what is decoded is not what was encoded");
+    if DECODER.kind == Kind::Whole
+        && let Some((_, cut)) = canonical.split_last()
+    {
+        assert!((DECODER.again)(cut).is_err(), "a byte is missing, and nobody noticed");
+    }
+});

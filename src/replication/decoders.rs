@@ -1,0 +1,20 @@
+//! What replication decodes: what crosses the link, and its records in the region's tree.
+
+use super::link_record::LinkRecord;
+use super::protocol::{Answer, PromotionRecord, Request};
+use super::token_records::TokenRecord;
+use super::{envelope, handshake, token};
+use crate::decoding::Decoder;
+
+pub const DECODERS: [&[Decoder]; 4] = [
+    &[
+        Decoder::postcard::<Request>("link-request"),
+        Decoder::postcard::<Answer>("link-answer"),
+        Decoder::postcard::<LinkRecord>("link-record"),
+        Decoder::postcard::<TokenRecord>("token-record"),
+        Decoder::postcard::<PromotionRecord>("promotion-record"),
+    ],
+    &[envelope::DECODER],
+    handshake::DECODERS,
+    token::DECODERS,
+];

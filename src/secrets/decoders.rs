@@ -1,0 +1,23 @@
+//! What the layer of secrets decodes: its records, once they are decrypted, and what a joining node is told.
+
+use super::join::{JoinAnswer, JoinChallenge};
+use super::keyring::Keyring;
+use super::kv::KvMetadata;
+use super::mounts::Mount;
+use super::seal::SealRecord;
+use crate::decoding::{Decoder, Kind};
+use crate::error::Result;
+use crate::sensitive::Sensitive;
+
+pub const DECODERS: &[Decoder] = &[
+    Decoder { name: "keyring", again: keyring_again, kind: Kind::Whole },
+    Decoder::postcard::<KvMetadata>("kv-metadata"),
+    Decoder::postcard::<Mount>("mount"),
+    Decoder::json::<JoinChallenge>("join-challenge"),
+    Decoder::json::<JoinAnswer>("join-answer"),
+    Decoder { name: "seal-record", again: |bytes| SealRecord::from_bytes(bytes)?.to_bytes(), kind: Kind::Text },
+];
+
+fn keyring_again(bytes: &[u8]) -> Result<Vec<u8>> {
+    Ok(Keyring::from_bytes(&Sensitive::new(bytes.to_vec()))?.to_bytes()?.expose().to_vec())
+}
