@@ -17,8 +17,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["decoding", "storage", "duration", "error", "ids", "clock", "sensitive"]),
     ("consensus", &["decoding", "state", "storage", "duration", "error", "ids", "clock", "sensitive"]),
     ("api", &["state", "duration", "error", "ids", "clock", "sensitive"]),
-    ("secrets", &["decoding", "consensus", "state", "storage", "api", "duration", "error", "ids", "clock", "sensitive"]),
-    ("replication", &["decoding", "consensus", "state", "storage", "api", "tls", "duration", "error", "ids", "clock", "sensitive"]),
+    (
+        "secrets",
+        &["decoding", "consensus", "state", "storage", "api", "duration", "error", "ids", "clock", "sensitive"],
+    ),
+    (
+        "replication",
+        &["decoding", "consensus", "state", "storage", "api", "tls", "duration", "error", "ids", "clock", "sensitive"],
+    ),
     ("config", &["decoding", "storage", "duration", "error", "ids", "clock", "sensitive"]),
     ("client", &["api", "tls", "duration", "error", "ids", "clock", "sensitive"]),
     ("console", &["client", "api", "duration", "error", "ids", "clock", "sensitive"]),

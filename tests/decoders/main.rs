@@ -44,12 +44,76 @@ fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
 /// Texts out of the words that the formats know.
 fn likely_text() -> impl Strategy<Value = Vec<u8>> {
     let words = [
-        "{", "}", "[", "]", "(", ")", "\"", "=", ":", ",", "\n", " ", "#", "//", "/*", "*/", "<<EOT\n", "EOT\n", "${", "%{",
-        "\\u{", "\\u", "null", "true", "1", "-1e999", "127.0.0.1:8200", "0.0.0.0:0", "/v1/", "/", "..", "%2f", "%", "s.",
-        "cluster_name", "api_addr", "listener", "\"tcp\"", "storage", "\"raft\"", "address", "path", "node_id", "engine",
-        "retry_join", "leader_api_addr", "seal", "\"file\"", "replication", "\"default\"", "enabled", "replication_path",
-        "token", "max_parallel", "tls_disable", "id", "server_id", "answer", "challenge", "nonce", "raft_key", "seal",
-        "type", "shares", "threshold", "root_key", "shamir", "é", "\u{0}", "AAAA",
+        "{",
+        "}",
+        "[",
+        "]",
+        "(",
+        ")",
+        "\"",
+        "=",
+        ":",
+        ",",
+        "\n",
+        " ",
+        "#",
+        "//",
+        "/*",
+        "*/",
+        "<<EOT\n",
+        "EOT\n",
+        "${",
+        "%{",
+        "\\u{",
+        "\\u",
+        "null",
+        "true",
+        "1",
+        "-1e999",
+        "127.0.0.1:8200",
+        "0.0.0.0:0",
+        "/v1/",
+        "/",
+        "..",
+        "%2f",
+        "%",
+        "s.",
+        "cluster_name",
+        "api_addr",
+        "listener",
+        "\"tcp\"",
+        "storage",
+        "\"raft\"",
+        "address",
+        "path",
+        "node_id",
+        "engine",
+        "retry_join",
+        "leader_api_addr",
+        "seal",
+        "\"file\"",
+        "replication",
+        "\"default\"",
+        "enabled",
+        "replication_path",
+        "token",
+        "max_parallel",
+        "tls_disable",
+        "id",
+        "server_id",
+        "answer",
+        "challenge",
+        "nonce",
+        "raft_key",
+        "seal",
+        "type",
+        "shares",
+        "threshold",
+        "root_key",
+        "shamir",
+        "é",
+        "\u{0}",
+        "AAAA",
     ];
     let word = Union::new(words.map(|word| Just(word.as_bytes().to_vec()).boxed()));
     prop_oneof![
@@ -102,7 +166,11 @@ fn try_all(kind: impl Fn(Kind) -> bool, strategy: impl Strategy<Value = Vec<u8>>
             panic!("{}: {error}", decoder.name);
         }
         println!("{}: {} of {CASES} inputs decoded", decoder.name, decoded.get());
-        assert!(decoder.kind == Kind::Text || decoded.get() > 0, "{}: nothing was decoded, so nothing was tried", decoder.name);
+        assert!(
+            decoder.kind == Kind::Text || decoded.get() > 0,
+            "{}: nothing was decoded, so nothing was tried",
+            decoder.name
+        );
     }
 }
 
@@ -120,10 +188,14 @@ fn no_text_does_harm_and_what_decodes_is_what_was_encoded() {
 #[test]
 fn long_monotony_is_borne() {
     const BYTES: usize = 100_000;
-    let texts = ["[", "{", "(", "\"", " ", "/", "-", "!", "{a=", "a {", "${", "%{if a}", "[{\"a\":", "<<A\n", "a=[", "a=!", "."];
+    let texts = [
+        "[", "{", "(", "\"", " ", "/", "-", "!", "{a=", "a {", "${", "%{if a}", "[{\"a\":", "<<A\n", "a=[", "a=!", ".",
+    ];
     for decoder in decoders() {
         let bombs: Vec<Vec<u8>> = match decoder.kind {
-            Kind::Text => ["", "a = ", "{\"a\":"].iter().flat_map(|start| texts.map(|it| bomb(start, it, BYTES))).collect(),
+            Kind::Text => {
+                ["", "a = ", "{\"a\":"].iter().flat_map(|start| texts.map(|it| bomb(start, it, BYTES))).collect()
+            }
             Kind::Whole | Kind::Open => [0, 1, 2, 3, 0x7f, 0x80, 0xff].map(|byte| vec![byte; BYTES]).to_vec(),
         };
         for bytes in bombs {
@@ -177,7 +249,8 @@ fn nothing_is_decoded_that_is_not_tried() {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let name = file.strip_prefix(&root).expect("below src").display().to_string();
         let decodes = code.contains("postcard::from_bytes") || code.contains("postcard::take_from_bytes");
-        if decodes && !code.contains("DECODER") && !name.contains("/tests/") && !elsewhere.iter().any(|it| it.0 == name) {
+        if decodes && !code.contains("DECODER") && !name.contains("/tests/") && !elsewhere.iter().any(|it| it.0 == name)
+        {
             unknown.push(name);
         }
     }
