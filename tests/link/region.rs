@@ -11,6 +11,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use rustls::pki_types::PrivateKeyDer;
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -78,6 +79,8 @@ struct Endpoint {
     fault: Mutex<Fault>,
     /// What came of requests: by kind, how many were answered and how many refused.
     counts: watch::Sender<HashMap<String, (u64, u64)>>,
+    /// Bytes of all bodies that came, and of the answers.
+    carried: AtomicU64,
 }
 
 /// A keyring is 32 bytes under `Key::Keyring`. Sealed or not, and whether it guards anything, is for the test to say.
@@ -130,6 +133,7 @@ impl Region {
             replication: RwLock::new(None),
             fault: Mutex::new(Box::new(|_| Wire::Pass)),
             counts: watch::Sender::new(HashMap::new()),
+            carried: AtomicU64::new(0),
         });
         let (address, fingerprints) = serve(endpoint.clone(), speaks);
         let keyring = Arc::new(Keyring { state: state.clone(), holds_secrets: Mutex::new(false) });
@@ -175,6 +179,11 @@ impl Region {
     /// Requests of a kind that were answered, and that were refused.
     pub fn counted(&self, kind: &str) -> (u64, u64) {
         self.endpoint.counts.borrow().get(kind).copied().unwrap_or_default()
+    }
+
+    /// Bytes that the link to this region carried so far, both ways.
+    pub fn carried(&self) -> u64 {
+        self.endpoint.carried.load(Ordering::Relaxed)
     }
 
     pub async fn write(&self, key: &str, value: &str) -> Result<Position> {
@@ -301,6 +310,8 @@ async fn link(
     };
     let result = replication.handle_link(&kind, arrives.clone()).await;
     count(&endpoint, &kind, &result);
+    let bytes = arrives.len() + result.as_ref().map_or(0, Bytes::len);
+    endpoint.carried.fetch_add(bytes as u64, Ordering::Relaxed);
     if wire == Wire::Twice {
         let again = replication.handle_link(&kind, arrives).await;
         count(&endpoint, &kind, &again);
