@@ -12,7 +12,7 @@ use crate::clock::UnixMs;
 use crate::consensus::{Consensus, Standing};
 use crate::error::{Error, Result};
 use crate::ids::{Position, RegionId};
-use crate::state::{Command, Outcome, Refusal, RegionChange, RegionIdentity, State};
+use crate::state::{Command, Outcome, Refusal, RegionChange, RegionIdentity, State, Totals};
 use crate::tls::Fingerprint;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,16 +36,24 @@ pub(super) struct Context {
     pub opening: Opening,
 }
 
-/// Which regions said that they are fenced, when and where they stopped: the proof behind a promotion.
+/// Which regions said that they are fenced: the proof behind a promotion.
 #[derive(Default)]
-pub(super) struct Fences(Mutex<HashMap<RegionId, (UnixMs, Position)>>);
+pub(super) struct Fences(Mutex<HashMap<RegionId, FenceHeard>>);
+
+/// When a region said that it is fenced, where it stopped, and what all its batches up to there come to.
+#[derive(Clone, Copy)]
+pub(super) struct FenceHeard {
+    pub at: UnixMs,
+    pub reached: Position,
+    pub totals: Totals,
+}
 
 impl Fences {
-    pub fn heard(&self, region: RegionId, at: UnixMs, reached: Position) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(region, (at, reached));
+    pub fn heard(&self, region: RegionId, heard: FenceHeard) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(region, heard);
     }
 
-    pub fn of(&self, region: RegionId) -> Option<(UnixMs, Position)> {
+    pub fn of(&self, region: RegionId) -> Option<FenceHeard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&region).copied()
     }
 }

@@ -5,7 +5,7 @@
 //! housekeeping's beat; the end of the process. Nothing in the loop waits: whatever takes time is a job.
 
 use super::activation::activate;
-use super::context::Context;
+use super::context::{Context, FenceHeard};
 use super::facts;
 use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, propose, ready, retry, send};
 use super::link_record::LinkRecord;
@@ -340,8 +340,8 @@ impl Driver {
         if let Fact::Promotion { id, progress } = &fact {
             leading.promotion_went_on(*id, progress, clock::now());
         }
-        if let Fact::PeerFenced { peer, reached, .. } = &fact {
-            self.context.fences.heard(*peer, clock::now(), *reached);
+        if let Fact::PeerFenced { peer, reached, totals, .. } = &fact {
+            self.context.fences.heard(*peer, FenceHeard { at: clock::now(), reached: *reached, totals: *totals });
         }
         let name = |region: RegionId| leading.names.get(&region).cloned().unwrap_or_else(|| format!("region {region}"));
         if let Some((level, subject, text)) = facts::words(&fact, name) {

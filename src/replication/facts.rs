@@ -20,7 +20,20 @@ pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(E
             );
             (Alarm, "fence", text)
         }
-        Fact::PeerFenced { peer, by_epoch, reached } => {
+        Fact::Demoted { epoch, reached, reason } => {
+            let text = format!(
+                "this region was demoted in epoch {epoch} ({reason}). It takes no more writes; it had reached {reached}"
+            );
+            (Alarm, "fence", text)
+        }
+        Fact::Diverged { fork, reached, kept } => {
+            let text = format!(
+                "this region holds what the new primary never got, from behind {fork} up to {reached}: {kept}. Look at it \
+                 with `twinkeep replication ledger`"
+            );
+            (Alarm, "ledger", text)
+        }
+        Fact::PeerFenced { peer, by_epoch, reached, .. } => {
             let text = format!("{} is fenced by epoch {by_epoch}, durably; it had reached {reached}", name(*peer));
             (Info, "fence", text)
         }

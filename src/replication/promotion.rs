@@ -1,6 +1,6 @@
 //! Asking the core for a plan and for a promotion, and saying what became of it. Safe to ask twice.
 
-use super::context::Context;
+use super::context::{Context, FenceHeard};
 use super::driver::Ask;
 use super::link_record;
 use super::protocol::{Outside, PromoteOrder, PromotionProgress, PromotionRecord};
@@ -10,6 +10,7 @@ use crate::api::replication::{
 use crate::clock::{self, UnixMs};
 use crate::error::{Error, Result};
 use crate::ids::{Position, PromotionId};
+use crate::state::Totals;
 use crate::storage::keys::Key;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +113,7 @@ fn describe(context: &Context, id: PromotionId, began_at: UnixMs, progress: Prom
 fn done(context: &Context, record: PromotionRecord) -> Promotion {
     let fence = record.old_primary.and_then(|primary| context.fences.of(primary.region));
     let loss = match fence {
-        Some((at, reached)) => proven_loss(record.loss, record.fork, reached, at),
+        Some(heard) => proven_loss(record.loss, record.fork, &record.totals, &heard),
         None => record.loss,
     };
     Promotion {
@@ -124,27 +125,29 @@ fn done(context: &Context, record: PromotionRecord) -> Promotion {
         loss: Some(loss),
         error: None,
         plan: None,
-        fence: fence.map_or(FenceProof::Unproven, |(at, reached)| FenceProof::Acknowledged { at, reached }),
+        fence: fence
+            .map_or(FenceProof::Unproven, |heard| FenceProof::Acknowledged { at: heard.at, reached: heard.reached }),
     }
 }
 
-/// Once the old primary said where it stopped, the loss is no estimate any more: what it wrote behind the fork.
-fn proven_loss(estimate: LossEstimate, fork: Position, reached: Position, at: UnixMs) -> LossEstimate {
+/// Once the old primary said where it stopped, the loss is no estimate any more: what it wrote behind the fork, whose
+/// totals are `at_fork`.
+fn proven_loss(estimate: LossEstimate, fork: Position, at_fork: &Totals, heard: &FenceHeard) -> LossEstimate {
+    let reached = heard.reached;
     let entries = reached.index.saturating_sub(fork.index);
     let words = match entries {
         0 => format!("nothing: the old primary had reached {reached}, and all of it is here"),
         1 => format!("1 write, which only the old primary has: {reached}"),
         _ => format!("{entries} writes, which only the old primary has: those behind {fork}, up to {reached}"),
     };
-    // How many bytes those are, and of which classes, only the old primary knows, unless there are none.
-    let (bytes, by_class) = if entries == 0 { (0, Vec::new()) } else { (estimate.bytes, estimate.by_class) };
+    let behind = heard.totals.since(at_fork);
     LossEstimate {
         entries,
-        bytes,
-        by_class,
+        bytes: behind.bytes,
+        by_class: behind.by_class(),
         known: true,
         likely_entries: None,
-        last_heard_at: Some(at),
+        last_heard_at: Some(heard.at),
         words,
         ..estimate
     }
@@ -153,8 +156,9 @@ fn proven_loss(estimate: LossEstimate, fork: Position, reached: Position, at: Un
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::UnixMs;
     use crate::ids::Epoch;
-    use crate::state::Class;
+    use crate::state::{Batch, Class};
 
     #[test]
     fn the_fence_turns_the_estimate_into_a_count() {
@@ -168,12 +172,24 @@ mod tests {
             by_class: vec![(Class::KvWrite, 1)],
             words: "unknown".into(),
         };
-        let at = |index| Position::new(Epoch(1), index);
-        let none = proven_loss(estimate.clone(), at(9), at(9), UnixMs(5));
+        let mut totals = Totals::default();
+        let at_fork = totals;
+        let heard = |index, totals| {
+            let reached = Position::new(Epoch(1), index);
+            (Position::new(Epoch(1), 9), FenceHeard { at: UnixMs(5), reached, totals })
+        };
+        let (fork, stopped) = heard(9, totals);
+        let none = proven_loss(estimate.clone(), fork, &at_fork, &stopped);
         assert_eq!((none.entries, none.bytes, none.known, none.likely_entries), (0, 0, true, None));
         assert!(none.words.starts_with("nothing: "), "{}", none.words);
-        let some = proven_loss(estimate, at(9), at(12), UnixMs(5));
+
+        for class in [Class::KvWrite, Class::TokenRevoke, Class::KvWrite] {
+            totals.add(&Batch { class, at: UnixMs(1), ops: Vec::new() });
+        }
+        let (fork, went_on) = heard(12, totals);
+        let some = proven_loss(estimate, fork, &at_fork, &went_on);
         assert_eq!((some.entries, some.known), (3, true));
+        assert_eq!(some.by_class, [(Class::KvWrite, 2), (Class::TokenRevoke, 1)]);
         assert!(some.words.contains("behind 1:9, up to 1:12"), "{}", some.words);
     }
 }

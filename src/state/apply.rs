@@ -2,8 +2,9 @@
 
 use super::batch::{Batch, Op, Stored, WalEntry};
 use super::command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
+use super::line;
 use super::merkle::{self, Merkle};
-use super::path::{self, PathChange, PathState, Role, SyncKind, SyncState};
+use super::path::{PathChange, PathState, Role, SyncKind, SyncState};
 use super::wal;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Position};
@@ -34,8 +35,8 @@ pub(super) struct Inner {
 
 /// The changes of one storage batch in the making: what was put so far is what later reads see.
 pub(super) struct Draft<'a> {
-    store: &'a SharedStore,
-    batch: WriteBatch,
+    pub store: &'a SharedStore,
+    pub batch: WriteBatch,
     /// The data keys this draft wrote: their newest value, or `None` for deleted.
     pub data: HashMap<Bytes, Option<Stored>>,
     pub path: PathState,
@@ -176,6 +177,9 @@ impl Draft<'_> {
             Command::Region(change) => self.change_region(change),
             Command::TrimWal { below } => self.trim_wal(*below),
             Command::Patch(patch) => self.patch(patch),
+            Command::KeepDiverged(keep) => self.keep_diverged(keep),
+            Command::Review { reviews } => self.review(reviews),
+            Command::Accept(accept) => self.accept(accept),
         }
     }
 
@@ -187,7 +191,7 @@ impl Draft<'_> {
         Ok(Outcome::Written { first, last: self.path.applied })
     }
 
-    fn next_position(&self) -> Position {
+    pub fn next_position(&self) -> Position {
         Position::new(self.path.epoch, self.path.applied.index + 1)
     }
 
@@ -205,7 +209,7 @@ impl Draft<'_> {
                 return Ok(Outcome::Refused(Refusal::Epoch { expected: self.path.epoch, actual: position.epoch }));
             }
             // An entry of another line than this region follows, even one that is skipped, shows a sender that forked.
-            if position.index > next_index || !path::holds(&self.path.history, *position) {
+            if position.index > next_index || !line::holds(&self.path.history, *position) {
                 return Ok(Outcome::Refused(Refusal::Gap { applied, next: *position }));
             }
             next_index = next_index.max(position.index + 1);
@@ -220,7 +224,7 @@ impl Draft<'_> {
     }
 
     /// One WAL entry at its position: the log, the data tree, the Merkle tree, the counts.
-    fn entry(&mut self, position: Position, batch: &Batch) -> Result<()> {
+    pub fn entry(&mut self, position: Position, batch: &Batch) -> Result<()> {
         self.path.wal_bytes += wal::append(&mut self.batch, position, batch)?;
         for op in &batch.ops {
             let key = op.key();
@@ -325,6 +329,9 @@ impl Draft<'_> {
     }
 
     fn trim_wal(&mut self, below: u64) -> Result<Outcome> {
+        if self.path.keeps_log() {
+            return Ok(Outcome::Changed);
+        }
         // From where the log begins, not from index 0: an engine walks over what was deleted.
         let range = KeyRange::new(Key::Wal(self.path.wal_first).to_bytes(), Key::Wal(below).to_bytes());
         for (key, value) in self.store.scan(Tree::Wal, &range, TRIM_LIMIT)? {
@@ -368,7 +375,7 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn wrong_role(&self) -> Outcome {
+    pub fn wrong_role(&self) -> Outcome {
         Outcome::Refused(Refusal::Role { role: self.path.role, epoch: self.path.epoch })
     }
 }

@@ -1,6 +1,7 @@
 //! What a region can agree on: the payload of a Raft log entry, and what became of it.
 
 use super::batch::{Batch, Stored, WalEntry};
+use super::ledger::{Accept, KeepDiverged, LedgerId, Review};
 use super::path::{PathChange, Role};
 use crate::ids::{Epoch, Position, SyncId};
 use bytes::Bytes;
@@ -25,6 +26,13 @@ pub enum Command {
     TrimWal { below: u64 },
     /// Standby: a part of what differs, in a diff sync.
     Patch(Patch),
+    /// Standby or fenced: the next stretch of the log behind a fork goes to the ledger. Propose it again until
+    /// `path.ledger` keeps all.
+    KeepDiverged(KeepDiverged),
+    /// What became of entries of the ledger. Entries that were decided on already stay as they are.
+    Review { reviews: Vec<(LedgerId, Review)> },
+    /// Primary: entries of another region's ledger as new writes.
+    Accept(Accept),
 }
 
 /// The primary's data between two keys, to replace the standby's: keys of the stretch that are not in it go.
@@ -131,6 +139,8 @@ pub enum Refusal {
     Sync { cursor: Option<Bytes> },
     /// A guarded key holds something else.
     Guard { key: Bytes },
+    /// Something that an `Accept` was decided by has changed.
+    Overtaken,
     /// The step is no edge of the path's state machine.
     Edge { from: Role, step: String },
 }
@@ -148,6 +158,7 @@ impl std::fmt::Display for Refusal {
             Refusal::Gap { applied, next } => write!(f, "{next} does not continue {applied}"),
             Refusal::Sync { .. } => write!(f, "this does not continue the sync under way"),
             Refusal::Guard { .. } => write!(f, "a record changed meanwhile"),
+            Refusal::Overtaken => write!(f, "what it was decided by changed meanwhile"),
             Refusal::Edge { from, step } => write!(f, "a {from} region can't {step}"),
         }
     }

@@ -9,17 +9,21 @@
 //! * `path.applied` is the position of the newest WAL entry whose effect the data tree holds.
 //! * Each stored value carries the position that wrote it; a value is never replaced by an older one.
 //! * Equal data set and equal position mean equal data trees, hence equal Merkle roots (unless `path.sync` is set).
+//! * A region never leaves a line of history before its ledger keeps what only that line holds.
 //! * Applied state is not flushed; after a crash the Raft log replays it.
 
 pub mod batch;
 pub mod command;
 pub mod diff;
 pub mod identity;
+pub mod ledger;
+pub mod line;
 pub mod merkle;
 pub mod path;
 pub mod wal;
 
 mod apply;
+mod keep;
 mod patch;
 #[cfg(test)]
 mod tests;
@@ -29,7 +33,9 @@ pub use apply::State;
 pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
 pub use command::{Command, CopyChunk, Outcome, Patch, Refusal, RegionChange, Then};
 pub use identity::RegionIdentity;
-pub use path::{EpochStart, Fence, KnownPrimary, PathChange, PathState, Role, SyncKind, SyncState};
+pub use ledger::{Conflict, KeepDiverged, LedgerEntry, LedgerHead, LedgerId, LedgerState, Review};
+pub use line::EpochStart;
+pub use path::{Fence, KnownPrimary, PathChange, PathState, Rejoin, Role, SyncKind, SyncState};
 
 /// What is read back from the store, or comes from other nodes and regions.
 pub const DECODERS: &[Decoder] = &[
@@ -38,6 +44,8 @@ pub const DECODERS: &[Decoder] = &[
     Decoder::postcard::<CopyChunk>("copy-chunk"),
     Decoder::postcard::<PathState>("path-record"),
     Decoder::postcard::<RegionIdentity>("region-identity"),
+    Decoder::postcard::<LedgerHead>("ledger-head"),
+    Decoder::postcard::<LedgerEntry>("ledger-entry"),
     Decoder { name: "stored-value", again: stored_again, kind: Kind::Open },
 ];
 

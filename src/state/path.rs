@@ -4,11 +4,13 @@
 //!             BeginSync                Promote (epoch + n)
 //!   primary ─────────────► standby ──────────────────────► primary
 //!      │                      ▲                               │
-//!      └──── Fence ──► fenced ┘ BeginSync               Fence └──► fenced
+//!      └──── Fence ──► fenced ┘ BeginSync, FollowPrimary  Fence └──► fenced
 //! ```
 
 use super::batch::Totals;
 use super::command::Refusal;
+use super::ledger::LedgerState;
+use super::line::{self, EpochStart};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
 use bytes::Bytes;
@@ -38,19 +40,6 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// The first index that an epoch wrote. The list of them is the path's history, by which a fork is found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct EpochStart {
-    pub epoch: Epoch,
-    pub first_index: u64,
-}
-
-/// Whether a line of history passes through `position`: whether the epoch it names wrote that index there.
-pub fn holds(history: &[EpochStart], position: Position) -> bool {
-    let writer = history.iter().rev().find(|start| start.first_index <= position.index);
-    position.index == 0 || writer.is_some_and(|writer| writer.epoch == position.epoch)
 }
 
 /// How a standby is being made whole.
@@ -113,6 +102,16 @@ pub struct Fence {
     pub at: UnixMs,
     /// The last position that this region acknowledged in its own epoch.
     pub reached: Position,
+    /// Of a region that an operator demoted: why.
+    pub demoted: Option<String>,
+}
+
+/// An operator's word that a region may leave its line for the present primary's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rejoin {
+    pub at: UnixMs,
+    /// Why, if something in the ledger was not reviewed, or is not known yet.
+    pub reason: Option<String>,
 }
 
 /// The region's durable standing on its path (`Key::Path`).
@@ -136,6 +135,10 @@ pub struct PathState {
     /// Of a standby or a fenced region: who is primary.
     pub primary: Option<KnownPrimary>,
     pub fence: Option<Fence>,
+    /// The newest ledger; `None` in a region that never left a line.
+    pub ledger: Option<LedgerState>,
+    /// There while the region waits for the primary that it may rejoin.
+    pub rejoin: Option<Rejoin>,
     /// Entries in the data tree and bytes of their keys and values.
     pub entries: u64,
     pub bytes: u64,
@@ -165,13 +168,19 @@ pub enum PathChange {
         start_at: UnixMs,
         primary: KnownPrimary,
     },
-    /// The primary's epoch or address changed (another region was promoted) and this standby follows it; its
-    /// `history` must extend what this region holds.
+    /// The primary's epoch or address changed (another region was promoted) and this region follows it: a standby, or
+    /// a fenced region of which nothing is missing there. The new `history` must extend what this region holds.
     FollowPrimary { epoch: Epoch, history: Vec<EpochStart>, primary: KnownPrimary },
     /// Standby → primary of `epoch`, which must exceed every epoch seen.
-    Promote { epoch: Epoch, at: UnixMs },
+    /// `by` is the region itself.
+    Promote { epoch: Epoch, at: UnixMs, by: RegionId },
     /// A higher epoch exists: primary → fenced; any other role only remembers it.
     Fence { by_epoch: Epoch, at: UnixMs, primary: Option<KnownPrimary> },
+    /// An operator has this primary stop being it, in its own epoch.
+    Demote { at: UnixMs, reason: String },
+    /// An operator lets a region that left its line rejoin the present primary; or lets a standby leave the primary
+    /// that it follows for another one of the same epoch.
+    AllowRejoin(Rejoin),
 }
 
 impl PathState {
@@ -182,13 +191,15 @@ impl PathState {
             role: Role::Primary,
             epoch: Epoch::FIRST,
             dataset,
-            history: vec![EpochStart { epoch: Epoch::FIRST, first_index: 1 }],
+            history: vec![EpochStart { epoch: Epoch::FIRST, first_index: 1, by: RegionId::default() }],
             applied: Position::ZERO,
             applied_at: UnixMs(0),
             totals: Totals::default(),
             sync: None,
             primary: None,
             fence: None,
+            ledger: None,
+            rejoin: None,
             entries: 0,
             bytes: 0,
             wal_first: 1,
@@ -223,6 +234,7 @@ impl PathState {
                     if self.role == Role::Primary && self.epoch == *epoch {
                         return Err(self.no_edge("take over data of its own epoch"));
                     }
+                    self.expect_nothing_is_dropped(history)?;
                 }
                 next.role = Role::Standby;
                 next.epoch = *epoch;
@@ -236,22 +248,28 @@ impl PathState {
                 next.sync = Some(sync.clone());
                 next.primary = Some(primary.clone());
                 next.fence = None;
+                next.rejoin = None;
+                if let Some(ledger) = &mut next.ledger {
+                    ledger.left = true;
+                }
             }
             PathChange::FollowPrimary { epoch, history, primary } => {
                 self.expect_epoch_not_below(*epoch)?;
-                if self.role != Role::Standby {
+                if self.role == Role::Primary {
                     return Err(self.no_edge("follow another primary without a sync"));
                 }
                 // What was copied may be as new as `whole_at`.
                 let newest = self.sync.as_ref().map_or(self.applied, |sync| self.applied.max(sync.whole_at));
-                if !holds(history, self.applied) || !holds(history, newest) {
+                if !line::extends(history, &self.history, self.applied) || !line::holds(history, newest) {
                     return Err(self.no_edge("follow a line that lacks what it holds"));
                 }
+                next.role = Role::Standby;
                 next.epoch = *epoch;
                 next.history = history.clone();
                 next.primary = Some(primary.clone());
+                next.rejoin = None;
             }
-            PathChange::Promote { epoch, .. } => {
+            PathChange::Promote { epoch, by, .. } => {
                 if *epoch <= self.epoch {
                     return Err(Refusal::Epoch { expected: self.epoch.next(), actual: *epoch });
                 }
@@ -262,8 +280,9 @@ impl PathState {
                 next.epoch = *epoch;
                 // An epoch that this region never got to is no part of its line.
                 next.history.retain(|start| start.first_index <= self.applied.index);
-                next.history.push(EpochStart { epoch: *epoch, first_index: self.applied.index + 1 });
+                next.history.push(EpochStart { epoch: *epoch, first_index: self.applied.index + 1, by: *by });
                 next.primary = None;
+                next.rejoin = None;
             }
             PathChange::Fence { by_epoch, at, primary } => {
                 if *by_epoch <= self.epoch {
@@ -271,13 +290,79 @@ impl PathState {
                 }
                 if self.role == Role::Primary {
                     next.role = Role::Fenced;
-                    next.fence = Some(Fence { by_epoch: *by_epoch, at: *at, reached: self.applied });
+                    next.fence = Some(Fence { by_epoch: *by_epoch, at: *at, reached: self.applied, demoted: None });
                 }
                 next.epoch = *by_epoch;
                 next.primary = primary.clone().or(next.primary);
+                // It was said of an earlier primary.
+                next.rejoin = None;
+            }
+            PathChange::Demote { at, reason } => {
+                if self.role != Role::Primary {
+                    return Err(self.no_edge("be demoted"));
+                }
+                if reason.is_empty() {
+                    return Err(self.no_edge("be demoted without a reason"));
+                }
+                let demoted = Some(reason.clone());
+                next.role = Role::Fenced;
+                next.fence = Some(Fence { by_epoch: self.epoch, at: *at, reached: self.applied, demoted });
+            }
+            PathChange::AllowRejoin(rejoin) => {
+                if let Some(why) = self.rejoin_needs_reason().filter(|_| rejoin.reason.is_none()) {
+                    return Err(self.no_edge(&format!("rejoin without a reason: {why}")));
+                }
+                if self.role == Role::Primary {
+                    return Err(self.no_edge("rejoin another: demote it first"));
+                }
+                next.rejoin = Some(rejoin.clone());
             }
         }
         Ok(next)
+    }
+
+    /// The last position that this region's line and another share, if this region holds something behind it. Half a
+    /// copy is no state that could diverge.
+    pub fn diverged(&self, theirs: &[EpochStart]) -> Option<Position> {
+        let fork = line::fork(&self.history, self.applied, theirs);
+        (self.is_whole() && fork.index < self.applied.index).then_some(fork)
+    }
+
+    /// Why an operator must give a reason to let this region leave its line; `None` if nothing speaks against it.
+    pub fn rejoin_needs_reason(&self) -> Option<String> {
+        match (self.role, &self.ledger) {
+            (Role::Primary, _) => None,
+            (Role::Standby, _) => Some("it follows a primary already".into()),
+            (Role::Fenced, Some(ledger)) if !ledger.left && ledger.reached == self.applied && ledger.is_kept() => {
+                let unreviewed = ledger.unreviewed;
+                (unreviewed > 0).then(|| format!("writes in its ledger that nobody reviewed: {unreviewed}"))
+            }
+            (Role::Fenced, _) => Some("no primary has introduced itself yet: what only it holds is not known".into()),
+        }
+    }
+
+    /// Whether the operator's word to rejoin still stands: a fork that turned out deeper may have added to the ledger.
+    pub fn may_rejoin(&self) -> bool {
+        self.rejoin.as_ref().is_some_and(|rejoin| rejoin.reason.is_some() || self.rejoin_needs_reason().is_none())
+    }
+
+    /// Whether the log must stay as it is: the region left, or is about to leave, the line that it belongs to.
+    pub fn keeps_log(&self) -> bool {
+        let followed = self.history.last().map_or(self.epoch, |start| start.epoch);
+        self.role == Role::Fenced || (self.role == Role::Standby && followed < self.epoch)
+    }
+
+    /// What only this region holds is never dropped before its ledger keeps it, nor by a fenced region before its
+    /// operator said so.
+    fn expect_nothing_is_dropped(&self, theirs: &[EpochStart]) -> Result<(), Refusal> {
+        let Some(fork) = self.diverged(theirs) else { return Ok(()) };
+        if !self.ledger.as_ref().is_some_and(|ledger| ledger.keeps(fork, self.applied)) {
+            return Err(self.no_edge("drop what only it holds before its ledger keeps it"));
+        }
+        if self.role == Role::Fenced && !self.may_rejoin() {
+            return Err(self.no_edge("drop what only it holds before its operator lets it rejoin"));
+        }
+        Ok(())
     }
 
     fn expect_epoch_not_below(&self, epoch: Epoch) -> Result<(), Refusal> {
@@ -287,23 +372,7 @@ impl PathState {
         Ok(())
     }
 
-    fn no_edge(&self, step: &str) -> Refusal {
+    pub(super) fn no_edge(&self, step: &str) -> Refusal {
         Refusal::Edge { from: self.role, step: step.to_owned() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_history_passes_through_what_its_own_epochs_wrote() {
-        let start = |epoch, first_index| EpochStart { epoch: Epoch(epoch), first_index };
-        let history = [start(1, 1), start(3, 51)];
-        for (epoch, index, held) in
-            [(0, 0, true), (1, 1, true), (1, 50, true), (1, 51, false), (3, 50, false), (3, 51, true), (2, 51, false)]
-        {
-            assert_eq!(holds(&history, Position::new(Epoch(epoch), index)), held, "{epoch}:{index}");
-        }
     }
 }

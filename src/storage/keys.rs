@@ -70,6 +70,13 @@ pub enum Key {
     Promotion([u8; 16]),
     /// `Region` `[0c] time in milliseconds` → postcard of an operator's override of the restart rule.
     Override(u64),
+    /// `Region` `[08] number u32` → postcard of `state::LedgerHead`.
+    Ledger(u32),
+    /// `Region` `[09] number u32, index u64` → postcard of `state::LedgerEntry`.
+    LedgerEntry { number: u32, index: u64 },
+    /// `Region` `[0A] region id, number u32, index u64` → postcard of the position at which this region wrote that
+    /// entry of another region's ledger.
+    Accepted { origin: RegionId, number: u32, index: u64 },
     /// `Data` bytes as `secrets` made them (path segments encrypted one by one) → `state::Stored`.
     Data(Bytes),
     /// `Wal` index as u64 big-endian → postcard of `state::WalEntry`.
@@ -94,7 +101,10 @@ impl Key {
             | Key::ActivationToken(_)
             | Key::Link(_)
             | Key::Promotion(_)
-            | Key::Override(_) => Tree::Region,
+            | Key::Override(_)
+            | Key::Ledger(_)
+            | Key::LedgerEntry { .. }
+            | Key::Accepted { .. } => Tree::Region,
             Key::Data(_) => Tree::Data,
             Key::Wal(_) => Tree::Wal,
         }
@@ -114,6 +124,13 @@ impl Key {
             Key::Link(region) => tagged(6, &region.0),
             Key::Promotion(id) => tagged(7, id),
             Key::Override(at) => tagged(12, &at.to_be_bytes()),
+            Key::Ledger(number) => tagged(8, &number.to_be_bytes()),
+            Key::LedgerEntry { number, index } => {
+                tagged(9, &[&number.to_be_bytes()[..], &index.to_be_bytes()].concat())
+            }
+            Key::Accepted { origin, number, index } => {
+                [&accepted_prefix(*origin, *number)[..], &index.to_be_bytes()].concat().into()
+            }
             Key::LogEntry(index) | Key::Wal(index) => Bytes::copy_from_slice(&index.to_be_bytes()),
             Key::Data(key) => key.clone(),
         }
@@ -124,6 +141,20 @@ impl Key {
 pub const ACTIVATION_TOKENS: &[u8] = &[5];
 pub const LINKS: &[u8] = &[6];
 pub const PROMOTIONS: &[u8] = &[7];
+
+/// The prefix of the entries of all ledgers in `Tree::Region`.
+pub const LEDGER_ENTRIES: &[u8] = &[9];
+
+/// The prefix of what was accepted of one ledger in `Tree::Region`.
+pub fn accepted_prefix(origin: RegionId, number: u32) -> Bytes {
+    tagged(10, &[&origin.0[..], &number.to_be_bytes()].concat())
+}
+
+/// The ledger that a key of `Key::LedgerEntry` belongs to; `None` if it is no such key.
+pub fn ledger_number(key: &[u8]) -> Option<u32> {
+    let number = key.strip_prefix(LEDGER_ENTRIES)?.first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*number))
+}
 
 /// The prefix of the parts of a snapshot in `Tree::Node`.
 pub const SNAPSHOT_PARTS: &[u8] = &[9];

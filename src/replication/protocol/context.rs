@@ -33,6 +33,8 @@ pub(super) enum Mutation {
     ForgetRestartRule,
     /// A standby in a diff sync keeps what the primary no longer has.
     ForgetGone,
+    /// A region leaves its line though its ledger does not keep what only it holds, and its operator said nothing.
+    ForgetLedger,
 }
 
 impl Context {

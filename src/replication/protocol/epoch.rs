@@ -4,7 +4,7 @@
 use super::context::{Context, Mutation};
 use super::interface::*;
 use super::message::*;
-pub use crate::state::path::holds;
+pub use crate::state::line::holds;
 
 use crate::ids::{DatasetId, Epoch, RegionId};
 use crate::state::{Command, KnownPrimary, PathChange, PathState, RegionChange};

@@ -113,6 +113,7 @@ impl Failover {
             epoch,
             at: ctx.now.wall,
             fork: ctx.path.applied,
+            totals: ctx.path.totals,
             loss: plan::plan(ctx, standby, &running.order.outside).loss,
             old_primary: ctx.path.primary.clone(),
         };
@@ -121,7 +122,7 @@ impl Failover {
         let change = RegionChange {
             expect: vec![(Key::Path.to_bytes(), Some(bytes(postcard::to_stdvec(&ctx.path)))), (key.clone(), None)],
             puts: vec![(key, Some(bytes(postcard::to_stdvec(&record))))],
-            path: Some(PathChange::Promote { epoch, at: ctx.now.wall }),
+            path: Some(PathChange::Promote { epoch, at: ctx.now.wall, by: ctx.options.identity.region }),
         };
         running.proposed = Some(record);
         running.proposal = Some(ctx.propose(Command::Region(change)));

@@ -4,13 +4,13 @@
 //! (`Core::step`), runs the effects in order, and brings back what became of each. It may lose an effect only by
 //! dropping the core, which it does when its node's leadership ends.
 
-use super::message::{Answer, Identity, Request, Root};
+use super::message::{Answer, Identity, LedgerStanding, Request, Root};
 use crate::api::replication::{LossEstimate, Plan};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
 use crate::state::diff::{Held, Named, Unnamed};
 use crate::state::merkle::Nodes;
-use crate::state::{Command, KnownPrimary, Outcome, Stored, SyncKind, WalEntry};
+use crate::state::{Command, KnownPrimary, Outcome, Stored, SyncKind, Totals, WalEntry};
 use crate::storage::ScanLimit;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -290,11 +290,24 @@ pub enum Fact {
         by: RegionId,
         reached: Position,
     },
-    /// Another region said that it is fenced, durably, and where it stopped.
+    /// An operator demoted this primary, durably.
+    Demoted {
+        epoch: Epoch,
+        reached: Position,
+        reason: String,
+    },
+    /// All that this region holds and the new primary's line lacks is in its ledger.
+    Diverged {
+        fork: Position,
+        reached: Position,
+        kept: LedgerStanding,
+    },
+    /// Another region said that it is fenced, durably, where it stopped, and what all its batches up to there come to.
     PeerFenced {
         peer: RegionId,
         by_epoch: Epoch,
         reached: Position,
+        totals: Totals,
     },
     /// This standby follows a primary of a new epoch.
     Follows {
@@ -352,6 +365,8 @@ pub struct PromotionRecord {
     pub at: UnixMs,
     /// What this region had applied: whatever the old primary wrote behind it is lost here, and kept there.
     pub fork: Position,
+    /// Of all batches up to the fork: with what the old primary says it reached they give the loss by class.
+    pub totals: Totals,
     pub loss: LossEstimate,
     pub old_primary: Option<KnownPrimary>,
 }

@@ -149,10 +149,21 @@ pub struct Standing {
     pub sync: Option<SyncStanding>,
     /// Of a fenced region: the proof that it takes no more writes, and where it stopped.
     pub fence: Option<Fence>,
+    /// Of a region that left a line, or is about to: what its newest ledger keeps.
+    pub ledger: Option<LedgerStanding>,
     /// Who this region believes is primary, if not itself.
     pub primary: Option<KnownPrimary>,
     /// By the answering region's wall clock.
     pub answered_at: UnixMs,
+}
+
+/// What a ledger holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LedgerStanding {
+    pub entries: u64,
+    pub unreviewed: u64,
+    /// Known by number only.
+    pub missing: u64,
 }
 
 /// How far a sync got.
@@ -254,8 +265,9 @@ pub enum Refused {
     OtherDataset,
     /// The answering region speaks this version only.
     Protocol { speaks: u32 },
-    /// The answering region is fenced; rejoining is its operator's decision.
-    Fenced,
+    /// The answering region is fenced. If it holds what the sender never got, rejoining is its operator's decision, who
+    /// finds that in the ledger, once the region knows what it is.
+    Fenced { ledger: Option<LedgerStanding> },
     /// A promotion is under way: the incoming stream is frozen.
     Frozen,
     /// A bound is reached or the answering region can't agree on anything now: the same again, later.
@@ -278,9 +290,28 @@ impl Standing {
             totals: path.totals,
             sync: path.sync.as_ref().map(SyncStanding::of),
             fence: path.fence.clone(),
+            ledger: LedgerStanding::of(path),
             primary: path.primary.clone(),
             answered_at,
         }
+    }
+}
+
+impl LedgerStanding {
+    pub fn of(path: &PathState) -> Option<LedgerStanding> {
+        let ledger = path.ledger.as_ref()?;
+        let (unreviewed, missing) = (ledger.unreviewed, ledger.missing);
+        Some(LedgerStanding { entries: ledger.entries(), unreviewed, missing })
+    }
+}
+
+impl std::fmt::Display for LedgerStanding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} writes in its ledger, {} not reviewed", self.entries, self.unreviewed)?;
+        if self.missing > 0 {
+            write!(f, ", {} more known by number only", self.missing)?;
+        }
+        Ok(())
     }
 }
 
@@ -301,7 +332,12 @@ impl std::fmt::Display for Refused {
                     "the other region speaks protocol {speaks}, this one {PROTOCOL}: run the same version on both"
                 )
             }
-            Refused::Fenced => write!(f, "the other region is fenced and waits for its operator to rejoin it"),
+            Refused::Fenced { ledger: None } => {
+                write!(f, "the other region is fenced and waits for its operator to rejoin it")
+            }
+            Refused::Fenced { ledger: Some(ledger) } => {
+                write!(f, "the other region is fenced and waits for its operator to rejoin it: {ledger}")
+            }
             Refused::Frozen => write!(f, "a promotion is under way in the other region"),
             Refused::Busy => write!(f, "the other region is busy"),
             Refused::Unsound => {

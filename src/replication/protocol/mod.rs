@@ -18,6 +18,7 @@ mod context;
 mod diff;
 pub mod epoch;
 mod failover;
+mod fork;
 pub mod interface;
 pub mod message;
 mod opening;
@@ -103,6 +104,9 @@ impl Core {
     /// The oldest index of the log that some standby still needs; `None` if no link needs any. Entries from here on
     /// are to be kept, up to the driver's bound in bytes.
     pub fn wal_floor(&self) -> Option<u64> {
+        if self.ctx.path.keeps_log() {
+            return Some(self.ctx.path.wal_first);
+        }
         self.primary.wal_floor(&self.ctx)
     }
 
@@ -199,7 +203,11 @@ impl Core {
         {
             let by = self.gate.told_by().unwrap_or_default();
             let (by_epoch, reached) = (fence.by_epoch, fence.reached);
-            ctx.report(Fact::Fenced { by_epoch, by, reached });
+            let fact = match fence.demoted.clone() {
+                Some(reason) => Fact::Demoted { epoch: by_epoch, reached, reason },
+                None => Fact::Fenced { by_epoch, by, reached },
+            };
+            ctx.report(fact);
         }
         self.role = ctx.path.role;
         self.opening.settle(ctx);

@@ -257,7 +257,8 @@ impl Link {
         if let Some(fence) = standing.fence.as_ref().filter(|fence| self.fence_proven != Some(fence.by_epoch)) {
             self.fence_proven = Some(fence.by_epoch);
             let (by_epoch, reached) = (fence.by_epoch, fence.reached);
-            ctx.report(Fact::PeerFenced { peer: self.peer.region, by_epoch, reached });
+            let totals = standing.totals;
+            ctx.report(Fact::PeerFenced { peer: self.peer.region, by_epoch, reached, totals });
         }
         let at = ctx.now.wall;
         let earlier = self.heard.as_ref().map(|heard| heard.caught_up_at);

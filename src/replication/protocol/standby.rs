@@ -7,7 +7,8 @@
 
 use super::context::{Context, Mutation};
 use super::diff::{Diff, Taken};
-use super::epoch::{followed, holds};
+use super::epoch::followed;
+use super::fork::{self, Meeting, Told};
 use super::interface::*;
 use super::message::*;
 use super::rate::Rate;
@@ -17,7 +18,7 @@ use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
 use crate::state::diff::Held;
 use crate::state::merkle::Nodes;
-use crate::state::{Command, PathChange, RegionChange, Role, SyncKind, SyncState};
+use crate::state::{Command, KeepDiverged, PathChange, RegionChange, Role, SyncKind, SyncState};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -47,6 +48,8 @@ pub(super) struct Standby {
     announced: Option<Fact>,
     was_whole: bool,
     diff: Diff,
+    /// Which ledger was told of.
+    told: Told,
 }
 
 /// What a stream belongs to: data set, followed epoch, sync.
@@ -91,6 +94,8 @@ enum Introduction {
     Welcome,
     BeginSync(&'static str),
     Follow,
+    /// What only this region holds goes to its ledger first.
+    Keep(KeepDiverged),
     Refuse(Refused),
 }
 
@@ -110,7 +115,7 @@ impl Standby {
         let same_line = request.header.dataset == ctx.path.dataset;
         match (&request.ask, ctx.path.role) {
             (Ask::Hello(_), _) => self.hello(ctx, id, from, request, frozen),
-            (_, Role::Fenced) if same_line => ctx.reply(id, Want::Refused(Refused::Fenced)),
+            (_, Role::Fenced) if same_line => ctx.reply(id, Want::Refused(fork::fenced(&ctx.path))),
             (_, Role::Primary) if same_line => self.two_primaries(ctx, id, from),
             (_, Role::Standby) if same_line && self.follows(ctx, from) => {
                 self.hear(ctx, from, &request);
@@ -154,6 +159,7 @@ impl Standby {
         if !same_stream && let Some(fact) = self.announced.take() {
             ctx.report(fact);
         }
+        self.told.settle(ctx);
         self.line = Some(line);
         self.was_whole = whole;
         if self.heard.as_ref().is_some_and(|heard| !self.follows(ctx, heard.from)) {
@@ -278,13 +284,12 @@ impl Standby {
     fn hello(&mut self, ctx: &mut Context, id: RequestId, from: RegionId, request: Request, frozen: bool) {
         let Ask::Hello(hello) = &request.ask else { return };
         let introduction = match introduce(ctx, from, &request.header, hello) {
+            Introduction::Refuse(refused) => Introduction::Refuse(refused),
+            _ if frozen => Introduction::Refuse(Refused::Frozen),
             Introduction::Welcome if self.diff.gave_up(ctx) => Introduction::BeginSync(TOO_MUCH_DIFFERS),
-            Introduction::Welcome | Introduction::Follow | Introduction::BeginSync(_) if frozen => {
-                Introduction::Refuse(Refused::Frozen)
-            }
             introduction => introduction,
         };
-        let (path, began) = match introduction {
+        let (command, announced) = match introduction {
             Introduction::Welcome => {
                 self.hear(ctx, from, &request);
                 let want = want(ctx);
@@ -292,14 +297,19 @@ impl Standby {
             }
             Introduction::Refuse(Refused::SameEpoch) => return self.two_primaries(ctx, id, from),
             Introduction::Refuse(refused) => return ctx.reply(id, Want::Refused(refused)),
-            Introduction::Follow => (follow(ctx, from, &request.header, hello), None),
+            Introduction::Follow => {
+                let follows = Fact::Follows { primary: from, epoch: ctx.path.epoch };
+                (along(follow(ctx, from, &request.header, hello)), Some(follows))
+            }
             Introduction::BeginSync(reason) => {
                 let kind = match request.header.dataset == ctx.path.dataset && ctx.path.entries > 0 {
                     true if !self.diff.gave_up(ctx) => SyncKind::Diff,
                     _ => SyncKind::Full,
                 };
-                (begin_sync(ctx, from, &request.header, hello, kind), Some((kind, reason)))
+                let began = Fact::SyncBegan { from, kind, reason };
+                (along(begin_sync(ctx, from, &request.header, hello, kind)), Some(began))
             }
+            Introduction::Keep(keep) => (Command::KeepDiverged(keep), None),
         };
         if self.waiting.len() >= WAITING_MAX {
             return ctx.reply(id, Want::Refused(Refused::Busy));
@@ -307,13 +317,8 @@ impl Standby {
         self.wait(ctx, id, Until::Introduced { from, request: Box::new(request) });
         // One step at a time: with one under way, the introduction is looked at anew when that is done.
         if self.proposal.is_none() && ctx.is_due(self.again_at) {
-            let epoch = ctx.path.epoch;
-            let change = RegionChange { path: Some(path), ..RegionChange::default() };
-            self.proposal = Some(ctx.propose(Command::Region(change)));
-            self.announced = Some(match began {
-                Some((kind, reason)) => Fact::SyncBegan { from, kind, reason },
-                None => Fact::Follows { primary: from, epoch },
-            });
+            self.proposal = Some(ctx.propose(command));
+            self.announced = announced;
         }
     }
 
@@ -472,7 +477,7 @@ impl Standby {
 /// What this region wants next.
 pub(super) fn want(ctx: &Context) -> Want {
     match (&ctx.path.sync, ctx.path.role) {
-        (_, Role::Fenced) => Want::Refused(Refused::Fenced),
+        (_, Role::Fenced) => Want::Refused(fork::fenced(&ctx.path)),
         (_, Role::Primary) => Want::Refused(Refused::Epoch { epoch: ctx.path.epoch, primary: ctx.present_primary() }),
         (Some(SyncState { id, kind: SyncKind::Diff, cursor: Some(_), .. }), Role::Standby) => {
             Want::Compare { sync: *id }
@@ -500,21 +505,17 @@ fn introduce(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> I
     }
     match path.role {
         Role::Primary => return Introduction::Refuse(Refused::SameEpoch),
-        Role::Fenced => return Introduction::Refuse(Refused::Fenced),
-        Role::Standby => {}
+        Role::Fenced | Role::Standby => {}
     }
     let known = path.primary.as_ref();
-    if followed(path) < header.epoch {
-        if !path.is_whole() {
-            return Introduction::BeginSync("the primary changed in the middle of a sync");
-        }
-        if !holds(&hello.history, path.applied) {
-            return Introduction::BeginSync("this region holds what the new primary never had");
-        }
-        return Introduction::Follow;
-    }
-    if known.is_none_or(|known| known.region != from) {
-        return Introduction::Refuse(Refused::SameEpoch);
+    let same_primary = followed(path) == header.epoch && known.is_some_and(|known| known.region == from);
+    if path.role == Role::Fenced || !same_primary {
+        return match fork::meet(ctx, from, header, hello) {
+            Meeting::Stay(refused) => Introduction::Refuse(refused),
+            Meeting::Keep(keep) => Introduction::Keep(keep),
+            Meeting::Leave(reason) => Introduction::BeginSync(reason),
+            Meeting::Follow => Introduction::Follow,
+        };
     }
     if path.applied.index + 1 < hello.wal_first {
         return Introduction::BeginSync("the primary's log no longer holds what this region lacks");
@@ -523,6 +524,10 @@ fn introduce(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> I
         return Introduction::Follow;
     }
     Introduction::Welcome
+}
+
+fn along(step: PathChange) -> Command {
+    Command::Region(RegionChange { path: Some(step), ..RegionChange::default() })
 }
 
 fn follow(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> PathChange {

@@ -4,12 +4,13 @@
 
 mod crash;
 mod diff;
+mod ledger;
 mod region;
 mod sync;
 
 use super::*;
 use crate::clock::UnixMs;
-use crate::ids::{DatasetId, Epoch};
+use crate::ids::{DatasetId, Epoch, RegionId};
 use crate::storage::Store;
 use bytes::Bytes;
 use region::*;
@@ -63,7 +64,8 @@ fn refusals_change_nothing() {
     };
     primary.refuses(&guarded(Some("old"), None));
     primary.refuses(&guarded(None, Some(PathChange::Initialise { dataset: DatasetId([7; 16]) })));
-    primary.refuses(&guarded(None, Some(PathChange::Promote { epoch: Epoch(2), at: UnixMs(0) })));
+    primary
+        .refuses(&guarded(None, Some(PathChange::Promote { epoch: Epoch(2), at: UnixMs(0), by: RegionId::default() })));
 
     primary.takes(&guarded(None, None));
     primary.takes(&Command::Region(RegionChange::path(PathChange::Fence {
@@ -182,7 +184,9 @@ fn a_promoted_standby_goes_on_where_it_stopped() {
     let primary = Region::primary(1);
     primary.write(&[&[put("a", "1")], &[put("b", "1")]]);
     let standby = Region::copy_of(&primary, 2);
-    let promote = |epoch| Command::Region(RegionChange::path(PathChange::Promote { epoch, at: UnixMs(1) }));
+    let promote = |epoch| {
+        Command::Region(RegionChange::path(PathChange::Promote { epoch, at: UnixMs(1), by: RegionId::default() }))
+    };
     standby.refuses(&promote(Epoch(1)));
     standby.takes(&promote(Epoch(3)));
     assert_eq!(standby.write(&[&[put("c", "1")]]), Outcome::Written { first: at(3, 3), last: at(3, 3) });
@@ -193,6 +197,8 @@ fn a_promoted_standby_goes_on_where_it_stopped() {
     primary.write(&[&[put("lost", "1")], &[delete("a")], &[put("lost too", "1")]]);
     let change = |step| Command::Region(RegionChange::path(step));
     primary.takes(&change(PathChange::Fence { by_epoch: Epoch(3), at: UnixMs(2), primary: None }));
+    primary.takes(&keep(at(1, 2)));
+    primary.takes(&change(PathChange::AllowRejoin(Rejoin { at: UnixMs(3), reason: Some("known".into()) })));
     primary.takes(&standby.begin_sync());
     primary.copy_all(&standby, 1);
     primary.equals(&standby);

@@ -41,9 +41,13 @@ pub fn known_primary() -> KnownPrimary {
     KnownPrimary { region: RegionId([2; 16]), name: "elsewhere".into(), addresses: vec![] }
 }
 
+pub fn keep(fork: Position) -> Command {
+    Command::KeepDiverged(KeepDiverged { fork, by_epoch: Epoch(9), primary: known_primary(), at: UnixMs(5) })
+}
+
 impl EpochStart {
     pub fn new(epoch: u64, first_index: u64) -> EpochStart {
-        EpochStart { epoch: Epoch(epoch), first_index }
+        EpochStart { epoch: Epoch(epoch), first_index, by: RegionId::default() }
     }
 }
 
@@ -193,7 +197,7 @@ impl Region {
         let held: Vec<u64> = wal.iter().filter_map(|(key, _)| crate::storage::keys::index_of(key)).collect();
         assert_eq!(held, (path.wal_first..=path.applied.index).collect::<Vec<_>>());
         for entry in self.state.wal(0, ScanLimit::NONE).unwrap() {
-            assert!(path::holds(&path.history, entry.position), "{} in {:?}", entry.position, path.history);
+            assert!(line::holds(&path.history, entry.position), "{} in {:?}", entry.position, path.history);
         }
     }
 

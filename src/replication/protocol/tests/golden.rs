@@ -4,17 +4,19 @@
 //! and time stands still until the story waits. `UPDATE_GOLDENFILES=1` writes down what came out.
 //!
 //! * `region a b …` makes regions, each with a leader; `link a b [max_parallel=N]` as an activation token does
+//! * `credential b c` leaves one on both sides, as an earlier link between them would have
 //! * `write a KEY=VALUE …` one batch for each; `trim a below=N`; `data a`
 //! * `deliver N …`, `lose N …` (nobody is told), `cut N …` (the sender is told), `settle` delivers all, again and again
 //! * `wait MS`; `lead a` changes the leader; `stall a` and `resume a` keep the region from agreeing
 //! * `restart a` starts all its nodes anew; `override a` opens it for writes
+//! * `demote a reason=…`, `rejoin a [reason=…]`, `ledger a`, `discard a LEDGER/EPOCH:INDEX …`
 //! * `promote b id=N [refuse-loss] [plan=…]`; `plan b`; `status`
 
 use super::super::*;
 use super::simulator::region::{Proposal, Proposer, Region};
 use crate::clock::UnixMs;
 use crate::ids::PromotionId;
-use crate::state::{Batch, Class, Command, Op, Outcome, SyncKind, Then};
+use crate::state::{Batch, Class, Command, Op, Outcome, PathChange, RegionChange, Rejoin, Review, SyncKind, Then};
 use crate::storage::keys::Key;
 use crate::storage::{KeyRange, ScanLimit};
 use bytes::Bytes;
@@ -66,6 +68,7 @@ impl goldenscript::Runner for Stage {
         match command.name.as_str() {
             "region" => names.iter().for_each(|name| self.region(name)),
             "link" => self.link(&names[0], &names[1], number("max_parallel")?.unwrap_or(2) as u32),
+            "credential" => self.credential(&names[0], &names[1]),
             "write" => self.write(first()?, &pairs),
             "trim" => {
                 let below = number("below")?.ok_or("below which index?")?;
@@ -101,6 +104,16 @@ impl goldenscript::Runner for Stage {
                 let id = number("id")?.ok_or("which id?")?;
                 self.promote(first()?, id, !refuses, keys.get("plan").cloned());
             }
+            "demote" => {
+                let reason = keys.get("reason").cloned().unwrap_or_default();
+                self.operate(first()?, PathChange::Demote { at: UnixMs(self.now), reason });
+            }
+            "rejoin" => {
+                let rejoin = Rejoin { at: UnixMs(self.now), reason: keys.get("reason").cloned() };
+                self.operate(first()?, PathChange::AllowRejoin(rejoin));
+            }
+            "ledger" => self.ledger(first()?),
+            "discard" => self.discard(first()?, &names[1..])?,
             "plan" => self.plan(first()?),
             "status" => self.status(),
             other => return Err(format!("there is no `{other}`").into()),
@@ -138,6 +151,22 @@ impl Stage {
     fn tell_peers(&mut self, index: usize) {
         let (peers, adopts) = (self.regions[index].peers.clone(), self.regions[index].adopts);
         self.step(index, Input::Peers { peers, adopts });
+    }
+
+    /// Leaves a credential on both sides, as an earlier link between them would have.
+    fn credential(&mut self, one: &str, other: &str) {
+        for (at, peer) in [(self.index(one), self.index(other)), (self.index(other), self.index(one))] {
+            let peer = Peer {
+                region: self.regions[peer].id,
+                name: self.regions[peer].name.clone(),
+                addresses: vec![format!("http://{}:8200", self.regions[peer].name)],
+                activated: true,
+                paused: false,
+                max_parallel: 2,
+            };
+            self.regions[at].peers.push(peer);
+            self.tell_peers(at);
+        }
     }
 
     fn link(&mut self, primary: &str, standby: &str, max_parallel: u32) {
@@ -270,6 +299,7 @@ impl Stage {
                 let then = if patch.then == Then::Log { ", the last" } else { "" };
                 format!("patch {}: puts {puts:?}, deletes {deletes:?}, {} left{then}", patch.number, patch.left)
             }
+            Command::KeepDiverged(keep) => format!("its ledger behind {}", keep.fork),
             other => format!("{other:?}"),
         };
         let refused = match &outcome {
@@ -400,6 +430,39 @@ impl Stage {
         self.tell(format!("loss: {} [{}]", plan.loss.words, classes.join(", ")));
     }
 
+    /// What an operator has the region agree on.
+    fn operate(&mut self, name: &str, step: PathChange) {
+        let index = self.index(name);
+        let change = RegionChange { path: Some(step), ..RegionChange::default() };
+        match self.agree(index, &Command::Region(change)) {
+            Outcome::Refused(refusal) => self.tell(format!("{name} refuses: {refusal}")),
+            _ => self.step(index, Input::Applied),
+        }
+    }
+
+    fn ledger(&mut self, name: &str) {
+        let index = self.index(name);
+        let entries = self.regions[index].state.ledger_entries(None, ScanLimit::NONE).expect("memory does not fail");
+        for (id, entry) in entries {
+            let ops = entry.batch.ops.iter().map(|op| match op {
+                Op::Put { key: at, value } => format!("{} = {}", key(at), key(value)),
+                Op::Delete { key: at } => format!("{} deleted", key(at)),
+            });
+            let ops = ops.collect::<Vec<_>>().join(", ");
+            self.tell(format!("{id} {}: {ops}, {:?}", entry.batch.class.name(), entry.review));
+        }
+    }
+
+    fn discard(&mut self, name: &str, ids: &[String]) -> Result<(), Box<dyn Error>> {
+        let index = self.index(name);
+        let discarded = Review::Discarded { at: UnixMs(self.now), reason: "of no use".into() };
+        let review = |id: &String| Ok::<_, String>((id.parse()?, discarded.clone()));
+        let reviews = ids.iter().map(review).collect::<Result<_, _>>()?;
+        self.agree(index, &Command::Review { reviews });
+        self.step(index, Input::Applied);
+        Ok(())
+    }
+
     fn data(&mut self, name: &str) {
         let index = self.index(name);
         let all = self.regions[index].state.scan_data(&KeyRange::all(), ScanLimit::NONE).expect("memory does not fail");
@@ -446,9 +509,13 @@ impl Stage {
             Fact::Fenced { by_epoch, by, reached } => {
                 format!("fenced by epoch {by_epoch} of {}, reached {reached}", name(by))
             }
-            Fact::PeerFenced { peer, by_epoch, reached } => {
+            Fact::PeerFenced { peer, by_epoch, reached, .. } => {
                 format!("{} is fenced by epoch {by_epoch}, reached {reached}", name(peer))
             }
+            Fact::Demoted { epoch, reached, reason } => {
+                format!("demoted in epoch {epoch} ({reason}), reached {reached}")
+            }
+            Fact::Diverged { fork, reached, kept } => format!("diverged behind {fork} up to {reached}: {kept}"),
             Fact::Follows { primary, epoch } => format!("follows {} in epoch {epoch}", name(primary)),
             Fact::Roots { at, equal, .. } => format!("roots at {at} equal: {equal}"),
             Fact::SameEpoch { peer, epoch } => format!("ALARM: {} is primary in epoch {epoch} as well", name(peer)),
@@ -573,4 +640,7 @@ stories! {
     a_restarted_region_opens_when_its_standbys_confirm
     a_restarted_region_that_was_replaced_acknowledges_nothing
     a_changed_leader_of_a_region_that_never_stopped_is_open
+    a_diverged_region_keeps_a_ledger_and_rejoins
+    a_diverged_standby_keeps_its_surplus
+    one_of_two_primaries_is_demoted
 }

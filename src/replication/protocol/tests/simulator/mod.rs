@@ -104,6 +104,11 @@ fn the_simulator_sees_a_patch_that_forgets_what_is_gone() {
     caught(Mutation::ForgetGone);
 }
 
+#[test]
+fn the_simulator_sees_a_forgotten_ledger() {
+    caught(Mutation::ForgetLedger);
+}
+
 fn caught(mutation: Mutation) {
     let found = run_many(SEEDS_TO_CATCH, Some(mutation));
     assert!(found.is_some(), "{SEEDS_TO_CATCH} worlds did not see {mutation:?}");

@@ -3,11 +3,13 @@
 mod a_restarted_region_waits;
 mod answers_are_durable;
 mod epochs_rise;
+mod nobody_rejoins_unseen;
 mod nothing_is_lost;
 mod one_region_acknowledges;
 mod same_position_same_state;
 mod standby_stays_behind;
 mod the_fenced_are_silent;
+mod what_is_left_is_kept;
 
 use super::super::super::{Answer, Header, PromotionRecord};
 use super::region::Region;
@@ -52,5 +54,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(standby_stays_behind::StandbyStaysBehind::default()),
         Box::new(answers_are_durable::AnswersAreDurable),
         Box::new(a_restarted_region_waits::ARestartedRegionWaits::default()),
+        Box::new(what_is_left_is_kept::WhatIsLeftIsKept::default()),
+        Box::new(nobody_rejoins_unseen::NobodyRejoinsUnseen),
     ]
 }

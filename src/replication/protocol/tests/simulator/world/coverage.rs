@@ -10,6 +10,8 @@ pub struct Coverage {
     pub fences: u32,
     pub proofs: u32,
     pub lost_writes: u32,
+    pub ledgers: u32,
+    pub kept_writes: u32,
     pub follows: u32,
     pub whole: u32,
     pub equal_roots: u32,
@@ -35,6 +37,8 @@ impl Coverage {
         self.fences += other.fences;
         self.proofs += other.proofs;
         self.lost_writes += other.lost_writes;
+        self.ledgers += other.ledgers;
+        self.kept_writes += other.kept_writes;
         self.follows += other.follows;
         self.whole += other.whole;
         self.equal_roots += other.equal_roots;
@@ -58,6 +62,8 @@ impl Coverage {
             ("fence", self.fences),
             ("proof of a fence", self.proofs),
             ("lost write", self.lost_writes),
+            ("ledger", self.ledgers),
+            ("write in a ledger", self.kept_writes),
             ("new primary followed", self.follows),
             ("whole standby", self.whole),
             ("equal roots", self.equal_roots),
@@ -71,6 +77,8 @@ impl Coverage {
             ("patch that deletes", self.deletes),
             ("leader lost in a diff sync", self.diff_leaders),
             ("write during a diff sync", self.diff_writes),
+            ("rejoin", self.reasons.iter().filter(|reason| reason.contains("rejoins")).count() as u32),
+            ("standby that left its line", self.reasons.iter().filter(|reason| reason.contains("held")).count() as u32),
         ];
         counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
     }

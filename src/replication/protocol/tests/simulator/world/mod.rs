@@ -5,6 +5,7 @@
 
 mod coverage;
 mod faults;
+mod operators;
 mod people;
 mod rest;
 mod schedule;
@@ -121,6 +122,7 @@ impl World {
             self.schedule(0, Event::Lead { region });
             let pause = self.chance.gen_range(200..3_000);
             self.schedule(pause, Event::Keep { region });
+            self.schedule(pause, Event::Operator { region });
         }
         let max_parallel = self.chance.gen_range(1..=6);
         let peer = |regions: &[Region], index: usize, activated| Peer {
@@ -195,6 +197,7 @@ impl World {
             Event::Answer { .. } | Event::Fail { .. } | Event::Read { .. } | Event::Activate { .. } => Ok(()),
             Event::Client => self.client(),
             Event::Keep { region } => self.keep(region),
+            Event::Operator { region } => self.operate(region),
             Event::Fault => self.some_fault(),
             Event::Lead { region } => self.lead(region),
             Event::Remember { region, term } if self.regions[region].term == term => self.remember(region),
@@ -279,6 +282,12 @@ impl World {
             }
             Fact::Whole { .. } => self.coverage.whole += 1,
             Fact::Fenced { .. } => self.coverage.fences += 1,
+            Fact::Demoted { .. } => {}
+            Fact::Diverged { fork, kept, .. } => {
+                self.note(format!("{} left the line at {fork}: {kept}", self.regions[index].name));
+                self.coverage.ledgers += 1;
+                self.coverage.kept_writes += kept.entries as u32;
+            }
             Fact::PeerFenced { .. } => self.coverage.proofs += 1,
             Fact::Follows { .. } => self.coverage.follows += 1,
             Fact::Roots { at, equal: false, .. } => return Err(format!("the roots differ at {at}")),

@@ -36,8 +36,7 @@ impl World {
             let standing = region.state.path();
             let settled = match standing.role {
                 _ if standing.dataset != dataset => false,
-                Role::Primary => false,
-                Role::Fenced => standing.epoch == head.epoch,
+                Role::Primary | Role::Fenced => false,
                 Role::Standby => standing.is_whole() && standing.applied == head.applied,
             };
             if !settled {

@@ -48,6 +48,9 @@ pub enum Event {
     Keep {
         region: usize,
     },
+    Operator {
+        region: usize,
+    },
     Fault,
     Lead {
         region: usize,

@@ -19,6 +19,9 @@ pub fn kind(command: &Command) -> String {
             let keys: Vec<_> = patch.puts.iter().map(|(key, _)| key).chain(&patch.deletes).collect();
             format!("patch {} of {keys:?}, {} put, {:?}", patch.number, patch.puts.len(), patch.then)
         }
+        Command::KeepDiverged(keep) => format!("keep behind {}", keep.fork),
+        Command::Review { reviews } => format!("{} reviews", reviews.len()),
+        Command::Accept(accept) => format!("accept {}", accept.entries.len()),
     }
 }
 
