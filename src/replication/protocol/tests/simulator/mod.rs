@@ -72,11 +72,11 @@ fn the_same_seed_makes_the_same_trace() {
 #[test]
 fn the_worlds_are_worth_looking_at() {
     let mut seen = world::Coverage::default();
-    for seed in 0..100 {
+    for seed in 0..200 {
         seen.add(&run(seed, None).expect("these seeds hold").coverage);
     }
     let missing = seen.missing();
-    assert!(missing.is_empty(), "a hundred worlds never saw: {missing:?}; {seen:?}");
+    assert!(missing.is_empty(), "two hundred worlds never saw: {missing:?}; {seen:?}");
 }
 
 #[test]
