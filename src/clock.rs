@@ -21,6 +21,10 @@ impl UnixMs {
         UnixMs(self.0.saturating_add(duration.as_millis() as u64))
     }
 
+    pub fn ns(self) -> UnixNs {
+        UnixNs(self.0.saturating_mul(1_000_000))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as Vault writes times.
     pub fn rfc3339(self) -> String {
         match jiff::Timestamp::from_millisecond(self.0.min(i64::MAX as u64) as i64) {

@@ -144,6 +144,82 @@ async fn requests_mean_what_vaults_clients_mean_by_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_do_what_their_policies_allow() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let root = Http::of(&region.nodes[0], &region.token);
+    let denied = (403, json!({"errors": ["1 error occurred:\n\t* permission denied\n\n"]}));
+
+    let policy = r#"path "secret/data/team/*" { capabilities = ["create", "read"] }
+                    path "secret/metadata/team/" { capabilities = ["list"] }
+                    path "auth/token/create" { capabilities = ["update"] }"#;
+    assert_eq!(root.send("PUT", "sys/policies/acl/team", json!({"policy": policy}).to_string()).await.0, 204);
+    assert_eq!(
+        root.get("sys/policies/acl/team").await.1["data"],
+        json!({"name": "team", "policy": policy}),
+        "clients compare the whole object"
+    );
+    assert_eq!(root.get("sys/policy/team").await.1["rules"], policy);
+    assert_eq!(root.send("LIST", "sys/policies/acl", "").await.1["data"]["keys"], json!(["default", "root", "team"]));
+
+    // What Vault's command line sends.
+    let asked = r#"{"policies":["team"],"ttl":"0s","period":"0s","explicit_max_ttl":"0s","type":"service",
+                    "display_name":"","num_uses":0,"renewable":true,"entity_alias":"","no_parent":false}"#;
+    let (status, made) = root.send("POST", "auth/token/create", asked).await;
+    assert_eq!((status, &made["auth"]["policies"]), (200, &json!(["default", "team"])), "{made}");
+    assert_eq!((&made["auth"]["lease_duration"], &made["auth"]["renewable"]), (&json!(2_764_800), &json!(true)));
+    let token = |made: &Value| made["auth"]["client_token"].as_str().expect("a token").to_owned();
+    let team = Http::of(&region.nodes[0], &token(&made));
+
+    assert_eq!(team.send("POST", "secret/data/team/a", r#"{"data":{"x":1}}"#).await.0, 200);
+    assert_eq!(team.send("POST", "secret/data/team/a", r#"{"data":{"x":2}}"#).await, denied, "it may create only");
+    assert_eq!(team.get("secret/data/team/a").await.0, 200);
+    assert_eq!(team.send("LIST", "secret/metadata/team", "").await.0, 200);
+    for (method, path) in [
+        ("GET", "secret/data/other"),
+        ("DELETE", "secret/data/team/a"),
+        ("LIST", "secret/metadata"),
+        ("GET", "sys/mounts"),
+        ("GET", "nothing/here"),
+        ("LIST", "auth/token/accessors"),
+        ("PUT", "sys/seal"),
+        ("POST", "sys/replication/path/default/promote"),
+    ] {
+        assert_eq!(team.send(method, path, "").await, denied, "{method} {path}");
+    }
+    assert_eq!(team.get("sys/internal/ui/mounts/secret/team").await.1["data"]["path"], "secret/");
+    let (_, can) = team.send("POST", "sys/capabilities-self", r#"{"paths":["secret/data/team/b","sys/seal"]}"#).await;
+    assert_eq!((&can["secret/data/team/b"], &can["sys/seal"]), (&json!(["create", "read"]), &json!(["deny"])));
+
+    // Children, uses, batch tokens.
+    let (_, child) = team.send("POST", "auth/token/create", r#"{"num_uses":2,"ttl":"1h"}"#).await;
+    let child = Http::of(&region.nodes[0], &token(&child));
+    assert_eq!(child.get("auth/token/lookup-self").await.1["data"]["num_uses"], 1);
+    assert_eq!(child.get("secret/data/team/a").await.0, 200);
+    assert_eq!(child.get("secret/data/team/a").await, (403, json!({"errors": ["permission denied"]})));
+    let (_, batch) = team.send("POST", "auth/token/create", r#"{"type":"batch","ttl":"1h"}"#).await;
+    let batch = Http::of(&region.nodes[0], &token(&batch));
+    assert_eq!(batch.get("auth/token/lookup-self").await.1["data"]["type"], "batch");
+    let (status, renewed) = team.send("PUT", "auth/token/renew-self", r#"{"increment":"90s"}"#).await;
+    assert_eq!((status, &renewed["auth"]["lease_duration"]), (200, &json!(90)));
+    assert_eq!(root.send("PUT", "auth/token/renew-self", "").await.0, 400);
+
+    // A token that ends goes with its record, and what ends outlives a restart.
+    let (_, brief) = root.send("POST", "auth/token/create", r#"{"policies":["default"],"ttl":1}"#).await;
+    let brief = Http::of(&region.nodes[0], &token(&brief));
+    wait_for("the token to end", || async { (brief.get("auth/token/lookup-self").await.0 == 403).then_some(()) }).await;
+    wait_for("its record to go", || async {
+        let (_, body) = root.send("LIST", "auth/token/accessors", "").await;
+        (body["data"]["keys"].as_array()?.len() == 2).then_some(())
+    })
+    .await;
+    let revoke = json!({"token": token(&made)}).to_string();
+    assert_eq!(root.send("PUT", "auth/token/revoke", revoke).await.0, 204);
+    assert_eq!(team.get("secret/data/team/a").await.0, 403);
+    assert_eq!(batch.get("secret/data/team/a").await.0, 403, "it goes with the token that made it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_and_seal_are_status_codes() {
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::start(folder.path(), "us-east-1", 1).await;

@@ -22,14 +22,24 @@ pub struct TokenLookup {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issue_time: Option<String>,
+    /// RFC 3339, and seconds since 1970, of the last renewal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_renewal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_renewal_time: Option<u64>,
     pub meta: Option<BTreeMap<String, String>>,
     pub num_uses: u64,
     pub orphan: bool,
     pub path: String,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<u64>,
     pub policies: Vec<String>,
     pub renewable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     pub ttl: u64,
-    /// `service`
+    /// `service` or `batch`
     #[serde(rename = "type")]
     pub kind: String,
 }

@@ -35,6 +35,8 @@ use std::time::Duration;
 pub const MAX_PARALLEL_DEFAULT: u32 = 8;
 /// The most that a link may have: beyond it, more connections bring nothing but memory.
 pub const MAX_PARALLEL_MAX: u32 = 64;
+/// Vault's default of both times of a lease: 32 days.
+const LEASE_TTL_DEFAULT: Duration = Duration::from_secs(768 * 3600);
 /// A configuration is a page, no data set.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -51,8 +53,16 @@ pub struct ServerConfig {
     pub replication: Replication,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    pub leases: Leases,
     /// What was understood and has no effect, each as `FILE:LINE: …`: to be logged at the start.
     pub warnings: Vec<String>,
+}
+
+/// How long tokens live that do not say, and how long any may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leases {
+    pub default_ttl: Duration,
+    pub max_ttl: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -122,14 +122,27 @@ fn without_tls_keys_a_listener_makes_its_own() {
 
 #[test]
 fn what_has_no_effect_is_a_warning_by_name() {
-    let config = good(&format!("ui = true\ndisable_mlock = true\nmax_lease_ttl = \"10h\"{LEAST}"));
+    let config = good(&format!("ui = true\ndisable_mlock = true\ncluster_addr = \"x\"{LEAST}"));
     assert_eq!(
         config.warnings,
         [
             "node.hcl:1: `ui` has no effect: there is no web page; the console is `twinkeep attach`",
-            "node.hcl:3: `max_lease_ttl` has no effect: the root token, which does not expire, is the only one",
+            "node.hcl:3: `cluster_addr` has no effect: the nodes of a region talk to each other at `api_addr`",
         ]
     );
+}
+
+#[test]
+fn leases_have_a_default_and_a_bound() {
+    let hours = |leases: Leases| (leases.default_ttl.as_secs() / 3600, leases.max_ttl.as_secs() / 3600);
+    for (text, expected) in [
+        ("", (768, 768)),
+        ("max_lease_ttl = \"10h\"", (10, 10)),
+        ("default_lease_ttl = \"1h\"", (1, 768)),
+        ("default_lease_ttl = \"1h\"\nmax_lease_ttl = \"2h\"", (1, 2)),
+    ] {
+        assert_eq!(hours(good(&format!("{text}{LEAST}")).leases), expected, "{text}");
+    }
 }
 
 /// What is added to the least file (which begins at line 2 of what is added), and the message.
@@ -137,6 +150,10 @@ fn what_has_no_effect_is_a_warning_by_name() {
 fn bad_files_are_refused_with_line_and_advice() {
     let table = [
         ("clustername = \"x\"", "node.hcl:1: unknown key `clustername`: did you mean `cluster_name`?"),
+        (
+            "default_lease_ttl = \"800h\"",
+            "node.hcl:1: `default_lease_ttl` must be more than 0 and at most `max_lease_ttl` (768h unless it is set)",
+        ),
         ("cluster_name = 7", "node.hcl:1: `cluster_name`: expected a string, found a number"),
         (
             "cluster_name = east",

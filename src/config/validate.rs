@@ -3,8 +3,8 @@
 use super::problem::{Place, Problems, Source};
 use super::section::{Located, Section};
 use super::{
-    Link, Listener, LogFormat, LogLevel, MAX_PARALLEL_DEFAULT, MAX_PARALLEL_MAX, Replication, RetryJoin, Seal,
-    ServerConfig, Storage, Tls,
+    LEASE_TTL_DEFAULT, Leases, Link, Listener, LogFormat, LogLevel, MAX_PARALLEL_DEFAULT, MAX_PARALLEL_MAX,
+    Replication, RetryJoin, Seal, ServerConfig, Storage, Tls,
 };
 use crate::sensitive::SensitiveString;
 use crate::storage::Engine;
@@ -37,6 +37,7 @@ pub fn server(sources: &[Source], path: &Path, problems: &Problems) -> Option<Se
     let replication = replication(&top, problems);
     let log_level = log_level(&top, problems);
     let log_format = log_format(&top, problems);
+    let leases = leases(&top, problems);
     accept_vaults(&top, problems);
     top.finish();
 
@@ -54,6 +55,7 @@ pub fn server(sources: &[Source], path: &Path, problems: &Problems) -> Option<Se
         replication: replication?,
         log_level: log_level?,
         log_format: log_format?,
+        leases: leases?,
         warnings: problems.take_warnings(),
     })
 }
@@ -318,6 +320,22 @@ fn log_format(top: &Section<'_>, problems: &Problems) -> Option<LogFormat> {
 
 /// Keys that a file made for Vault may have and that are safe to pass over: each is named in a warning. Those whose
 /// loss would weaken a server (client certificates, say) stay unknown, and are refused.
+fn leases(top: &Section<'_>, problems: &Problems) -> Option<Leases> {
+    let (default_ttl, max_ttl) = (top.duration("default_lease_ttl"), top.duration("max_lease_ttl"));
+    let max = max_ttl.map_or(LEASE_TTL_DEFAULT, |max| max.value);
+    let Some(default) = default_ttl else {
+        return Some(Leases { default_ttl: LEASE_TTL_DEFAULT.min(max), max_ttl: max });
+    };
+    if default.value > max || default.value.is_zero() {
+        problems.error(
+            default.place,
+            "`default_lease_ttl` must be more than 0 and at most `max_lease_ttl` (768h unless it is set)",
+        );
+        return None;
+    }
+    Some(Leases { default_ttl: default.value, max_ttl: max })
+}
+
 fn accept_vaults(top: &Section<'_>, problems: &Problems) {
     if let Some(ui) = top.flag("ui")
         && ui.value
@@ -331,14 +349,6 @@ fn accept_vaults(top: &Section<'_>, problems: &Problems) {
             mlock.place,
             "`disable_mlock = false` has no effect: memory is not locked; turn swap off or encrypt it",
         );
-    }
-    for key in ["max_lease_ttl", "default_lease_ttl"] {
-        if let Some(ttl) = top.duration(key) {
-            problems.warn(
-                ttl.place,
-                format!("`{key}` has no effect: the root token, which does not expire, is the only one"),
-            );
-        }
     }
     top.ignored("cluster_addr", "the nodes of a region talk to each other at `api_addr`");
     top.ignored("disable_cache", "there is no cache");

@@ -83,7 +83,7 @@ impl Barrier {
         String::from_utf8(name).map_err(|_| wrong())
     }
 
-    /// A hash under which a token or an accessor is stored: without the keyring nobody can test a guess.
+    /// A hash under which a token or whatever else has a name is stored: without the keyring nobody can test a guess.
     pub fn token_hash(&self, purpose: TokenHash, text: &str) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.token_key);
         hasher.update(&[purpose as u8]);
@@ -96,11 +96,13 @@ impl Barrier {
     }
 }
 
-/// What a hash is of, so that a token and an accessor with the same text differ.
+/// What a hash is of, so that a token and an accessor with the same text differ. Ordinals are never reused.
 #[derive(Clone, Copy)]
 pub enum TokenHash {
     Token = 1,
     Accessor = 2,
+    Policy = 3,
+    Role = 4,
 }
 
 /// The encoded segment at the head of `path`, or `None` if there is no whole one.

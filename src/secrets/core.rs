@@ -7,6 +7,9 @@
 
 use super::barrier::Barrier;
 use super::keyring::Keyring;
+use super::known::Known;
+use super::lock::{Held, Lock, Locks};
+use super::tokens::Leases;
 use crate::clock::UnixNs;
 use crate::consensus::{Consensus, wrong_role};
 use crate::error::{Error, Result};
@@ -17,10 +20,6 @@ use crate::storage::keys::Key;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::OwnedMutexGuard;
-
-/// Two records share a lock with a chance of one in this many; then one waits for the other, no more.
-const LOCKS: usize = 1024;
 
 /// A new leader first applies what its predecessors agreed on; requests wait for that no longer than this.
 const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
@@ -32,12 +31,14 @@ pub struct Core {
     pub consensus: Arc<dyn Consensus>,
     clock: Clock,
     keys: Mutex<Option<Keys>>,
-    locks: Vec<Arc<tokio::sync::Mutex<()>>>,
+    locks: Locks,
+    leases: Leases,
 }
 
 /// What an unsealed node holds in memory.
 struct Keys {
     root: RootKey,
+    known: Arc<Known>,
     /// The stored keyring as it was when it was opened. A sync replaces it, so each use looks whether it still is.
     keyring: Option<(Bytes, Arc<Barrier>)>,
 }
@@ -46,6 +47,7 @@ struct Keys {
 pub struct View {
     pub state: Arc<State>,
     pub barrier: Arc<Barrier>,
+    pub known: Arc<Known>,
     pub now: UnixNs,
 }
 
@@ -57,17 +59,22 @@ pub struct Written<T> {
 }
 
 impl Core {
-    pub fn new(consensus: Arc<dyn Consensus>, clock: Clock) -> Core {
-        let locks = (0..LOCKS).map(|_| Arc::default()).collect();
-        Core { consensus, clock, keys: Mutex::new(None), locks }
+    pub fn new(consensus: Arc<dyn Consensus>, clock: Clock, leases: Leases) -> Core {
+        Core { consensus, clock, keys: Mutex::new(None), locks: Locks::new(), leases }
     }
 
     pub fn state(&self) -> &Arc<State> {
         self.consensus.state()
     }
 
+    pub fn leases(&self) -> Leases {
+        self.leases
+    }
+
+    /// The time of the data set: this node's clock, but never earlier than what was already agreed on. So what
+    /// expired once stays expired, whichever node of whichever region leads next.
     pub fn now(&self) -> UnixNs {
-        (self.clock)()
+        (self.clock)().max(self.state().path().applied_at.ns())
     }
 
     pub fn is_sealed(&self) -> bool {
@@ -76,7 +83,7 @@ impl Core {
 
     /// Holds `root` in memory from now on.
     pub fn unseal(&self, root: RootKey) {
-        *self.keys() = Some(Keys { root, keyring: None });
+        *self.keys() = Some(Keys { root, known: Arc::default(), keyring: None });
     }
 
     /// Forgets all keys; their memory is wiped once the operations under way are done.
@@ -125,22 +132,22 @@ impl Core {
         self.read_local(read).await
     }
 
-    /// Evaluates `change` under the lock of `lock` and commits the operations it returns as one batch.
-    pub async fn write<T, F>(self: &Arc<Self>, class: Class, lock: impl AsRef<[u8]>, change: F) -> Result<Written<T>>
+    /// Evaluates `change` under `lock` and commits the operations it returns as one batch.
+    pub async fn write<T, F>(self: &Arc<Self>, class: Class, lock: Lock, change: F) -> Result<Written<T>>
     where
         T: Send + 'static,
         F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
     {
         self.expect_serving()?;
-        let guard = self.lock(lock.as_ref()).await;
+        let held = self.locks.hold(lock).await;
         let core = self.clone();
         // A task of its own: a caller that goes away would leave a write of unknown outcome, for which all others wait.
-        let task = tokio::spawn(async move { core.write_locked(class, guard, change).await });
+        let task = tokio::spawn(async move { core.write_locked(class, held, change).await });
         task.await.map_err(|error| Error::internal(format!("a write was cut off: {error}")))?
     }
 
-    /// `_guard` is the record's lock, let go when the outcome has come.
-    async fn write_locked<T, F>(self: Arc<Self>, class: Class, _guard: Guard, change: F) -> Result<Written<T>>
+    /// `_held` is let go when the outcome has come.
+    async fn write_locked<T, F>(self: Arc<Self>, class: Class, _held: Held, change: F) -> Result<Written<T>>
     where
         T: Send + 'static,
         F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
@@ -190,13 +197,8 @@ impl Core {
     }
 
     fn view(&self) -> Result<View> {
-        Ok(View { state: self.state().clone(), barrier: self.barrier()?, now: self.now() })
-    }
-
-    async fn lock(&self, record: &[u8]) -> Guard {
-        let hash = blake3::hash(record);
-        let [a, b, ..] = *hash.as_bytes();
-        self.locks[usize::from(u16::from_be_bytes([a, b])) % LOCKS].clone().lock_owned().await
+        let known = self.keys().as_ref().ok_or(Error::Sealed)?.known.clone();
+        Ok(View { state: self.state().clone(), barrier: self.barrier()?, known, now: self.now() })
     }
 
     fn keys(&self) -> MutexGuard<'_, Option<Keys>> {
@@ -209,6 +211,10 @@ impl View {
     pub fn get<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
         let Some(plain) = self.get_bytes(key)? else { return Ok(None) };
         Ok(Some(decode(&plain)?))
+    }
+
+    pub fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.state.data(key)?.is_some())
     }
 
     pub fn get_bytes(&self, key: &[u8]) -> Result<Option<crate::sensitive::Sensitive>> {
@@ -232,8 +238,6 @@ impl View {
 pub fn decode<T: serde::de::DeserializeOwned>(plain: &crate::sensitive::Sensitive) -> Result<T> {
     postcard::from_bytes(plain.expose()).map_err(|_| Error::corrupt("a stored record does not decode"))
 }
-
-type Guard = OwnedMutexGuard<()>;
 
 /// Runs what blocks on storage off the async threads.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

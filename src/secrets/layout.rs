@@ -1,12 +1,13 @@
 //! Where records lie in the data tree: one enum, each variant with its key's bytes and what it holds.
 //!
 //! Every key crosses the link and is seen by whoever can read a disk, so it holds nothing in the clear but kinds,
-//! random ids, keyed hashes and version numbers. Ordinals (the first byte) are never reused.
+//! random ids, keyed hashes, version numbers and the times at which tokens end. Ordinals (the first byte) are never reused.
 
 use super::barrier::{Barrier, TokenHash};
 use super::mounts::MountId;
+use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crate::storage::KEY_BYTES_MAX;
+use crate::storage::{KEY_BYTES_MAX, KeyRange};
 use bytes::Bytes;
 
 /// A path of a secret, in bytes of UTF-8, may be as long as this.
@@ -16,41 +17,51 @@ pub const SEGMENT_BYTES_MAX: usize = 1024;
 /// What follows the path in the key of a version.
 const VERSION_BYTES: usize = 10;
 
-const MOUNT: u8 = 1;
+const MOUNTS: u8 = 1;
 const KV_METADATA: u8 = 2;
 const KV_VERSION: u8 = 3;
 const KV_CONFIG: u8 = 4;
 const TOKEN: u8 = 5;
 const ACCESSOR: u8 = 6;
 const CHILD: u8 = 7;
+const EXPIRY: u8 = 8;
+const ROLE: u8 = 9;
+const POLICY: u8 = 10;
 
-/// All mounts; all KV metadata, whatever the mount; all tokens.
-pub const MOUNTS: &[u8] = &[MOUNT];
+/// All KV metadata, whatever the mount; all tokens, token roles and policies.
 pub const KV_METADATA_ALL: &[u8] = &[KV_METADATA];
 pub const TOKENS: &[u8] = &[TOKEN];
+pub const ROLES: &[u8] = &[ROLE];
+pub const POLICIES: &[u8] = &[POLICY];
 
 /// A record of the data tree. All values are encrypted by the barrier.
 pub enum Record<'a> {
-    /// `[01] mount id` → postcard of `mounts::Mount`.
-    Mount(MountId),
+    /// `[01]` → postcard of `mounts::MountTable`.
+    Mounts,
     /// `[02] mount id, segments` → postcard of `kv::metadata::Metadata`.
     KvMetadata(MountId, &'a SecretPath),
     /// `[03] mount id, segments, 00 00, version u64` → the JSON text of the version's data. No segment has length 0.
     KvVersion(MountId, &'a SecretPath, u64),
     /// `[04] mount id` → postcard of `kv::KvConfig`.
     KvConfig(MountId),
-    /// `[05] keyed hash of the token` → postcard of `tokens::TokenRecord`.
+    /// `[05] keyed hash of the token` → postcard of `tokens::record::TokenRecord`.
     Token([u8; 32]),
     /// `[06] keyed hash of the accessor` → the token's hash.
     Accessor(&'a str),
     /// `[07] parent's hash, child's hash` → nothing.
     Child([u8; 32], [u8; 32]),
+    /// `[08] milliseconds since 1970 u64, token's hash` → nothing: the order in which tokens end.
+    Expiry(UnixMs, [u8; 32]),
+    /// `[09] keyed hash of the name` → postcard of `tokens::roles::TokenRole`.
+    Role(&'a str),
+    /// `[0A] keyed hash of the name` → postcard of `policy::store::PolicyRecord`.
+    Policy(&'a str),
 }
 
 impl Record<'_> {
     pub fn key(&self, barrier: &Barrier) -> Result<Bytes> {
         Ok(match self {
-            Record::Mount(mount) => join(MOUNT, &[&mount.0]),
+            Record::Mounts => join(MOUNTS, &[]),
             Record::KvMetadata(mount, path) => path_key(barrier, KV_METADATA, *mount, path.segments())?.0.into(),
             Record::KvVersion(mount, path, version) => {
                 let (mut key, _) = path_key(barrier, KV_VERSION, *mount, path.segments())?;
@@ -62,6 +73,9 @@ impl Record<'_> {
             Record::Token(hash) => join(TOKEN, &[hash]),
             Record::Accessor(accessor) => join(ACCESSOR, &[&barrier.token_hash(TokenHash::Accessor, accessor)]),
             Record::Child(parent, child) => join(CHILD, &[parent, child]),
+            Record::Expiry(at, hash) => join(EXPIRY, &[&at.0.to_be_bytes(), hash]),
+            Record::Role(name) => join(ROLE, &[&barrier.token_hash(TokenHash::Role, name)]),
+            Record::Policy(name) => join(POLICY, &[&barrier.token_hash(TokenHash::Policy, name)]),
         })
     }
 }
@@ -75,6 +89,17 @@ pub fn children_prefix(parent: &[u8; 32]) -> Bytes {
 pub fn child_of(key: &[u8]) -> Result<[u8; 32]> {
     let child = key.get(1 + 32..).and_then(|child| child.try_into().ok());
     child.ok_or_else(|| Error::corrupt("a token's child is not named by a hash"))
+}
+
+/// The keys of all tokens that have ended at `now`, the earliest first.
+pub fn ended_by(now: UnixMs) -> KeyRange {
+    KeyRange::new(vec![EXPIRY], join(EXPIRY, &[&now.0.saturating_add(1).to_be_bytes()]))
+}
+
+/// The token's hash in a key of `ended_by`.
+pub fn ended_token(key: &[u8]) -> Result<[u8; 32]> {
+    let hash = key.get(1 + 8..).and_then(|hash| hash.try_into().ok());
+    hash.ok_or_else(|| Error::corrupt("the end of a token does not name its hash"))
 }
 
 /// The prefix of what lies in `folder`, and what the names in it are authenticated with.

@@ -18,6 +18,7 @@
 pub mod join;
 pub mod kv;
 pub mod mounts;
+pub mod policy;
 pub mod seal;
 pub mod tokens;
 pub mod vault;
@@ -29,7 +30,9 @@ mod decoders;
 mod handover;
 mod key_file;
 mod keyring;
+mod known;
 mod layout;
+mod lock;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +40,7 @@ mod tests;
 pub use core::{Clock, Written};
 pub use decoders::DECODERS;
 pub use mounts::{Mount, MountId, Table};
+pub use policy::{Acl, Asked, Decision, Operation};
 pub use seal::{SealKind, Split};
-pub use tokens::{Caller, TokenInfo, TokenRequest};
+pub use tokens::{Caller, Leases, Parent, RoleKind, TokenInfo, TokenKind, TokenMade, TokenRequest, TokenRole};
 pub use vault::{InitOptions, InitResult, SealStatus, Vault};

@@ -1,15 +1,15 @@
-//! The mount table: which engine answers for which path. One replicated record a mount, found by the longest prefix.
+//! The mount table: which engine answers for which path, found by the longest prefix.
 
 use super::core::{View, Written, decode};
-use super::layout::{self, Record};
+use super::layout::Record;
 use super::vault::Vault;
 use crate::clock;
 use crate::error::Result;
 use crate::state::Op;
-use crate::storage::{KeyRange, ScanLimit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A mount's id: all that its records' keys say about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -77,48 +77,62 @@ impl Mount {
     }
 }
 
-/// What a new region has.
-pub fn defaults() -> Vec<Mount> {
-    let mut kv = Mount::new(Table::Secret, "secret/", "kv", "key/value secret storage");
-    kv.options.insert("version".into(), "2".into());
-    vec![
-        kv,
-        Mount::new(Table::Secret, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
-        Mount::new(Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
-        Mount::new(Table::Auth, "token/", "token", "token based credentials"),
-    ]
+/// All mounts of a region: one record, so that it changes as one.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct MountTable {
+    /// By route.
+    mounts: Vec<Mount>,
 }
 
-/// The operation that stores `mount`.
-pub fn put(view: &View, mount: &Mount) -> Result<Op> {
-    view.put(Record::Mount(mount.id).key(&view.barrier)?, mount)
-}
-
-fn all(view: &View) -> Result<Vec<Mount>> {
-    let stored = view.state.scan_data(&KeyRange::prefix(layout::MOUNTS), ScanLimit::NONE)?;
-    let mounts = stored.iter().map(|(key, stored)| decode(&view.barrier.decrypt(key, &stored.value)?));
-    let mut mounts = mounts.collect::<Result<Vec<Mount>>>()?;
-    mounts.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(mounts)
-}
-
-impl Vault {
-    /// All mounts of a table, by path.
-    pub async fn mounts(&self, table: Table) -> Result<Vec<Mount>> {
-        let mounts = self.core.read_local(all).await?;
-        Ok(mounts.into_iter().filter(|mount| mount.table == table).collect())
+impl MountTable {
+    /// What a new region has.
+    #[expect(clippy::new_without_default, reason = "the default is an empty table, which no region has")]
+    pub fn new() -> MountTable {
+        let mut kv = Mount::new(Table::Secret, "secret/", "kv", "key/value secret storage");
+        kv.options.insert("version".into(), "2".into());
+        let mounts = vec![
+            Mount::new(Table::Secret, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
+            kv,
+            Mount::new(Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
+            Mount::new(Table::Auth, "token/", "token", "token based credentials"),
+        ];
+        MountTable { mounts }
     }
 
     /// The mount that answers for `path` (without `/v1/`), and what is left of the path. `secret` finds `secret/`.
-    pub async fn mount_of(&self, path: &str) -> Result<Option<(Mount, String)>> {
-        let mounts = self.core.read_local(all).await?;
+    pub fn find(&self, path: &str) -> Option<(&Mount, String)> {
         let rest_of = |mount: &Mount| {
             let route = mount.route();
             let whole = route.strip_suffix('/') == Some(path);
             path.strip_prefix(&route).or(whole.then_some("")).map(str::to_owned)
         };
-        let matches = mounts.into_iter().filter_map(|mount| rest_of(&mount).map(|rest| (mount, rest)));
-        Ok(matches.max_by_key(|(mount, _)| mount.route().len()))
+        let matches = self.mounts.iter().filter_map(|mount| rest_of(mount).map(|rest| (mount, rest)));
+        matches.max_by_key(|(mount, _)| mount.route().len())
+    }
+}
+
+/// The operation that stores the table.
+pub fn put(view: &View, table: &MountTable) -> Result<Op> {
+    view.put(Record::Mounts.key(&view.barrier)?, table)
+}
+
+/// The table as it is stored now.
+pub fn table(view: &View) -> Result<Arc<MountTable>> {
+    let found = view.known.mounts.get(view, &Record::Mounts.key(&view.barrier)?, decode)?;
+    Ok(found.unwrap_or_default())
+}
+
+impl Vault {
+    /// All mounts of a table, by path.
+    pub async fn mounts(&self, of: Table) -> Result<Vec<Mount>> {
+        let table = self.core.read_local(table).await?;
+        Ok(table.mounts.iter().filter(|mount| mount.table == of).cloned().collect())
+    }
+
+    /// The mount that answers for `path` (without `/v1/`), and what is left of the path.
+    pub async fn mount_of(&self, path: &str) -> Result<Option<(Mount, String)>> {
+        let path = path.to_owned();
+        self.core.read_local(move |view| Ok(table(view)?.find(&path).map(|(mount, rest)| (mount.clone(), rest)))).await
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::core::{Clock, Core, View, blocking};
 use super::keyring::Keyring;
+use super::mounts::MountTable;
 use super::seal::{Attempt, SealKind, SealRecord, Split, split_key};
+use super::tokens::Leases;
 use super::{aead, key_file, layout, mounts, tokens};
 use crate::clock;
 use crate::consensus::Consensus;
@@ -53,13 +55,9 @@ pub struct SealStatus {
 }
 
 impl Vault {
-    pub fn new(consensus: Arc<dyn Consensus>, seal: SealKind) -> Vault {
-        Vault::with_clock(consensus, seal, Arc::new(clock::now_ns))
-    }
-
-    /// A vault that has the time from `clock`.
-    pub fn with_clock(consensus: Arc<dyn Consensus>, seal: SealKind, clock: Clock) -> Vault {
-        let core = Arc::new(Core::new(consensus, clock));
+    /// A vault whose tokens live as long as `leases` says, by the time of `clock`.
+    pub fn with(consensus: Arc<dyn Consensus>, seal: SealKind, leases: Leases, clock: Clock) -> Vault {
+        let core = Arc::new(Core::new(consensus, clock, leases));
         Vault { core, seal, attempt: Mutex::default(), joining: Mutex::default() }
     }
 
@@ -107,8 +105,9 @@ impl Vault {
     /// The default mounts and the root token. The region exists already, so this must not be left undone lightly.
     async fn write_first_records(&self, keyring: Keyring) -> Result<SensitiveString> {
         let barrier = Arc::new(super::barrier::Barrier::new(keyring));
-        let view = View { state: self.core.state().clone(), barrier, now: self.core.now() };
-        let mut ops = mounts::defaults().iter().map(|mount| mounts::put(&view, mount)).collect::<Result<Vec<_>>>()?;
+        let state = self.core.state().clone();
+        let view = View { state, barrier, known: Arc::default(), now: self.core.now() };
+        let mut ops = vec![mounts::put(&view, &MountTable::new())?];
         let (root_token, token_ops) = tokens::new_root(&view)?;
         ops.extend(token_ops);
         let batch = Batch { class: Class::System, at: view.now.ms(), ops };

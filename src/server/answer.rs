@@ -43,9 +43,16 @@ impl Answer {
     }
 
     /// Under `auth` in the envelope.
-    pub fn auth(payload: Value) -> Answer {
-        let envelope = Envelope::<()> { data: None, auth: Some(payload), ..Envelope::new(request_id(), ()) };
+    pub fn auth(payload: Value, warnings: Vec<String>) -> Answer {
+        let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
+        let envelope = Envelope::<()> { data: None, auth: Some(payload), warnings, ..Envelope::new(request_id(), ()) };
         Answer::json(&envelope)
+    }
+
+    /// An envelope with nothing but a warning in it.
+    pub fn warning(text: &str) -> Answer {
+        let warnings = Some(vec![text.to_owned()]);
+        Answer::json(&Envelope::<()> { data: None, warnings, ..Envelope::new(request_id(), ()) })
     }
 
     /// `{keys}` of a list. Vault says 404 to a list of nothing.

@@ -3,12 +3,14 @@
 use super::node::Node;
 use super::pattern::Params;
 use super::request::{self, Query, Verb};
+use super::routes::Route;
 use crate::error::{Error, Result};
 use crate::secrets::{Caller, Mount};
 use crate::sensitive::SensitiveString;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 const TOKEN_HEADER: &str = "x-vault-token";
@@ -27,12 +29,34 @@ pub struct Call {
     pub mount: Option<Mount>,
     /// Who the token names. Set for routes that want a token, and only there.
     pub caller: Option<Caller>,
+    /// The caller's policies give it `sudo` here.
+    pub sudo: bool,
 }
 
 impl Call {
     /// What the pattern's `:name` or `*name` stands for.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name)
+    }
+
+    /// The body as an object, whatever is in it.
+    pub fn object(&self) -> Result<Map<String, Value>> {
+        match request::parse_body(&self.headers, &self.body)? {
+            Value::Object(fields) => Ok(fields),
+            _ => Ok(Map::new()),
+        }
+    }
+
+    /// Whether a write makes a record that was not there, where Vault's policies tell the two apart.
+    pub async fn is_new_record(&self, route: &Route) -> Result<bool> {
+        let vault = &self.node.vault;
+        Ok(match (route.pattern, &self.mount) {
+            ("{mount}/data/*path" | "{mount}/metadata/*path", Some(mount)) if mount.is_kv2() => {
+                vault.kv_metadata(mount.id, self.param("path")).await?.is_none()
+            }
+            ("auth/token/roles/:role", _) => vault.token_role(self.param("role")).await?.is_none(),
+            _ => false,
+        })
     }
 
     /// The body as a type of the API.

@@ -1,6 +1,7 @@
 //! From an HTTP request to its answer: path, route, body, leader, seal, token, role, handler, in this order.
 
 use super::answer::Answer;
+use super::authorise;
 use super::call::Call;
 use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER};
 use super::handlers::no_route;
@@ -79,7 +80,7 @@ async fn handle(
     let body = node.bodies.read(route, &parts, body).await?;
     let verb = verb.unwrap_or(route.verb);
     let headers = parts.headers.clone();
-    let call = Call { node, verb, path, params, query, headers, body: body.bytes.clone(), mount, caller: None };
+    let call = Call { node, verb, path, params, query, headers, body: body.bytes.clone(), mount, caller: None, sudo: false };
     match route.runs {
         Runs::Here => run(route, call).await,
         Runs::Leader => run_on_leader(route, call, &parts, deadline).await,
@@ -98,9 +99,24 @@ async fn run(route: &Route, mut call: Call) -> Result<Response<Body>> {
             return Err(Error::WrongRole(consensus::wrong_role(&call.node.state)));
         }
         let token = call.token().ok_or(Error::PermissionDenied)?;
-        call.caller = Some(call.node.vault.authenticate(&token).await?);
+        let caller = call.node.vault.authenticate(&token).await?;
+        call.caller = Some(caller.clone());
+        let vault = call.node.vault.clone();
+        let answered = run_authorised(route, call).await;
+        vault.finish(&caller).await?;
+        return Ok(answered?.into_response());
     }
     Ok((route.handler)(call).await?.into_response())
+}
+
+/// Asks the caller's policies, then the handler.
+async fn run_authorised(route: &Route, mut call: Call) -> Result<Answer> {
+    match authorise::authorise(route, &call).await {
+        Ok(sudo) => call.sudo = sudo,
+        Err(Error::PermissionDenied) => return Ok(Answer::error(403, authorise::DENIED)),
+        Err(error) => return Err(error),
+    }
+    (route.handler)(call).await
 }
 
 /// Here if this node leads, else wherever the leader is. While there is none, and when leadership is lost before

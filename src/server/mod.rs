@@ -2,7 +2,8 @@
 //!
 //! * `routes` is the one table of what there is; `pattern`, `request`, `call`, `answer`, `http` bring a request to its row
 //!   and back; `handlers/` do the work.
-//! * `node` puts the parts of a node together; `supervisor` watches its peers; `join` takes nodes into the region.
+//! * `node` puts the parts of a node together; `supervisor` watches its peers; `housekeeping`
+//!   removes what has ended; `join` takes nodes into the region.
 //! * `peers`, `node_auth`: messages between nodes; `forward`: a follower's requests to its leader.
 //! * `connections`, `bodies`: the bounds on what strangers may hold open and send.
 //! * `tls`, `signals`: certificates, reload, stop.
@@ -10,12 +11,14 @@
 //! Nothing here is global: several servers run in one process, as the demo and the tests do.
 
 mod answer;
+mod authorise;
 mod bodies;
 mod call;
 mod connections;
 mod decoders;
 mod forward;
 mod handlers;
+mod housekeeping;
 mod http;
 mod join;
 mod node;
@@ -78,6 +81,7 @@ pub async fn start(config: ServerConfig) -> Result<Running> {
     }
     tasks.push(tokio::spawn(join::join_until_member(node.clone(), node.stopping.clone())));
     tasks.push(tokio::spawn(supervisor::supervise(node.clone(), node.stopping.clone())));
+    tasks.push(tokio::spawn(housekeeping::keep(node.clone(), node.stopping.clone())));
     node.replication.configure(links(&node.config)).await;
     let api_addr = node.config.api_addr.clone();
     // The fingerprint is what clients without an authority pin.

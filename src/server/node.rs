@@ -4,7 +4,7 @@ use super::bodies::Bodies;
 use super::join::Joining;
 use super::peers::{NodeReport, Peers};
 use super::tls;
-use crate::clock::UnixMs;
+use crate::clock::{self, UnixMs};
 use crate::config::{self, ServerConfig};
 use crate::consensus::raft::{self, Raft};
 use crate::consensus::{Consensus, Standing};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ids::NodeId;
 use crate::replication::Replication;
 use crate::replication::ports::{KeyringPort, RegionConfig};
-use crate::secrets::{Mount, SealKind, Vault};
+use crate::secrets::{Leases, Mount, SealKind, Vault};
 use crate::sensitive::Key as SecretKey;
 use crate::state::State;
 use crate::storage::keys::Key;
@@ -84,7 +84,8 @@ impl Node {
             config::Seal::Shamir => SealKind::Shamir,
             config::Seal::File { path } => SealKind::File(path.clone()),
         };
-        let vault = Arc::new(Vault::new(raft.clone(), seal));
+        let leases = Leases { default_ttl: config.leases.default_ttl, max_ttl: config.leases.max_ttl };
+        let vault = Arc::new(Vault::with(raft.clone(), seal, leases, Arc::new(clock::now_ns)));
         let fingerprint = certificate.as_ref().map(|certificate| certificate.fingerprint);
         let mut region = RegionConfig::new(&config.storage.node_id, &config.api_addr);
         region.fingerprints = fingerprint.into_iter().collect();

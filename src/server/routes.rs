@@ -2,7 +2,9 @@
 
 use super::answer::Answer;
 use super::call::Call;
-use super::handlers::{health, kv, link, membership, mounts, path, replication_status, seal, token};
+use super::handlers::{
+    health, kv, link, membership, mounts, path, policy, replication_status, seal, token, token_roles,
+};
 use super::pattern::{self, Params};
 use super::request::Verb::{self, Delete, List, Patch, Read, Write};
 use crate::error::Result;
@@ -76,8 +78,18 @@ pub static ROUTES: &[Route] = routes! {
     Read "sys/internal/ui/mounts/*path" Client Leader mounts::preflight, "the mount that a path lies in";
     Read "sys/mounts" Client Leader mounts::list, "all mounts";
     Read "sys/auth" Client Leader mounts::auth_list, "all ways to log in";
-    Write "sys/capabilities" Operator Leader token::capabilities, "what a token may do at paths";
-    Write "sys/capabilities-self" Operator Leader token::capabilities, "what one's own token may do at paths";
+    Write "sys/capabilities" Operator Leader policy::capabilities, "what a token may do at paths";
+    Write "sys/capabilities-self" Operator Leader policy::capabilities_self, "what one's own token may do at paths";
+    Write "sys/capabilities-accessor" Operator Leader policy::capabilities_accessor, "what a token may do, by its accessor";
+    List "sys/policies/acl" Client Leader policy::list, "the names of all policies";
+    Read "sys/policies/acl/*name" Client Leader policy::read, "a policy's text";
+    Write "sys/policies/acl/*name" Client Leader policy::write, "make or change a policy";
+    Delete "sys/policies/acl/*name" Client Leader policy::delete, "delete a policy";
+    Read "sys/policy" Client Leader policy::list_old, "the names of all policies";
+    List "sys/policy" Client Leader policy::list_old, "the names of all policies";
+    Read "sys/policy/*name" Client Leader policy::read_old, "a policy's text";
+    Write "sys/policy/*name" Client Leader policy::write, "make or change a policy";
+    Delete "sys/policy/*name" Client Leader policy::delete, "delete a policy";
     Read "sys/replication/status" Anyone LeaderIfAny replication_status::all, "replication in Vault's fields";
     Read "sys/replication/dr/status" Anyone LeaderIfAny replication_status::dr, "the part that is in use";
     Read "sys/replication/performance/status" Anyone LeaderIfAny replication_status::performance, "always disabled";
@@ -109,9 +121,19 @@ pub static ROUTES: &[Route] = routes! {
     List "auth/token/accessors" Client Leader token::accessors, "the accessors of all tokens";
     Write "auth/token/create" Client Leader token::create, "a token, child of one's own";
     Write "auth/token/create-orphan" Client Leader token::create, "a token that outlives one's own";
+    Write "auth/token/create/:role" Client Leader token::create, "a token as a role has it";
+    List "auth/token/roles" Client Leader token_roles::list, "the names of all token roles";
+    Read "auth/token/roles/:role" Client Leader token_roles::read, "what tokens of a role may be";
+    Write "auth/token/roles/:role" Client Leader token_roles::write, "make or change a token role";
+    Delete "auth/token/roles/:role" Client Leader token_roles::delete, "delete a token role";
+    Write "auth/token/renew" Client Leader token::renew, "let a token live on";
+    Write "auth/token/renew-self" Client Leader token::renew_self, "let one's own token live on";
+    Write "auth/token/renew-accessor" Client Leader token::renew_accessor, "let a token live on, by its accessor";
     Write "auth/token/revoke" Client Leader token::revoke, "end a token and its children";
+    Write "auth/token/revoke-orphan" Client Leader token::revoke_orphan, "end a token; its children live on";
     Write "auth/token/revoke-accessor" Client Leader token::revoke_accessor, "end a token by its accessor";
     Write "auth/token/revoke-self" Client Leader token::revoke_self, "end one's own token";
+    Write "auth/token/tidy" Client Leader token::tidy, "nothing: tokens are removed as they end";
     Write "{mount}/data/*path" Client Leader kv::write, "write a new version of a secret";
     Patch "{mount}/data/*path" Client Leader kv::patch, "change some fields of a secret";
     Read "{mount}/data/*path" Client Leader kv::read, "read a version, the newest one or `?version=N`";

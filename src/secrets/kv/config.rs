@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::Record;
+use crate::secrets::lock::{Gate, Lock};
 use crate::secrets::mounts::MountId;
 use crate::secrets::vault::Vault;
 use crate::state::Class;
@@ -46,7 +47,7 @@ impl Vault {
     }
 
     pub async fn kv_configure(&self, mount: MountId, change: KvConfigChange) -> Result<Written<()>> {
-        let lock = mount.0;
+        let lock = Lock::Within(Gate::Mounts, mount.0.to_vec());
         let evaluate = move |view: &View| {
             let old = read(view, mount)?;
             let new = KvConfig {

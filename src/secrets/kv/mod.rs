@@ -21,6 +21,7 @@ pub use metadata::{KvMetadata, VersionInfo};
 
 use super::core::View;
 use super::layout::{Record, SecretPath};
+use super::lock::{Gate, Lock};
 use super::mounts::MountId;
 use crate::error::Result;
 use crate::state::Op;
@@ -38,8 +39,8 @@ impl Secret {
     }
 
     /// What its writes are locked by.
-    fn lock(&self) -> Vec<u8> {
-        [self.mount.0.as_slice(), self.path.as_str().as_bytes()].concat()
+    fn lock(&self) -> Lock {
+        Lock::Within(Gate::Mounts, [self.mount.0.as_slice(), self.path.as_str().as_bytes()].concat())
     }
 
     fn metadata(&self, view: &View) -> Result<Option<KvMetadata>> {

@@ -27,11 +27,13 @@ async fn nothing_of_a_client_is_stored_in_the_clear() {
     }
     f.vault.kv_delete_metadata(f.kv, &paths[2]).await.unwrap();
     let request = TokenRequest {
-        display_name: Some(CANARY.into()),
+        display_name: CANARY.into(),
         meta: BTreeMap::from([(CANARY.to_owned(), CANARY.to_owned())]),
         ..Default::default()
     };
-    let (token, info) = f.vault.token_create(&f.caller().await, request).await.unwrap().value;
+    let TokenMade { token, info, .. } = f.vault.token_create(&f.caller().await, request).await.unwrap().value;
+    f.vault.policy_put(CANARY, &format!("path \"{CANARY}\" {{ capabilities = [\"read\"] }}")).await.unwrap();
+    f.vault.token_role_put(CANARY, |_| Ok(())).await.unwrap();
 
     let mut forbidden: Vec<Vec<u8>> = [CANARY, "secret/", f.root.expose(), token.expose(), &info.accessor]
         .iter()

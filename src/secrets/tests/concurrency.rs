@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::Error;
 use crate::secrets::core::View;
+use crate::secrets::lock::Lock;
 use tokio::task::JoinSet;
 
 const WRITERS: u64 = 32;
@@ -67,7 +68,7 @@ async fn a_write_that_was_evaluated_in_an_older_term_is_refused() {
         consensus.next_term();
         Ok(((), vec![Op::Put { key: "key".into(), value: "value".into() }]))
     };
-    let error = f.vault.core.write(Class::System, b"lock", change).await.unwrap_err();
+    let error = f.vault.core.write(Class::System, Lock::Record(b"lock".to_vec()), change).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert!(f.consensus.state().data(b"key").unwrap().is_none());
     assert_eq!(f.put("a", "{}").await, 1, "the next is evaluated in the new term");

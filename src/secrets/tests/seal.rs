@@ -120,27 +120,27 @@ async fn a_key_file_unseals_without_a_person() {
 
     // Another process on the same data.
     let consensus: Arc<dyn Consensus> = consensus;
-    let again = Vault::new(consensus.clone(), SealKind::File(path.clone()));
+    let again = vault_over(consensus.clone(), SealKind::File(path.clone()));
     assert_eq!(again.seal_status().unwrap().kind, "file");
     assert!(again.is_sealed() && !again.unseal_from_file().unwrap().sealed);
     again.authenticate(&done.root_token).await.unwrap();
 
     let refused = |vault: Vault| vault.unseal_from_file().unwrap_err().to_string();
     let other = folder.path().join("other.key");
-    let missing = refused(Vault::new(consensus.clone(), SealKind::File(other.clone())));
+    let missing = refused(vault_over(consensus.clone(), SealKind::File(other.clone())));
     assert!(missing.contains("is missing"), "{missing}");
     std::fs::write(&other, "short").unwrap();
-    let readable = refused(Vault::new(consensus.clone(), SealKind::File(other.clone())));
+    let readable = refused(vault_over(consensus.clone(), SealKind::File(other.clone())));
     assert!(readable.contains("others may read"), "{readable}");
     std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let short = refused(Vault::new(consensus.clone(), SealKind::File(other.clone())));
+    let short = refused(vault_over(consensus.clone(), SealKind::File(other.clone())));
     assert!(short.contains("32 bytes in base64"), "{short}");
     std::fs::remove_file(&other).unwrap();
     let (stranger, ..) = blank(SealKind::File(other.clone()));
     stranger.init(options(1, 1)).await.unwrap();
-    let wrong = refused(Vault::new(consensus.clone(), SealKind::File(other)));
+    let wrong = refused(vault_over(consensus.clone(), SealKind::File(other)));
     assert!(wrong.contains("another region's key"), "{wrong}");
-    let mismatch = Vault::new(consensus, SealKind::Shamir).unseal(&SensitiveString::new("00")).unwrap_err();
+    let mismatch = vault_over(consensus, SealKind::Shamir).unseal(&SensitiveString::new("00")).unwrap_err();
     assert!(mismatch.to_string().contains("initialised with `file`"), "{mismatch}");
 }
 
@@ -155,4 +155,8 @@ proptest! {
         let _refused_or_taken = f.vault.unseal(&f.keys[0]);
         prop_assert!(f.vault.is_sealed());
     }
+}
+
+fn vault_over(consensus: Arc<dyn Consensus>, seal: SealKind) -> Vault {
+    Vault::with(consensus, seal, Leases::default(), Arc::new(crate::clock::now_ns))
 }

@@ -1,6 +1,6 @@
 //! KV version 2. The data of a secret passes through as the text that the client sent: no number loses a digit.
 
-use super::{no_route, written};
+use super::{fields, no_route, written};
 use crate::api::kv::{
     Config, ConfigRequest, Metadata, MetadataRequest, ReadAnswer, VersionMetadata, VersionState, VersionsRequest,
     WriteOptions,
@@ -157,8 +157,8 @@ pub async fn write_config(call: Call) -> Result<Answer> {
         }),
     };
     let change = KvConfigChange {
-        max_versions: request.max_versions.map(|value| number(&value, "max_versions")).transpose()?,
-        cas_required: request.cas_required.map(|value| flag(&value, "cas_required")).transpose()?,
+        max_versions: request.max_versions.map(|value| fields::value_number(&value, "max_versions")).transpose()?,
+        cas_required: request.cas_required.map(|value| fields::value_flag(&value, "cas_required")).transpose()?,
         delete_version_after: request.delete_version_after.map(after).transpose()?,
     };
     let done = call.node.vault.kv_configure(mount, change).await?;
@@ -185,7 +185,7 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
         return Err(Error::invalid("`data` must be an object"));
     }
     let cas = write.options.and_then(|options| options.cas).filter(|cas| !cas.is_null());
-    let cas = cas.map(|cas| number(&cas, "cas")).transpose()?;
+    let cas = cas.map(|cas| fields::value_number(&cas, "cas")).transpose()?;
     Ok((SensitiveString::new(Box::<str>::from(data).into_string()), cas))
 }
 
@@ -194,7 +194,7 @@ fn versions(call: &Call) -> Result<Vec<u64>> {
     if request.versions.is_empty() {
         return Err(Error::invalid("no version number provided"));
     }
-    request.versions.iter().map(|version| number(version, "versions")).collect()
+    request.versions.iter().map(|version| fields::value_number(version, "versions")).collect()
 }
 
 fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
@@ -222,24 +222,11 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
         .map_err(|_| Error::invalid("the body does not have the fields and types of a secret's metadata"))?;
     let after = request.delete_version_after.filter(|value| *value != Value::String(String::new()));
     Ok(KvMetadataChange {
-        max_versions: request.max_versions.map(|value| number(&value, "max_versions")).transpose()?,
-        cas_required: request.cas_required.map(|value| flag(&value, "cas_required")).transpose()?,
+        max_versions: request.max_versions.map(|value| fields::value_number(&value, "max_versions")).transpose()?,
+        cas_required: request.cas_required.map(|value| fields::value_flag(&value, "cas_required")).transpose()?,
         delete_version_after: after.as_ref().map(duration::from_json).transpose()?,
         custom_metadata: custom,
     })
-}
-
-/// A number, or one as a string: clients send both.
-fn number<T: TryFrom<u64>>(value: &Value, name: &str) -> Result<T> {
-    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
-    let fits = number.and_then(|number| T::try_from(number).ok());
-    fits.ok_or_else(|| Error::invalid(format!("`{name}` must be a whole number")))
-}
-
-/// A flag, or one as a string.
-fn flag(value: &Value, name: &str) -> Result<bool> {
-    let flag = value.as_bool().or_else(|| value.as_str()?.trim().to_ascii_lowercase().parse().ok());
-    flag.ok_or_else(|| Error::invalid(format!("`{name}` must be true or false")))
 }
 
 /// 404, with what is known of the version.

@@ -1,15 +1,18 @@
 //! What the routes do. A handler reads its call, asks the part of the node that knows, and shapes the answer as Vault's
 //! clients expect it; it decides nothing itself.
 
+pub mod fields;
 pub mod health;
 pub mod kv;
 pub mod link;
 pub mod membership;
 pub mod mounts;
 pub mod path;
+pub mod policy;
 pub mod replication_status;
 pub mod seal;
 pub mod token;
+pub mod token_roles;
 
 use super::answer::Answer;
 use super::call::Call;

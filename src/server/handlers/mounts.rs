@@ -15,15 +15,21 @@ pub async fn auth_list(call: Call) -> Result<Answer> {
     Ok(Answer::data_and_top(&table(&call, Table::Auth).await?))
 }
 
+/// Those in which the caller may do anything at all.
 pub async fn ui_mounts(call: Call) -> Result<Answer> {
-    let (secret, auth) = (table(&call, Table::Secret).await?, table(&call, Table::Auth).await?);
+    let acl = &call.caller()?.acl;
+    let (mut secret, mut auth) = (table(&call, Table::Secret).await?, table(&call, Table::Auth).await?);
+    secret.retain(|path, _| acl.sees(path));
+    auth.retain(|path, _| acl.sees(&format!("auth/{path}")));
     Ok(Answer::data(&json!({ "secret": secret, "auth": auth })))
 }
 
-/// Where there is no mount the answer is 403: the CLI would take 404 for KV version 1.
+/// Where there is no mount, or none that the caller may see, the answer is 403: the CLI would take 404 for KV version 1.
 pub async fn preflight(call: Call) -> Result<Answer> {
     let path = call.param("path");
-    let Some((mount, _)) = call.node.vault.mount_of(path).await? else {
+    let acl = &call.caller()?.acl;
+    let found = call.node.vault.mount_of(path).await?;
+    let Some((mount, _)) = found.filter(|(mount, _)| acl.sees(&mount.route())) else {
         let text = format!(
             "preflight capability check returned 403, please ensure client's policies grant access to path \"{path}/\""
         );

@@ -1,25 +1,18 @@
-//! Tokens, and what they may do.
+//! Tokens: make, look up, renew, revoke.
 
-use super::written;
+use super::{fields, written};
 use crate::api::token::TokenLookup;
-use crate::duration;
 use crate::error::{Error, Result};
-use crate::secrets::{TokenInfo, TokenRequest};
+use crate::secrets::{Parent, TokenInfo, TokenKind, TokenRequest};
 use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-#[derive(Deserialize)]
-struct Named {
-    #[serde(default)]
-    token: String,
-    #[serde(default)]
-    accessor: String,
-}
+/// Vault's words for an accessor that names no token.
+const INVALID_ACCESSOR: &str = "1 error occurred:\n\t* invalid accessor\n\n";
 
 pub async fn lookup_self(call: Call) -> Result<Answer> {
     let info = call.node.vault.token_lookup_self(call.caller()?).await?;
@@ -28,11 +21,11 @@ pub async fn lookup_self(call: Call) -> Result<Answer> {
 }
 
 pub async fn lookup(call: Call) -> Result<Answer> {
-    let named: Named = call.json()?;
-    if named.token.is_empty() {
+    let token = fields::text(&call.object()?, "token")?;
+    if token.is_empty() {
         return lookup_self(call).await;
     }
-    let token = SensitiveString::new(named.token);
+    let token = SensitiveString::new(token);
     match call.node.vault.token_lookup(&token).await {
         Ok(info) => Ok(Answer::data(&shown(info, token.expose()))),
         // As Vault has it: a token that is not there is 403, not 404.
@@ -42,11 +35,9 @@ pub async fn lookup(call: Call) -> Result<Answer> {
 }
 
 pub async fn lookup_accessor(call: Call) -> Result<Answer> {
-    let named: Named = call.json()?;
-    match call.node.vault.token_lookup_accessor(&named.accessor).await {
+    match call.node.vault.token_lookup_accessor(&accessor(&call)?).await {
         Ok(info) => Ok(Answer::data(&shown(info, ""))),
-        Err(Error::NotFound(text)) => Ok(Answer::error(403, &text)),
-        Err(error) => Err(error),
+        Err(error) => invalid_accessor(error),
     }
 }
 
@@ -54,58 +45,89 @@ pub async fn accessors(call: Call) -> Result<Answer> {
     Ok(Answer::keys(&call.node.vault.token_accessors().await?))
 }
 
-/// `auth/token/create` and `create-orphan`. Vault's CLI sends `"0s"` and `""` for what it does not set.
+/// `auth/token/create`, `create-orphan` and `create/ROLE`. Vault's CLI sends `"0s"` and `""` for what it does not set.
 pub async fn create(call: Call) -> Result<Answer> {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct Create {
-        policies: Option<Vec<String>>,
-        ttl: Option<Value>,
-        display_name: Option<String>,
-        meta: Option<BTreeMap<String, String>>,
-        no_parent: bool,
-    }
-    let asked: Create = call.json()?;
-    let ttl = asked.ttl.as_ref().filter(|ttl| **ttl != json!("")).map(duration::from_json).transpose()?;
+    let body = call.object()?;
+    let body = &body;
+    let is_set = |name: &str| fields::flag(body, name).map(|flag| flag.unwrap_or(false));
+    let kind = match fields::text(body, "type")?.as_str() {
+        "" => None,
+        "service" => Some(TokenKind::Service),
+        "batch" => Some(TokenKind::Batch),
+        _ => return Err(Error::invalid("invalid 'token_type' value")),
+    };
+    let uses = match body.get("num_uses") {
+        Some(uses) if uses.as_i64().is_some_and(|uses| uses < 0) => {
+            return Err(Error::invalid("number of uses cannot be negative"));
+        }
+        _ => fields::number(body, "num_uses")?.unwrap_or(0),
+    };
+    // `lease` is what `ttl` was called once.
+    let ttl = fields::duration(body, "ttl")?.or(fields::duration(body, "lease")?);
     let request = TokenRequest {
-        policies: asked.policies.unwrap_or_default(),
-        ttl: ttl.filter(|ttl| !ttl.is_zero()),
-        display_name: asked.display_name.filter(|name| !name.is_empty()),
-        meta: asked.meta.unwrap_or_default(),
-        orphan: asked.no_parent || call.path.ends_with("create-orphan"),
+        id: Some(fields::text(body, "id")?).filter(|id| !id.is_empty()).map(SensitiveString::new),
+        policies: fields::names(body, "policies")?.unwrap_or_default(),
+        no_default_policy: is_set("no_default_policy")?,
+        ttl: ttl.unwrap_or_default(),
+        explicit_max_ttl: fields::duration(body, "explicit_max_ttl")?.unwrap_or_default(),
+        period: fields::duration(body, "period")?.unwrap_or_default(),
+        uses,
+        renewable: fields::flag(body, "renewable")?,
+        display_name: fields::text(body, "display_name")?,
+        meta: meta(body)?,
+        kind,
+        parent: match (call.path.as_str(), is_set("no_parent")?) {
+            ("auth/token/create-orphan", _) => Parent::None,
+            (_, true) => Parent::NoneIfAllowed,
+            (_, false) => Parent::Caller,
+        },
+        role: Some(call.param("role").to_owned()).filter(|role| !role.is_empty()),
+        sudo: call.sudo,
     };
     let made = call.node.vault.token_create(call.caller()?, request).await?;
-    let (token, info) = made.value;
-    let answer = Answer::auth(json!({
-        "client_token": token.expose(),
-        "accessor": info.accessor,
-        "policies": info.policies,
-        "token_policies": info.policies,
-        "identity_policies": null,
-        "metadata": if info.meta.is_empty() { Value::Null } else { json!(info.meta) },
-        "lease_duration": info.creation_ttl.as_secs(),
-        "renewable": false,
-        "entity_id": "",
-        "token_type": "service",
-        "orphan": info.orphan,
-        "mfa_requirement": null,
-        "num_uses": 0,
-    }));
+    let ttl = made.value.info.creation_ttl;
+    let answer = Answer::auth(auth(&made.value.info, made.value.token.expose(), ttl), made.value.warnings);
     Ok(written(answer, made.position))
 }
 
-pub async fn revoke(call: Call) -> Result<Answer> {
-    let named: Named = call.json()?;
-    if named.token.is_empty() {
-        return Err(Error::invalid("missing token"));
+pub async fn renew(call: Call) -> Result<Answer> {
+    let token = fields::text(&call.object()?, "token")?;
+    if token.is_empty() {
+        return renew_self(call).await;
     }
-    let done = call.node.vault.token_revoke(&SensitiveString::new(named.token)).await?;
+    let token = SensitiveString::new(token);
+    match call.node.vault.token_renew(&token, increment(&call)?).await {
+        Ok(done) => Ok(written(renewed(done.value, token.expose()), done.position)),
+        Err(Error::NotFound(text)) => Ok(Answer::error(403, &text)),
+        Err(error) => Err(error),
+    }
+}
+
+pub async fn renew_self(call: Call) -> Result<Answer> {
+    let token = call.token().ok_or(Error::PermissionDenied)?;
+    let done = call.node.vault.token_renew_self(call.caller()?, increment(&call)?).await?;
+    Ok(written(renewed(done.value, token.expose()), done.position))
+}
+
+pub async fn renew_accessor(call: Call) -> Result<Answer> {
+    match call.node.vault.token_renew_accessor(&accessor(&call)?, increment(&call)?).await {
+        Ok(done) => Ok(written(renewed(done.value, ""), done.position)),
+        Err(error) => invalid_accessor(error),
+    }
+}
+
+pub async fn revoke(call: Call) -> Result<Answer> {
+    let done = call.node.vault.token_revoke(&named(&call)?).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn revoke_orphan(call: Call) -> Result<Answer> {
+    let done = call.node.vault.token_revoke_orphan(&named(&call)?).await?;
     Ok(written(Answer::empty(), done.position))
 }
 
 pub async fn revoke_accessor(call: Call) -> Result<Answer> {
-    let named: Named = call.json()?;
-    match call.node.vault.token_revoke_accessor(&named.accessor).await {
+    match call.node.vault.token_revoke_accessor(&accessor(&call)?).await {
         Ok(done) => Ok(written(Answer::empty(), done.position)),
         Err(Error::NotFound(text)) => Err(Error::invalid(text)),
         Err(error) => Err(error),
@@ -117,37 +139,61 @@ pub async fn revoke_self(call: Call) -> Result<Answer> {
     Ok(written(Answer::empty(), done.position))
 }
 
-/// What the caller may do at paths. As long as there are no policies but `root`, that is everything.
-pub async fn capabilities(call: Call) -> Result<Answer> {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct Asked {
-        path: Value,
-        paths: Value,
-        token: String,
+/// There is nothing to tidy: what has ended is removed as it ends. Clients that ask are told so as Vault tells them.
+pub async fn tidy(_: Call) -> Result<Answer> {
+    Ok(Answer::warning("Tokens that have ended are removed as they end: there is nothing to tidy.").with_status(202))
+}
+
+fn named(call: &Call) -> Result<SensitiveString> {
+    let token = fields::text(&call.object()?, "token")?;
+    if token.is_empty() { Err(Error::invalid("missing token ID")) } else { Ok(SensitiveString::new(token)) }
+}
+
+fn accessor(call: &Call) -> Result<String> {
+    let accessor = fields::text(&call.object()?, "accessor")?;
+    if accessor.is_empty() { Err(Error::invalid("missing accessor")) } else { Ok(accessor) }
+}
+
+fn invalid_accessor(error: Error) -> Result<Answer> {
+    match error {
+        Error::NotFound(_) => Ok(Answer::error(403, INVALID_ACCESSOR)),
+        error => Err(error),
     }
-    let asked: Asked = call.json()?;
-    let strings = |value: &Value| match value {
-        Value::String(text) => vec![text.clone()],
-        Value::Array(items) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
-        _ => Vec::new(),
-    };
-    let paths = [strings(&asked.paths), strings(&asked.path)].concat();
-    if paths.is_empty() {
-        return Err(Error::invalid("paths must be supplied"));
+}
+
+fn increment(call: &Call) -> Result<Duration> {
+    Ok(fields::duration(&call.object()?, "increment")?.unwrap_or_default())
+}
+
+fn meta(body: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
+    match body.get("meta").or(body.get("metadata")) {
+        None | Some(Value::Null) => Ok(BTreeMap::new()),
+        Some(meta) => {
+            serde_json::from_value(meta.clone()).map_err(|_| Error::invalid("`meta` must be an object of strings"))
+        }
     }
-    let of_another = !asked.token.is_empty() && !call.path.ends_with("-self");
-    let known = if of_another {
-        call.node.vault.authenticate(&SensitiveString::new(asked.token)).await.is_ok_and(|other| other.is_root())
-    } else {
-        call.caller()?.is_root()
-    };
-    let can = if known { json!(["root"]) } else { json!(["deny"]) };
-    let mut answer: Map<String, Value> = paths.iter().map(|path| (path.clone(), can.clone())).collect();
-    if paths.len() == 1 {
-        answer.insert("capabilities".into(), can);
-    }
-    Ok(Answer::data_and_top(&answer))
+}
+
+fn renewed((info, warning): (TokenInfo, Option<String>), token: &str) -> Answer {
+    let ttl = info.ttl;
+    Answer::auth(auth(&info, token, ttl), warning.into_iter().collect())
+}
+
+fn auth(info: &TokenInfo, token: &str, ttl: Duration) -> Value {
+    json!({
+        "client_token": token,
+        "accessor": info.accessor,
+        "policies": info.policies,
+        "token_policies": info.policies,
+        "metadata": if info.meta.is_empty() { Value::Null } else { json!(info.meta) },
+        "lease_duration": ttl.as_secs(),
+        "renewable": info.renewable,
+        "entity_id": "",
+        "token_type": info.kind.name(),
+        "orphan": info.orphan,
+        "mfa_requirement": null,
+        "num_uses": info.uses,
+    })
 }
 
 fn shown(info: TokenInfo, id: &str) -> TokenLookup {
@@ -159,16 +205,20 @@ fn shown(info: TokenInfo, id: &str) -> TokenLookup {
         display_name: info.display_name,
         entity_id: String::new(),
         expire_time: info.expires_at.map(|end| end.rfc3339()),
-        explicit_max_ttl: 0,
+        explicit_max_ttl: seconds(info.explicit_max_ttl),
         id: id.to_owned(),
         issue_time: Some(info.created_at.rfc3339()),
+        last_renewal: info.renewed_at.map(|at| at.rfc3339()),
+        last_renewal_time: info.renewed_at.map(|at| at.0 / 1000),
         meta: (!info.meta.is_empty()).then_some(info.meta),
-        num_uses: 0,
+        num_uses: info.uses,
         orphan: info.orphan,
         path: info.path,
+        period: Some(seconds(info.period)).filter(|period| *period > 0),
         policies: info.policies,
-        renewable: false,
+        renewable: info.renewable,
+        role: info.role,
         ttl: seconds(info.ttl),
-        kind: "service".into(),
+        kind: info.kind.name().into(),
     }
 }

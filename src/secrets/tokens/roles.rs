@@ -1,0 +1,173 @@
+//! Token roles: what a token made by `auth/token/create/ROLE` may and must be.
+
+use super::create::TokenKind;
+use crate::error::{Error, Result};
+use crate::secrets::core::{View, Written, decode};
+use crate::secrets::layout::{self, Record};
+use crate::secrets::lock::Lock;
+use crate::secrets::policy::matches_glob;
+use crate::secrets::vault::Vault;
+use crate::state::{Class, Op};
+use crate::storage::{KeyRange, ScanLimit};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TokenRole {
+    pub name: String,
+    pub allowed_policies: Vec<String>,
+    pub allowed_policies_glob: Vec<String>,
+    pub disallowed_policies: Vec<String>,
+    pub disallowed_policies_glob: Vec<String>,
+    pub orphan: bool,
+    pub renewable: bool,
+    /// Appended to the path that a token shows as its maker.
+    pub path_suffix: String,
+    pub period: Duration,
+    pub explicit_max_ttl: Duration,
+    /// 0: uses are not counted.
+    pub uses: u64,
+    pub no_default_policy: bool,
+    pub kind: RoleKind,
+}
+
+/// Which tokens a role makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum RoleKind {
+    /// Service tokens, unless a request asks for others.
+    #[default]
+    DefaultService,
+    DefaultBatch,
+    Service,
+    Batch,
+}
+
+impl RoleKind {
+    const ALL: [(RoleKind, &str); 4] = [
+        (RoleKind::DefaultService, "default-service"),
+        (RoleKind::DefaultBatch, "default-batch"),
+        (RoleKind::Service, "service"),
+        (RoleKind::Batch, "batch"),
+    ];
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    pub fn from_name(name: &str) -> Result<RoleKind> {
+        // Vault's clients send `default` and nothing for the same.
+        let found = Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind);
+        let default = matches!(name, "" | "default").then_some(RoleKind::DefaultService);
+        found.or(default).ok_or_else(|| Error::invalid("invalid 'token_type' value"))
+    }
+
+    /// What a token is that asks for `asked`.
+    pub fn of_token(self, asked: Option<TokenKind>) -> TokenKind {
+        match self {
+            RoleKind::Service => TokenKind::Service,
+            RoleKind::Batch => TokenKind::Batch,
+            RoleKind::DefaultService => asked.unwrap_or(TokenKind::Service),
+            RoleKind::DefaultBatch => asked.unwrap_or(TokenKind::Batch),
+        }
+    }
+}
+
+impl TokenRole {
+    pub fn new(name: &str) -> TokenRole {
+        TokenRole {
+            name: name.to_owned(),
+            allowed_policies: Vec::new(),
+            allowed_policies_glob: Vec::new(),
+            disallowed_policies: Vec::new(),
+            disallowed_policies_glob: Vec::new(),
+            orphan: false,
+            renewable: true,
+            path_suffix: String::new(),
+            period: Duration::ZERO,
+            explicit_max_ttl: Duration::ZERO,
+            uses: 0,
+            no_default_policy: false,
+            kind: RoleKind::default(),
+        }
+    }
+
+    /// Whether the role says which policies its tokens may have.
+    pub fn names_policies(&self) -> bool {
+        !self.allowed_policies.is_empty() || !self.allowed_policies_glob.is_empty()
+    }
+
+    pub fn names_others(&self) -> bool {
+        !self.disallowed_policies.is_empty() || !self.disallowed_policies_glob.is_empty()
+    }
+
+    pub fn allows(&self, policy: &str) -> bool {
+        self.allowed_policies.iter().any(|allowed| allowed == policy)
+            || self.allowed_policies_glob.iter().any(|glob| matches_glob(glob, policy))
+    }
+
+    pub fn disallows(&self, policy: &str) -> bool {
+        self.disallowed_policies.iter().any(|other| other == policy)
+            || self.disallowed_policies_glob.iter().any(|glob| matches_glob(glob, policy))
+    }
+
+    pub fn path(&self) -> String {
+        let suffix = self.path_suffix.trim_matches('/');
+        let slash = if suffix.is_empty() { "" } else { "/" };
+        format!("auth/token/create/{}{slash}{suffix}", self.name)
+    }
+}
+
+pub fn get(view: &View, name: &str) -> Result<Option<TokenRole>> {
+    view.get(&Record::Role(name).key(&view.barrier)?)
+}
+
+impl Vault {
+    pub async fn token_role(&self, name: &str) -> Result<Option<TokenRole>> {
+        let name = name.to_owned();
+        self.core.read(move |view| get(view, &name)).await
+    }
+
+    pub async fn token_roles(&self) -> Result<Vec<String>> {
+        let read = |view: &View| {
+            let stored = view.state.scan_data(&KeyRange::prefix(layout::ROLES), ScanLimit::NONE)?;
+            let open = |(key, stored): &(bytes::Bytes, crate::state::Stored)| {
+                let role: TokenRole = decode(&view.barrier.decrypt(key, &stored.value)?)?;
+                Ok(role.name)
+            };
+            let mut names = stored.iter().map(open).collect::<Result<Vec<String>>>()?;
+            names.sort_unstable();
+            Ok(names)
+        };
+        self.core.read(read).await
+    }
+
+    /// Changes the role, or a new one with Vault's defaults, as `change` does.
+    pub async fn token_role_put<F>(&self, name: &str, change: F) -> Result<Written<()>>
+    where
+        F: FnOnce(&mut TokenRole) -> Result<()> + Send + 'static,
+    {
+        let name = name.to_owned();
+        let lock = lock(&name);
+        let put = move |view: &View| {
+            let mut role = get(view, &name)?.unwrap_or_else(|| TokenRole::new(&name));
+            change(&mut role)?;
+            Ok(((), vec![view.put(Record::Role(&name).key(&view.barrier)?, &role)?]))
+        };
+        self.core.write(Class::Policy, lock, put).await
+    }
+
+    pub async fn token_role_delete(&self, name: &str) -> Result<Written<()>> {
+        let name = name.to_owned();
+        let lock = lock(&name);
+        let delete = move |view: &View| {
+            let there = get(view, &name)?.is_some();
+            let key = Record::Role(&name).key(&view.barrier)?;
+            Ok(((), if there { vec![Op::Delete { key }] } else { Vec::new() }))
+        };
+        self.core.write(Class::Policy, lock, delete).await
+    }
+}
+
+fn lock(name: &str) -> Lock {
+    Lock::Record([b"role:", name.as_bytes()].concat())
+}

@@ -1,0 +1,106 @@
+//! Whether a caller's policies let a request pass: the operation and the path that the policies are asked about, and
+//! the paths that want `sudo` as well.
+
+use super::call::Call;
+use super::request::{Verb, parse_body};
+use super::routes::Route;
+use crate::duration;
+use crate::error::{Error, Result};
+use crate::secrets::{Asked, Decision, Operation};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// How long the answer is to be wrapped.
+pub const WRAP_HEADER: &str = "x-vault-wrap-ttl";
+
+/// As Vault says it to a token whose policies do not allow a request.
+pub const DENIED: &str = "1 error occurred:\n\t* permission denied\n\n";
+
+/// Patterns of routes that only root and `sudo` may use, by verb; `None`: whatever the verb. Vault's list, and what moves
+/// a region from one role to another.
+const PROTECTED: &[(Option<Verb>, &str)] = &[
+    (Some(Verb::List), "auth/token/accessors"),
+    (None, "auth/token/create-orphan"),
+    (None, "auth/token/revoke-orphan"),
+    (None, "sys/seal"),
+    (None, "sys/step-down"),
+    (Some(Verb::Write), "sys/replication/path/"),
+    (Some(Verb::Delete), "sys/replication/path/"),
+];
+
+/// Patterns whose handlers look at the caller's policies themselves.
+const OWN_CHECK: &[&str] = &["sys/internal/ui/mounts", "sys/internal/ui/mounts/*path"];
+
+/// Passes, and whether with `sudo`; or `Error::PermissionDenied`.
+pub async fn authorise(route: &Route, call: &Call) -> Result<bool> {
+    if OWN_CHECK.contains(&route.pattern) {
+        return Ok(false);
+    }
+    let operation = operation(route, call).await?;
+    let path = if operation == Operation::List { format!("{}/", call.path) } else { call.path.clone() };
+    let asked = Asked { path: &path, operation, parameters: &|| parameters(call), wrap_ttl: wrap_ttl(call)? };
+    match call.caller()?.acl.decide(&asked) {
+        Decision::Allowed { sudo } if sudo || !is_protected(route) => Ok(sudo),
+        _ => Err(Error::PermissionDenied),
+    }
+}
+
+/// How long the caller wants its answer wrapped; `None`: not at all.
+pub fn wrap_ttl(call: &Call) -> Result<Option<Duration>> {
+    let Some(text) = call.header(WRAP_HEADER).map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    Ok(Some(duration::parse(text)?).filter(|ttl| !ttl.is_zero()))
+}
+
+async fn operation(route: &Route, call: &Call) -> Result<Operation> {
+    Ok(match route.verb {
+        Verb::Read => Operation::Read,
+        Verb::Delete => Operation::Delete,
+        Verb::List => Operation::List,
+        Verb::Patch => Operation::Patch,
+        // Where Vault tells a new record from an old one. Everything else is an update.
+        Verb::Write if call.is_new_record(route).await? => Operation::Create,
+        Verb::Write => Operation::Update,
+    })
+}
+
+fn is_protected(route: &Route) -> bool {
+    PROTECTED.iter().any(|(verb, pattern)| {
+        verb.is_none_or(|verb| verb == route.verb)
+            && if pattern.ends_with('/') { route.pattern.starts_with(pattern) } else { route.pattern == *pattern }
+    })
+}
+
+/// What a request says: its query if it reads, else its body.
+fn parameters(call: &Call) -> Map<String, Value> {
+    if matches!(call.verb, Verb::Read | Verb::List) {
+        return call.query.pairs().map(|(name, value)| (name.to_owned(), Value::String(value.to_owned()))).collect();
+    }
+    match parse_body(&call.headers, &call.body) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::routes::ROUTES;
+
+    #[test]
+    fn every_protected_pattern_is_one_of_a_route() {
+        for (verb, pattern) in PROTECTED {
+            let named = |route: &&Route| {
+                verb.is_none_or(|verb| verb == route.verb)
+                    && if pattern.ends_with('/') {
+                        route.pattern.starts_with(pattern)
+                    } else {
+                        route.pattern == *pattern
+                    }
+            };
+            assert!(ROUTES.iter().any(|route| named(&route)), "{pattern}");
+        }
+        for pattern in OWN_CHECK {
+            assert!(ROUTES.iter().any(|route| route.pattern == *pattern), "{pattern}");
+        }
+    }
+}

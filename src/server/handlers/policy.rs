@@ -1,0 +1,94 @@
+//! Policies, by their two names in Vault's API, and what they let a token do.
+
+use super::{fields, written};
+use crate::error::{Error, Result};
+use crate::secrets::Acl;
+use crate::sensitive::SensitiveString;
+use crate::server::answer::Answer;
+use crate::server::call::Call;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+
+pub async fn list(call: Call) -> Result<Answer> {
+    Ok(Answer::keys(&call.node.vault.policies().await?))
+}
+
+/// `sys/policy`, with the older name of the list beside the newer one.
+pub async fn list_old(call: Call) -> Result<Answer> {
+    let names = call.node.vault.policies().await?;
+    Ok(Answer::data_and_top(&json!({ "keys": names, "policies": names })))
+}
+
+pub async fn read(call: Call) -> Result<Answer> {
+    let found = call.node.vault.policy(call.param("name")).await?;
+    let shown = found.map(|policy| json!({ "name": policy.name, "policy": policy.text }));
+    Ok(shown.map_or_else(Answer::missing, |shown| Answer::data(&shown)))
+}
+
+pub async fn read_old(call: Call) -> Result<Answer> {
+    let found = call.node.vault.policy(call.param("name")).await?;
+    let shown = found.map(|policy| json!({ "name": policy.name, "rules": policy.text }));
+    Ok(shown.map_or_else(Answer::missing, |shown| Answer::data_and_top(&shown)))
+}
+
+/// The text stands under `policy`, or under its older name `rules`; base64 is taken as well.
+pub async fn write(call: Call) -> Result<Answer> {
+    let body = call.object()?;
+    let text = match fields::text(&body, "policy")? {
+        text if text.is_empty() => fields::text(&body, "rules")?,
+        text => text,
+    };
+    if text.trim().is_empty() {
+        return Err(Error::invalid("'policy' parameter not supplied or empty"));
+    }
+    let decoded = BASE64.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let done = call.node.vault.policy_put(call.param("name"), decoded.as_deref().unwrap_or(&text)).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn delete(call: Call) -> Result<Answer> {
+    let done = call.node.vault.policy_delete(call.param("name")).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+/// What another token may do at paths.
+pub async fn capabilities(call: Call) -> Result<Answer> {
+    let token = fields::text(&call.object()?, "token")?;
+    if token.is_empty() {
+        return capabilities_self(call).await;
+    }
+    match call.node.vault.token_acl(&SensitiveString::new(token)).await {
+        Ok(acl) => shown(&call, &acl),
+        Err(Error::NotFound(_)) => Ok(Answer::error(400, "1 error occurred:\n\t* invalid token\n\n")),
+        Err(error) => Err(error),
+    }
+}
+
+pub async fn capabilities_accessor(call: Call) -> Result<Answer> {
+    let accessor = fields::text(&call.object()?, "accessor")?;
+    match call.node.vault.token_acl_of_accessor(&accessor).await {
+        Ok(acl) => shown(&call, &acl),
+        Err(Error::NotFound(_)) => Ok(Answer::error(403, "1 error occurred:\n\t* invalid accessor\n\n")),
+        Err(error) => Err(error),
+    }
+}
+
+pub async fn capabilities_self(call: Call) -> Result<Answer> {
+    shown(&call, &call.caller()?.acl)
+}
+
+fn shown(call: &Call, acl: &Acl) -> Result<Answer> {
+    let body = call.object()?;
+    let named = |name| fields::names(&body, name).map(Option::unwrap_or_default);
+    let paths = [named("paths")?, named("path")?].concat();
+    if paths.is_empty() {
+        return Err(Error::invalid("paths must be supplied"));
+    }
+    let can = |path: &str| json!(acl.capabilities(path.trim_start_matches('/')));
+    let mut answer: Map<String, Value> = paths.iter().map(|path| (path.clone(), can(path))).collect();
+    if let [path] = &paths[..] {
+        answer.insert("capabilities".into(), can(path));
+    }
+    Ok(Answer::data_and_top(&answer))
+}

@@ -1,0 +1,79 @@
+//! Token roles.
+
+use super::{fields, written};
+use crate::error::Result;
+use crate::secrets::{RoleKind, TokenRole};
+use crate::server::answer::Answer;
+use crate::server::call::Call;
+use serde_json::json;
+
+pub async fn list(call: Call) -> Result<Answer> {
+    Ok(Answer::keys(&call.node.vault.token_roles().await?))
+}
+
+pub async fn read(call: Call) -> Result<Answer> {
+    let role = call.node.vault.token_role(call.param("role")).await?;
+    Ok(role.map_or_else(Answer::missing, |role| Answer::data(&shown(&role))))
+}
+
+/// What is not named stays as it is. The names without `token_` are older ones for the same.
+pub async fn write(call: Call) -> Result<Answer> {
+    let body = call.object()?;
+    let change = move |role: &mut TokenRole| {
+        let body = &body;
+        let names = |name: &str, into: &mut Vec<String>| {
+            fields::names(body, name).map(|names| names.into_iter().for_each(|names| *into = names))
+        };
+        names("allowed_policies", &mut role.allowed_policies)?;
+        names("allowed_policies_glob", &mut role.allowed_policies_glob)?;
+        names("disallowed_policies", &mut role.disallowed_policies)?;
+        names("disallowed_policies_glob", &mut role.disallowed_policies_glob)?;
+        role.orphan = fields::flag(body, "orphan")?.unwrap_or(role.orphan);
+        role.renewable = fields::flag(body, "renewable")?.unwrap_or(role.renewable);
+        role.no_default_policy = fields::flag(body, "token_no_default_policy")?.unwrap_or(role.no_default_policy);
+        role.uses = fields::number(body, "token_num_uses")?.unwrap_or(role.uses);
+        for name in ["period", "token_period"] {
+            role.period = fields::duration(body, name)?.unwrap_or(role.period);
+        }
+        for name in ["explicit_max_ttl", "token_explicit_max_ttl"] {
+            role.explicit_max_ttl = fields::duration(body, name)?.unwrap_or(role.explicit_max_ttl);
+        }
+        if body.contains_key("path_suffix") {
+            role.path_suffix = fields::text(body, "path_suffix")?;
+        }
+        if body.contains_key("token_type") {
+            role.kind = RoleKind::from_name(&fields::text(body, "token_type")?)?;
+        }
+        Ok(())
+    };
+    let done = call.node.vault.token_role_put(call.param("role"), change).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn delete(call: Call) -> Result<Answer> {
+    let done = call.node.vault.token_role_delete(call.param("role")).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+fn shown(role: &TokenRole) -> serde_json::Value {
+    json!({
+        "allowed_entity_aliases": null,
+        "allowed_policies": role.allowed_policies,
+        "allowed_policies_glob": role.allowed_policies_glob,
+        "disallowed_policies": role.disallowed_policies,
+        "disallowed_policies_glob": role.disallowed_policies_glob,
+        // The older names stay 0 for what was set by the newer ones, as in Vault.
+        "explicit_max_ttl": 0,
+        "name": role.name,
+        "orphan": role.orphan,
+        "path_suffix": role.path_suffix,
+        "period": 0,
+        "renewable": role.renewable,
+        "token_bound_cidrs": [],
+        "token_explicit_max_ttl": role.explicit_max_ttl.as_secs(),
+        "token_no_default_policy": role.no_default_policy,
+        "token_num_uses": role.uses,
+        "token_period": role.period.as_secs(),
+        "token_type": role.kind.name(),
+    })
+}

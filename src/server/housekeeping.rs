@@ -1,0 +1,50 @@
+//! What the leader of a primary region clears away: tokens that have ended.
+
+use super::node::Node;
+use crate::consensus::Consensus;
+use crate::error::Error;
+use crate::state::Role;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// How often it looks. What has ended is refused at once, whenever its record goes.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until `shutdown`.
+pub async fn keep(node: Arc<Node>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = shutdown.cancelled() => return,
+        }
+        // As many steps as there are, but no longer than this node is the one to take them.
+        while is_due(&node) && !shutdown.is_cancelled() {
+            match node.vault.sweep_tokens().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    report(&error);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn is_due(node: &Node) -> bool {
+    let path = node.state.path();
+    let serves = path.is_initialised() && path.role == Role::Primary && path.is_whole();
+    serves && !node.vault.is_sealed() && node.raft.standing().borrow().lead_term.is_some()
+}
+
+/// Whoever leads next goes on; anything else is worth a line.
+fn report(error: &Error) {
+    match error {
+        Error::Unavailable(_) | Error::Unknown(_) | Error::WrongRole(_) | Error::Sealed => {
+            debug!("housekeeping waits: {error}");
+        }
+        error => warn!("housekeeping failed: {error}"),
+    }
+}
