@@ -80,7 +80,8 @@ async fn handle(
     let body = node.bodies.read(route, &parts, body).await?;
     let verb = verb.unwrap_or(route.verb);
     let headers = parts.headers.clone();
-    let call = Call { node, verb, path, params, query, headers, body: body.bytes.clone(), mount, caller: None, sudo: false };
+    let call =
+        Call { node, verb, path, params, query, headers, body: body.bytes.clone(), mount, caller: None, sudo: false };
     match route.runs {
         Runs::Here => run(route, call).await,
         Runs::Leader => run_on_leader(route, call, &parts, deadline).await,
