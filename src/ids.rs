@@ -2,13 +2,23 @@
 //!
 //! A bare `u64` or `String` never travels between layers; these do.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
+
+/// No epoch and no index gets this far. A peer that names a higher one lies: believed, it would leave no number for the
+/// next promotion or write.
+const COUNT_MAX: u64 = 1 << 56;
+
+/// A number that rises by one at a time, as it was stored or sent.
+pub fn counted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number < COUNT_MAX { Ok(number) } else { Err(de::Error::custom("no epoch and no index is so high")) }
+}
 
 /// A promotion's number and the fencing token of a path. It rises by one at every promotion and never goes down.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Epoch(pub u64);
+pub struct Epoch(#[serde(deserialize_with = "counted")] pub u64);
 
 impl Epoch {
     /// The epoch of a region that was just initialised.
@@ -33,6 +43,7 @@ impl fmt::Display for Epoch {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Position {
     pub epoch: Epoch,
+    #[serde(deserialize_with = "counted")]
     pub index: u64,
 }
 

@@ -93,8 +93,9 @@ pub struct Totals {
 
 impl Totals {
     pub fn add(&mut self, batch: &Batch) {
-        self.bytes += batch.bytes();
-        self.batches[batch.class as usize] += 1;
+        self.bytes = self.bytes.saturating_add(batch.bytes());
+        let batches = &mut self.batches[batch.class as usize];
+        *batches = batches.saturating_add(1);
     }
 
     /// What came after `earlier`; zero where `earlier` is not earlier.
@@ -108,7 +109,8 @@ impl Totals {
     }
 
     pub fn entries(&self) -> u64 {
-        self.batches.iter().sum()
+        // Another region's totals may be anything.
+        self.batches.iter().fold(0, |sum, batches| sum.saturating_add(*batches))
     }
 
     /// The classes that occur, with their counts.

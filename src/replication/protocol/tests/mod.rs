@@ -1,4 +1,5 @@
 //! The core under test: stories told message by message, and worlds drawn from seeds.
 
 mod golden;
+mod hostile;
 mod simulator;
