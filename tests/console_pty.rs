@@ -196,6 +196,56 @@ fn ctrl_z_gives_the_terminal_back_and_it_carries_on_afterwards() {
 }
 
 #[test]
+fn a_dumb_terminal_gets_lines_and_ctrl_c_ends_them() {
+    let mut terminal = attached(24, 100, &[("TERM", "dumb")]);
+    terminal.wait_for("ALARM 127.0.0.1");
+    terminal.press("\x03");
+    terminal.wait("the end", |seen| seen.ended);
+    let seen = terminal.screen.0.lock().unwrap();
+    assert!(!seen.raw.contains(&0x1b), "no escape sequences");
+}
+
+#[test]
+fn a_linux_console_and_a_locale_without_utf_8_get_plain_signs() {
+    for variables in [[("TERM", "linux"), ("LANG", "C.UTF-8")], [("TERM", "xterm"), ("LANG", "C")]] {
+        let mut terminal = attached(24, 80, &variables);
+        terminal.wait_for("never answered");
+        assert!(terminal.screen.0.lock().unwrap().parser.screen().contents().is_ascii());
+        terminal.press("q");
+        assert_eq!(terminal.end(), 0);
+    }
+}
+
+#[test]
+fn a_contexts_file_begins_with_the_index_and_the_users_keys_work() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("twinkeep");
+    std::fs::create_dir(&folder).unwrap();
+    let [us, eu] = dead_addresses();
+    let contexts = format!("[prod]\naddresses = [\"{us}\"]\nread_only = true\nbanner = \"PRODUCTION\"\n[lab]\naddresses = [\"{eu}\"]\n");
+    std::fs::write(folder.join("contexts.toml"), contexts).unwrap();
+    std::fs::write(folder.join("keys.toml"), "help = [\"H\"]\nfly = [\"f\"]\n").unwrap();
+    let mut terminal =
+        Terminal::start(&["attach"], 24, 100, &[("XDG_CONFIG_HOME", home.path().to_str().unwrap())]);
+    terminal.wait_for("contexts, the worst first");
+    terminal.wait_for("there is no action `fly`");
+    terminal.press_until("H", "Every key, and why");
+    terminal.press_until(":ctx prod\r", "PRODUCTION");
+    terminal.press_until(":arm\r", "the contexts file says");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    let status = |name: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_twinkeep"));
+        command.args(["status", "-context", name]).env("XDG_CONFIG_HOME", home.path()).env("HOME", "/nonexistent");
+        command.env_remove("VAULT_TOKEN").output().unwrap()
+    };
+    let dead = status("lab");
+    assert_eq!(dead.status.code(), Some(2), "{}", String::from_utf8_lossy(&dead.stdout));
+    assert!(String::from_utf8_lossy(&dead.stdout).starts_with("lab: ALARM "));
+    assert_eq!(status("none").status.code(), Some(1));
+}
+
+#[test]
 fn once_prints_a_screen_and_says_that_something_is_wrong() {
     let [us, eu] = dead_addresses();
     let run = |arguments: &[&str]| {
@@ -244,8 +294,9 @@ fn the_demo_goes_from_a_token_to_a_promotion_and_leaves_nothing_behind() {
     let folder = temp.path().to_str().unwrap();
     let mut demo =
         Terminal::start(&["demo", "--wan-latency", "10", "--write-rate", "0"], 40, 120, &[("TMPDIR", folder)]);
-    demo.wait_for("g makes an activation token on eu-west-1");
-    demo.press_until("g", "h hand it to us-east-1");
+    demo.wait_for("g makes a token on eu-west-1");
+    demo.press_until("g", "a new activation token of eu-west-1");
+    demo.press_until("\r", "h hand it to us-east-1");
     demo.press_until("h", "Hand the token of eu-west-1 to us-east-1");
     demo.press_until("y", "dials it");
     demo.wait_for("● streaming");

@@ -34,8 +34,9 @@ pub enum Command {
     /// Secrets of a KV version 2 mount
     #[command(subcommand)]
     Kv(Kv),
-    /// Seal, leader and version of a node; exits 2 if it is sealed or not initialised
-    Status(Connection),
+    /// A node: seal, leader, version; exits 2 if it is sealed or not initialised. With addresses or -context the regions:
+    /// exits 0 if all is well, 2 if not, 3 if that is unknown
+    Status(Status),
     /// Check a token and keep it in ~/.vault-token
     Login(Login),
     /// Tokens
@@ -49,12 +50,33 @@ pub enum Command {
     Man(Man),
 }
 
+/// Which regions a console looks at, and as whom.
 #[derive(Args, Debug, Clone)]
-pub struct Attach {
-    /// A node of each region, like http://10.1.1.1:8200; their other nodes are found. Without one: -address
+pub struct View {
+    /// A node of each region, like http://10.1.1.1:8200; their other nodes are found. Without one: -address, or the
+    /// contexts of ~/.config/twinkeep/contexts.toml
     #[arg(value_name = "ADDR")]
     pub addresses: Vec<String>,
-    /// Allow changes: tokens, links, promotion. Without it the console only looks
+    /// These contexts of the file alone
+    #[arg(long, value_name = "NAME")]
+    pub context: Vec<String>,
+    /// The contexts file [default: ~/.config/twinkeep/contexts.toml]
+    #[arg(long, value_name = "FILE")]
+    pub contexts_file: Option<PathBuf>,
+    /// A file with one more token, for a region that does not take the usual one
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Attach {
+    #[command(flatten)]
+    pub view: View,
+    /// Allow changes: tokens, links, promotion. Without it the console only looks, until `:arm`
     #[arg(long)]
     pub write: bool,
     /// Print one screen of text and end; exits 2 if something is wrong
@@ -63,10 +85,13 @@ pub struct Attach {
     /// Print one JSON object with all that was observed and when, and end
     #[arg(long)]
     pub json: bool,
-    /// A file with one more token, for a region that does not take the usual one
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Vec<PathBuf>,
-    /// terminal, dark, light, mono, or a file in ~/.config/twinkeep/themes
+    /// With --json: an object a second, a line each
+    #[arg(long, requires = "json")]
+    pub watch: bool,
+    /// Line after line in words, for screen readers, pipes and dumb terminals
+    #[arg(long, conflicts_with_all = ["once", "json"])]
+    pub plain: bool,
+    /// terminal, dark, light, high-contrast, deuteranopia, tritanopia, mono, or a file in ~/.config/twinkeep/themes
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
     /// Draw with ASCII only
@@ -75,10 +100,15 @@ pub struct Attach {
     /// A line of warning on every screen
     #[arg(long, value_name = "TEXT")]
     pub banner: Option<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Status {
     #[command(flatten)]
-    pub path: PathFlag,
-    #[command(flatten)]
-    pub connection: Connection,
+    pub view: View,
+    /// With regions: a standby that is further behind is not well
+    #[arg(long, value_name = "DURATION")]
+    pub max_lag: Option<String>,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -382,7 +412,7 @@ pub struct Demo {
     /// Secrets written per second
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub write_rate: u32,
-    /// Colours: terminal, dark, light, mono, or a theme of your own
+    /// Colours: terminal, dark, light, high-contrast, deuteranopia, tritanopia, mono, or a theme of your own
     #[arg(long, value_name = "NAME", conflicts_with = "headless")]
     pub theme: Option<String>,
     /// Plain signs, for terminals that show no others

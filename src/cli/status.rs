@@ -1,11 +1,13 @@
-//! `twinkeep status`: one node, as Vault's `status` shows it.
+//! `twinkeep status`: one node, as Vault's `status` shows it; or regions together, judged.
 
 use super::Context;
-use super::args::Connection;
-use super::failure::{EXIT_SERVER, Failure};
+use super::args::{Format, Status};
+use super::attach;
+use super::failure::{EXIT_SERVER, EXIT_UNKNOWN, Failure};
 use super::output::{Output, key_values};
 use crate::api::cluster::Leader;
 use crate::api::seal::SealStatus;
+use crate::console::{self, AttachOptions, Standing};
 use serde::Serialize;
 
 /// The fields of both, side by side, as Vault's CLI has them.
@@ -17,7 +19,13 @@ struct NodeStatus {
     leader: Option<Leader>,
 }
 
-pub async fn run(connection: Connection, context: &mut Context<'_>) -> Result<Output, Failure> {
+pub async fn run(status: Status, context: &mut Context<'_>) -> Result<Output, Failure> {
+    let view = &status.view;
+    let regions = !view.addresses.is_empty() || !view.context.is_empty() || view.contexts_file.is_some();
+    if regions {
+        return judge(status, context).await;
+    }
+    let connection = status.view.connection;
     let format = context.environment.format(&connection)?;
     let client = context.environment.client(&connection)?;
     let seal = client.seal_status().await.map_err(Failure::asked)?;
@@ -31,6 +39,25 @@ pub async fn run(connection: Connection, context: &mut Context<'_>) -> Result<Ou
     let status = NodeStatus { seal, leader };
     let output = Output::of(format, &status, shown);
     Ok(Output { exit: if fit { 0 } else { EXIT_SERVER }, ..output })
+}
+
+/// The regions together, for scripts and monitoring.
+async fn judge(status: Status, context: &mut Context<'_>) -> Result<Output, Failure> {
+    let max_lag = status.max_lag.as_deref().map(crate::duration::parse).transpose();
+    let max_lag = max_lag.map_err(|error| Failure::local(format!("-max-lag: {error}")))?;
+    let format = match context.environment.format(&status.view.connection)? {
+        Format::Table => console::Format::Text,
+        Format::Json => console::Format::Json,
+    };
+    let contexts = attach::contexts(&status.view, false, context)?;
+    let options = AttachOptions { contexts, ..AttachOptions::default() };
+    let verdict = console::judge(options, format, max_lag).await.map_err(attach::refused)?;
+    let exit = match verdict.standing {
+        Standing::Well => 0,
+        Standing::Unknown => EXIT_UNKNOWN,
+        Standing::Unlinked | Standing::Syncing | Standing::Attention | Standing::Alarm => EXIT_SERVER,
+    };
+    Ok(Output { exit, ..Output::text(verdict.text) })
 }
 
 fn shown(status: &NodeStatus) -> String {

@@ -8,21 +8,33 @@
 //!   session/  one supervisor a node; requests
 //!   term      the terminal, entered and left whole
 //!   runtime   the one loop: in, update, effects, one frame
-//!   once      one screen of text, or one JSON object, without a terminal
+//!   watcher   the same without a terminal: `once` looks once, `stream` adds line to line
+//!   report    what was seen as JSON
+//!   contexts  the contexts file; options: what all this is started with
 //! ```
 
 pub mod app;
 pub mod domain;
 pub mod ui;
 
+mod contexts;
+mod files;
 mod once;
 mod options;
+mod report;
 mod runtime;
 mod session;
+mod stream;
 mod term;
+mod watcher;
 
 pub use app::actions::keys_markdown;
-pub use once::{Format, Seen, once};
-pub use options::AttachOptions;
+pub use domain::Standing;
+pub use once::{Format, Seen, Verdict, judge, once};
+pub use app::WriteRight;
+pub use contexts::{Defaults, FILE as CONTEXTS_FILE, load as load_contexts};
+pub use options::{AttachOptions, ContextSpec, config_dir};
 pub use runtime::run;
+pub use stream::{plain, watch_json};
+pub use term::is_dumb;
 pub use ui::export;

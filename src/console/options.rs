@@ -1,6 +1,6 @@
 //! What a console is started with.
 
-use super::app::{ModelOptions, WriteRight};
+use super::app::{ContextId, ContextOptions, Keymap, ModelOptions, WriteRight};
 use super::session::{SessionOptions, understood};
 use super::ui::glyphs;
 use super::ui::theme::{DEFAULT, Themes, WITHOUT_COLOUR};
@@ -10,10 +10,29 @@ use crate::client::Trust;
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The user's keys, in the configuration folder.
+const KEYS_FILE: &str = "keys.toml";
 
 /// Whom to attach to, as whom, and how it looks. `..AttachOptions::default()` for what does not matter.
 #[derive(Clone, Debug)]
 pub struct AttachOptions {
+    /// At least one. Several begin with the index.
+    pub contexts: Vec<ContextSpec>,
+    /// `None`: `terminal`, or `mono` without colours.
+    pub theme: Option<String>,
+    /// The user's folder: themes, keys.
+    pub config_dir: Option<PathBuf>,
+    /// Plain signs even where the locale has more.
+    pub ascii: bool,
+}
+
+/// Regions that belong together.
+#[derive(Clone, Debug)]
+pub struct ContextSpec {
+    /// In the top line: `demo`, `prod`.
+    pub name: String,
     /// At least one node of each region; the regions' other nodes are found.
     pub addresses: Vec<String>,
     /// Each is tried on each region. Without any the console shows what needs none.
@@ -22,41 +41,48 @@ pub struct AttachOptions {
     /// The path to look at.
     pub path: String,
     /// Whether anything may be changed from here.
-    pub write: bool,
-    /// `None`: `terminal`, or `mono` without colours.
-    pub theme: Option<String>,
-    /// Theme files of the user.
-    pub theme_dir: Option<PathBuf>,
-    /// Plain signs even where the locale has more.
-    pub ascii: bool,
-    /// In the top line: `demo`, the name of a context.
-    pub title: String,
+    pub write: WriteRight,
     /// A line in the colours of a warning on every screen: `PRODUCTION`.
     pub banner: Option<String>,
+    /// Worn while this context is looked at.
+    pub theme: Option<String>,
 }
 
-impl Default for AttachOptions {
-    fn default() -> AttachOptions {
-        AttachOptions {
+impl Default for ContextSpec {
+    fn default() -> ContextSpec {
+        ContextSpec {
+            name: String::new(),
             addresses: Vec::new(),
             tokens: Vec::new(),
             trust: Trust::System,
             path: "default".into(),
-            write: false,
-            theme: None,
-            theme_dir: user_theme_dir(),
-            ascii: false,
-            title: String::new(),
+            write: WriteRight::ReadOnly,
             banner: None,
+            theme: None,
         }
     }
 }
 
-/// `$XDG_CONFIG_HOME/twinkeep/themes`, or `~/.config/twinkeep/themes`.
-fn user_theme_dir() -> Option<PathBuf> {
+impl Default for AttachOptions {
+    fn default() -> AttachOptions {
+        AttachOptions { contexts: Vec::new(), theme: None, config_dir: config_dir(), ascii: false }
+    }
+}
+
+/// `$XDG_CONFIG_HOME/twinkeep`, or `~/.config/twinkeep`.
+pub fn config_dir() -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME", ".config")
+}
+
+/// `$XDG_STATE_HOME/twinkeep`, or `~/.local/state/twinkeep`: what the console writes.
+pub fn state_dir() -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
+}
+
+fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let config = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
-    Some(config.join("twinkeep").join("themes"))
+    let base = set(variable).or_else(|| set("HOME").map(|home| home.join(below_home)))?;
+    Some(base.join("twinkeep"))
 }
 
 /// The theme files in a directory, if there is one, in the order of their names.
@@ -72,49 +98,110 @@ fn theme_files(directory: &Path) -> Vec<(PathBuf, Result<String, String>)> {
     paths.into_iter().map(read).collect()
 }
 
+/// The user's keys, if there is a file of them; what is wrong with it is a warning.
+fn keymap(directory: Option<&Path>, warnings: &mut Vec<String>) -> Keymap {
+    let Some(file) = directory.map(|directory| directory.join(KEYS_FILE)).filter(|file| file.exists()) else {
+        return Keymap::default();
+    };
+    match std::fs::read_to_string(&file).map_err(|error| error.to_string()).and_then(|text| Keymap::parse(&text)) {
+        Ok((keymap, wrong)) => {
+            warnings.extend(wrong.into_iter().map(|wrong| format!("{KEYS_FILE}: {wrong}")));
+            keymap
+        }
+        Err(error) => {
+            warnings.push(format!("{}: {error}", file.display()));
+            Keymap::default()
+        }
+    }
+}
+
 /// The options, understood and checked.
 pub(super) struct Prepared {
-    pub sessions: SessionOptions,
+    pub sessions: Vec<SessionOptions>,
     pub model: ModelOptions,
+    pub look: Look,
+    pub warnings: Vec<String>,
+}
+
+/// What screens are painted with, and where it came from.
+pub(super) struct Look {
     pub themes: Themes,
     pub glyphs: &'static Glyphs,
+    folder: Option<PathBuf>,
+    depth: ColourDepth,
+    stamp: Vec<(PathBuf, Option<SystemTime>)>,
+}
+
+impl Look {
+    fn load(folder: Option<PathBuf>, depth: ColourDepth, glyphs: &'static Glyphs) -> Look {
+        let themes = Themes::load(folder.as_deref().map(theme_files).unwrap_or_default(), depth);
+        let stamp = stamp(folder.as_deref());
+        Look { themes, glyphs, folder, depth, stamp }
+    }
+
+    /// Reads the user's themes again if one of their files changed. Says whether.
+    pub fn reload(&mut self) -> bool {
+        if self.folder.is_none() || stamp(self.folder.as_deref()) == self.stamp {
+            return false;
+        }
+        *self = Look::load(self.folder.take(), self.depth, self.glyphs);
+        true
+    }
+}
+
+/// When each theme file was last written.
+fn stamp(folder: Option<&Path>) -> Vec<(PathBuf, Option<SystemTime>)> {
+    let Some(entries) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else { return Vec::new() };
+    let written = |entry: std::fs::DirEntry| {
+        let time = entry.metadata().ok().and_then(|about| about.modified().ok());
+        (entry.path(), time)
+    };
+    let mut files: Vec<_> = entries.flatten().map(written).collect();
+    files.sort();
+    files
 }
 
 pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Prepared> {
-    if options.addresses.is_empty() {
+    if options.contexts.is_empty() || options.contexts.iter().any(|context| context.addresses.is_empty()) {
         return Err(Error::invalid("no server to attach to: name a node of each region, such as http://10.1.1.1:8200"));
     }
     let variable = |name: &str| std::env::var(name).ok();
     let depth = term::colour_depth(variable);
-    let themes = Themes::load(options.theme_dir.as_deref().map(theme_files).unwrap_or_default(), depth);
-    let names = themes.names();
-    let theme = match options.theme {
-        Some(name) if !names.contains(&name) => {
+    let ascii = options.ascii || !term::is_utf8(variable);
+    let glyphs = if ascii { &glyphs::ASCII } else { &glyphs::UTF8 };
+    let look = Look::load(options.config_dir.as_ref().map(|folder| folder.join("themes")), depth, glyphs);
+    let names = look.themes.names();
+    for name in options.theme.iter().chain(options.contexts.iter().filter_map(|context| context.theme.as_ref())) {
+        if !names.contains(name) {
             return Err(Error::invalid(format!("there is no theme `{name}`: there are {}", names.join(", "))));
         }
-        Some(name) => name,
-        None if depth == ColourDepth::None => WITHOUT_COLOUR.into(),
-        None => DEFAULT.into(),
-    };
-    let mut addresses = understood(&options.addresses, &options.trust)?;
-    let mut seen = std::collections::BTreeSet::new();
-    addresses.retain(|address| seen.insert(address.clone()));
-    let sessions = SessionOptions {
-        path: options.path.clone(),
-        addresses: addresses.clone(),
-        tokens: options.tokens,
-        trust: options.trust,
-    };
-    let model = ModelOptions {
-        now: clock.now(),
-        path: options.path,
-        title: options.title,
-        banner: options.banner,
-        addresses,
-        write: if options.write { WriteRight::Write } else { WriteRight::ReadOnly },
-        theme,
-        themes: names,
-    };
-    let ascii = options.ascii || !term::is_utf8(variable);
-    Ok(Prepared { sessions, model, themes, glyphs: if ascii { &glyphs::ASCII } else { &glyphs::UTF8 } })
+    }
+    let plain = if depth == ColourDepth::None { WITHOUT_COLOUR } else { DEFAULT };
+    let theme = options.theme.unwrap_or_else(|| plain.into());
+    let mut warnings = look.themes.warnings.clone();
+    let keymap = keymap(options.config_dir.as_deref(), &mut warnings);
+    let mut sessions = Vec::new();
+    let mut contexts = Vec::new();
+    for (at, context) in options.contexts.into_iter().enumerate() {
+        let mut addresses = understood(&context.addresses, &context.trust)?;
+        let mut seen = std::collections::BTreeSet::new();
+        addresses.retain(|address| seen.insert(address.clone()));
+        sessions.push(SessionOptions {
+            context: ContextId(at),
+            path: context.path.clone(),
+            addresses: addresses.clone(),
+            tokens: context.tokens,
+            trust: context.trust,
+        });
+        contexts.push(ContextOptions {
+            name: context.name,
+            path: context.path,
+            banner: context.banner,
+            theme: context.theme.filter(|_| depth != ColourDepth::None),
+            addresses,
+            write: context.write,
+        });
+    }
+    let model = ModelOptions { now: clock.now(), contexts, theme, themes: names, keymap };
+    Ok(Prepared { sessions, model, look, warnings })
 }

@@ -3,14 +3,16 @@
 //! It waits in one place only, the `select!`; whatever takes time is a task of a session. What is there is drained, then one
 //! frame is painted, 33 ms after the last one at the earliest, and only if a cell changed.
 
-use super::app::{self, Effect, Model, Msg};
+use super::app::list::Move;
+use super::app::{self, Answer, Effect, Model, Mouse, Msg};
+use super::files;
 use super::options::{AttachOptions, Prepared, prepare};
 use super::session::{Board, ConsoleClock, Sessions};
 use super::term::{self, Screen};
-use super::ui::{self, Paint, Secrets};
+use super::ui::{self, Hits, Paint, Secrets};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crossterm::event::{Event, EventStream, KeyEventKind};
+use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
 use futures::{FutureExt, StreamExt};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -50,6 +52,8 @@ struct Console {
     /// Of the board: what was taken in.
     seen: u64,
     screen: Screen,
+    /// What can be pressed on the frame in view.
+    hits: Hits,
     /// `None` only while we are suspended: it reads the terminal from a thread of its own.
     input: Option<EventStream>,
     signals: Signals,
@@ -91,7 +95,7 @@ impl Console {
         board: watch::Receiver<Board>,
     ) -> Result<Console> {
         let mut model = Model::new(prepared.model.clone());
-        for warning in &prepared.themes.warnings {
+        for warning in &prepared.warnings {
             app::update(&mut model, Msg::Notice(warning.clone()));
         }
         let signals = Signals {
@@ -112,6 +116,7 @@ impl Console {
             board,
             seen: 0,
             screen,
+            hits: Hits::default(),
             input,
             signals,
             painted_at,
@@ -162,6 +167,9 @@ impl Console {
         let second = |at: UnixMs| at.0 / TICK_EVERY.as_millis() as u64;
         if second(now) != second(self.model.now) {
             self.dirty = true;
+            if self.prepared.look.reload() {
+                self.model.themes = self.prepared.look.themes.names();
+            }
         }
         let effects = app::update(&mut self.model, Msg::Tick(now));
         for effect in effects {
@@ -211,7 +219,16 @@ impl Console {
                 self.dirty = true;
                 Flow::On
             }
-            Event::Key(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost => Flow::On,
+            Event::Mouse(mouse) => match mouse.kind {
+                MouseEventKind::ScrollUp => self.update(Msg::Wheel(Move::Up)),
+                MouseEventKind::ScrollDown => self.update(Msg::Wheel(Move::Down)),
+                MouseEventKind::Down(MouseButton::Left) => match self.hits.at(mouse.column, mouse.row) {
+                    Some(hit) => self.update(Msg::Click(hit)),
+                    None => Flow::On,
+                },
+                _ => Flow::On,
+            },
+            Event::Key(_) | Event::FocusGained | Event::FocusLost => Flow::On,
         }
     }
 
@@ -229,6 +246,14 @@ impl Console {
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => self.screen.forget(),
                 Effect::Bell => self.screen.bell(),
+                Effect::Mouse(mouse) => self.screen.mouse(mouse == Mouse::Taken),
+                Effect::Copy(text) => self.screen.copy(text.expose()),
+                Effect::Save { name, text } => {
+                    let saved = files::save(&name, text.expose());
+                    let here = self.model.here.id;
+                    app::update(&mut self.model, Msg::Answer(here, Box::new(Answer::Saved(saved))));
+                    Ok(())
+                }
                 Effect::RetryNow | Effect::Ask(..) | Effect::Do(..) => {
                     self.sessions.perform(effect);
                     Ok(())
@@ -257,9 +282,12 @@ impl Console {
             return Ok(());
         }
         let (width, height) = self.screen.size()?;
-        let theme = self.prepared.themes.get(&self.model.theme_in_view());
-        let paint = Paint { theme, glyphs: self.prepared.glyphs, secrets: Secrets::Shown };
+        let look = &self.prepared.look;
+        let hits = Hits::default();
+        let theme = look.themes.get(&self.model.theme_in_view());
+        let paint = Paint { theme, glyphs: look.glyphs, secrets: Secrets::Shown, hits: Some(&hits) };
         let frame = ui::snapshot(&self.model, paint, width, height);
+        self.hits = hits;
         self.screen.paint(frame)?;
         self.painted_at = Some(now);
         self.dirty = false;

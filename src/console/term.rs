@@ -5,7 +5,8 @@
 
 use super::ui::ColourDepth;
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use base64::Engine;
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
     disable_raw_mode, enable_raw_mode,
@@ -57,6 +58,7 @@ pub struct Screen {
     terminal: Terminal<CrosstermBackend<Gathered>>,
     gathered: Gathered,
     title: String,
+    mouse_taken: bool,
     /// What stands on the screen.
     shown: Option<Buffer>,
 }
@@ -75,7 +77,7 @@ impl Screen {
                 return Err(error);
             }
         };
-        Ok(Screen { terminal, gathered, title: title.into(), shown: None })
+        Ok(Screen { terminal, gathered, title: title.into(), mouse_taken: false, shown: None })
     }
 
     pub fn size(&self) -> io::Result<(u16, u16)> {
@@ -112,12 +114,27 @@ impl Screen {
         write_out(b"\x07")
     }
 
+    /// Takes the mouse, or leaves it to the terminal.
+    pub fn mouse(&mut self, taken: bool) -> io::Result<()> {
+        let mut out = Vec::new();
+        if taken { put(&mut out, EnableMouseCapture) } else { put(&mut out, DisableMouseCapture) }
+        self.mouse_taken = taken;
+        write_out(&out)
+    }
+
+    /// Hands text to the terminal's clipboard. Whether it takes it, nobody says.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        write_out(format!("\x1b]52;c;{encoded}\x07").as_bytes())
+    }
+
     /// Gives the terminal to the shell and stops; goes on when the shell says so.
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         // The whole job, as the terminal itself does it: a wrapper such as `cargo run` stops as well.
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
         take_terminal(&self.title)?;
+        self.mouse(self.mouse_taken)?;
         self.forget()
     }
 
@@ -126,6 +143,7 @@ impl Screen {
         // Raw mode counts as entered, and would not be entered again.
         disable_raw_mode()?;
         take_terminal(&self.title)?;
+        self.mouse(self.mouse_taken)?;
         self.forget()
     }
 }
@@ -139,6 +157,11 @@ impl Drop for Screen {
 /// Whether there is somebody to see it.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal() && io::stdin().is_terminal()
+}
+
+/// Whether the terminal can do no more than show line after line.
+pub fn is_dumb() -> bool {
+    std::env::var("TERM").is_ok_and(|term| term == "dumb")
 }
 
 /// Whether the locale says that the terminal shows more than ASCII.
@@ -191,6 +214,7 @@ fn give_back() {
     }
     let mut out = Vec::new();
     put(&mut out, EndSynchronizedUpdate);
+    put(&mut out, DisableMouseCapture);
     put(&mut out, DisableBracketedPaste);
     put(&mut out, LeaveAlternateScreen);
     put(&mut out, Show);

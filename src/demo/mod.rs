@@ -11,7 +11,7 @@ mod wan;
 
 use crate::client::{Client, ClientOptions};
 use crate::clock;
-use crate::console::{self, AttachOptions};
+use crate::console::{self, AttachOptions, ContextSpec, WriteRight};
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
 use load::Load;
@@ -71,15 +71,15 @@ struct Demo {
 /// With the console on top, until the user quits.
 pub async fn interactive(options: Options, look: Look) -> Result<()> {
     let demo = Demo::start(&options).await?;
-    let attach = AttachOptions {
+    let context = ContextSpec {
+        name: "demo".to_owned(),
         addresses: demo.primary.addresses().chain(demo.standby.addresses()).map(str::to_owned).collect(),
         tokens: vec![demo.primary.token().clone(), demo.standby.token().clone()],
-        write: true,
-        theme: look.theme,
-        ascii: look.ascii,
-        title: "demo".to_owned(),
-        ..AttachOptions::default()
+        write: WriteRight::Write,
+        ..ContextSpec::default()
     };
+    let attach =
+        AttachOptions { contexts: vec![context], theme: look.theme, ascii: look.ascii, ..AttachOptions::default() };
     let ended = console::run(attach).await;
     demo.stop().await;
     ended

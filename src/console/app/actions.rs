@@ -4,11 +4,13 @@
 use super::keymap::Keymap;
 use super::list::Move;
 use super::model::{Model, Screen};
-use super::targets;
+pub use super::table::ACTIONS;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
     Show(Screen),
+    /// Looks at the context under the cursor, or the one that is named.
+    Context,
     NextScreen,
     PreviousScreen,
     NextRegion,
@@ -18,12 +20,19 @@ pub enum Action {
     Palette,
     Back,
     TokenGenerate,
+    Link,
     TokenHandOver,
     TokenReveal,
+    TokenCopy,
+    TokenSave,
     TokenRevoke,
     Promote,
     PauseResume,
     Retry,
+    Arm,
+    Disarm,
+    Copy,
+    Mouse,
     Theme,
     Redraw,
     Quit,
@@ -77,14 +86,26 @@ impl Place {
     pub fn words(self) -> String {
         match self {
             Place::Anywhere => "everywhere".into(),
-            Place::On(screens) if screens.len() + 1 == Screen::ALL.len() => {
+            Place::On(screens) if screens.len() + 2 >= Screen::ALL.len() => {
                 let missing = Screen::ALL.into_iter().filter(|screen| !screens.contains(screen));
-                format!("everywhere but {}", missing.map(Screen::title).collect::<String>())
+                format!("everywhere but {}", missing.map(Screen::title).collect::<Vec<_>>().join(", "))
             }
             Place::On(screens) => screens.iter().map(|screen| screen.title()).collect::<Vec<_>>().join(", "),
             Place::TokenDialog => "Token dialog".into(),
         }
     }
+}
+
+/// What an action is told when it is run by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Takes {
+    Nothing,
+    /// The name of a theme: shown while it is pointed at.
+    Theme,
+    /// The name of a context.
+    Context,
+    /// How long: `15m`.
+    Duration,
 }
 
 pub struct ActionInfo {
@@ -98,250 +119,10 @@ pub struct ActionInfo {
     pub keys: &'static [&'static str],
     pub place: Place,
     pub danger: Danger,
+    pub takes: Takes,
     /// Why it can't be done now, in words; `None`: it can.
     pub disabled: fn(&Model) -> Option<String>,
 }
-
-const LISTS: Place = Place::On(&[Screen::Region, Screen::Tokens, Screen::Events, Screen::Help]);
-const FILTERED: Place = Place::On(&[Screen::Tokens, Screen::Events, Screen::Help]);
-const PAIR: Place = Place::On(&[Screen::Overview, Screen::Region, Screen::Replication, Screen::Tokens, Screen::Events]);
-
-const fn show(screen: Screen, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
-    ActionInfo {
-        action: Action::Show(screen),
-        id,
-        title,
-        hint: None,
-        group: Group::Screens,
-        keys,
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    }
-}
-
-const fn go(step: Move, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
-    ActionInfo {
-        action: Action::List(step),
-        id,
-        title,
-        hint: None,
-        group: Group::Lists,
-        keys,
-        place: LISTS,
-        danger: Danger::None,
-        disabled: never,
-    }
-}
-
-fn never(_: &Model) -> Option<String> {
-    None
-}
-
-pub const ACTIONS: &[ActionInfo] = &[
-    ActionInfo {
-        action: Action::TokenGenerate,
-        id: "token-generate",
-        title: "Generate an activation token on the standby",
-        hint: Some("token"),
-        group: Group::Replication,
-        keys: &["g"],
-        place: PAIR,
-        danger: Danger::Changes,
-        disabled: targets::generate_disabled,
-    },
-    ActionInfo {
-        action: Action::TokenHandOver,
-        id: "token-hand-over",
-        title: "Hand the new token to the primary, which then copies everything over",
-        hint: Some("hand over"),
-        group: Group::Replication,
-        keys: &["h"],
-        place: PAIR,
-        danger: Danger::Asks,
-        disabled: targets::hand_over_disabled,
-    },
-    ActionInfo {
-        action: Action::TokenReveal,
-        id: "token-reveal",
-        title: "Reveal or hide the new token",
-        hint: Some("reveal"),
-        group: Group::Replication,
-        keys: &["v"],
-        place: Place::TokenDialog,
-        danger: Danger::None,
-        disabled: targets::reveal_disabled,
-    },
-    ActionInfo {
-        action: Action::TokenRevoke,
-        id: "token-revoke",
-        title: "Revoke the selected token",
-        hint: Some("revoke"),
-        group: Group::Replication,
-        keys: &["x"],
-        place: Place::On(&[Screen::Tokens]),
-        danger: Danger::Asks,
-        disabled: targets::revoke_disabled,
-    },
-    ActionInfo {
-        action: Action::Promote,
-        id: "promote",
-        title: "Promote the standby: see the plan and the loss, then decide",
-        hint: Some("promote"),
-        group: Group::Replication,
-        keys: &["p"],
-        place: PAIR,
-        danger: Danger::Typed,
-        disabled: targets::promote_disabled,
-    },
-    ActionInfo {
-        action: Action::PauseResume,
-        id: "pause-resume",
-        title: "Pause the link, or carry on with it",
-        hint: None,
-        group: Group::Replication,
-        keys: &["s"],
-        place: PAIR,
-        danger: Danger::Asks,
-        disabled: targets::pause_disabled,
-    },
-    show(Screen::Overview, "overview", "Regions, link, lag, latest events", &["1"]),
-    show(Screen::Region, "region", "The nodes of the selected region", &["2"]),
-    show(Screen::Replication, "replication", "Positions, lag and sync in detail", &["3"]),
-    show(Screen::Tokens, "tokens", "Activation tokens", &["4"]),
-    show(Screen::Events, "events", "What happened", &["5"]),
-    ActionInfo {
-        hint: Some("help"),
-        ..show(Screen::Help, "help", "Every key, and why an action is not possible now", &["?"])
-    },
-    ActionInfo {
-        action: Action::NextScreen,
-        id: "next-screen",
-        title: "Next screen",
-        hint: None,
-        group: Group::Screens,
-        keys: &["tab"],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    },
-    ActionInfo {
-        action: Action::PreviousScreen,
-        id: "previous-screen",
-        title: "Previous screen",
-        hint: None,
-        group: Group::Screens,
-        keys: &["shift-tab"],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    },
-    ActionInfo {
-        action: Action::PreviousRegion,
-        id: "previous-region",
-        title: "Select the region to the left",
-        hint: None,
-        group: Group::Screens,
-        keys: &["left"],
-        place: PAIR,
-        danger: Danger::None,
-        disabled: targets::region_disabled,
-    },
-    ActionInfo {
-        action: Action::NextRegion,
-        id: "next-region",
-        title: "Select the region to the right",
-        hint: None,
-        group: Group::Screens,
-        keys: &["right"],
-        place: PAIR,
-        danger: Danger::None,
-        disabled: targets::region_disabled,
-    },
-    go(Move::Up, "up", "Up", &["up", "k"]),
-    go(Move::Down, "down", "Down", &["down", "j"]),
-    go(Move::PageUp, "page-up", "Page up", &["pgup"]),
-    go(Move::PageDown, "page-down", "Page down", &["pgdn"]),
-    go(Move::First, "first", "First", &["home"]),
-    go(Move::Last, "last", "Last", &["end"]),
-    ActionInfo {
-        action: Action::Filter,
-        id: "filter",
-        title: "Filter the list",
-        hint: Some("filter"),
-        group: Group::Lists,
-        keys: &["/"],
-        place: FILTERED,
-        danger: Danger::None,
-        disabled: never,
-    },
-    ActionInfo {
-        action: Action::Palette,
-        id: "palette",
-        title: "Find an action by name",
-        hint: Some("command"),
-        group: Group::Console,
-        keys: &[":"],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    },
-    ActionInfo {
-        action: Action::Back,
-        id: "back",
-        title: "Back out one level",
-        hint: None,
-        group: Group::Console,
-        keys: &["esc"],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    },
-    ActionInfo {
-        action: Action::Retry,
-        id: "retry",
-        title: "Call nodes that do not answer again, now",
-        hint: None,
-        group: Group::Console,
-        keys: &["r"],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: targets::retry_disabled,
-    },
-    ActionInfo {
-        action: Action::Theme,
-        id: "theme",
-        title: "Change the theme: `:theme NAME`",
-        hint: None,
-        group: Group::Console,
-        keys: &[],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    },
-    ActionInfo {
-        action: Action::Redraw,
-        id: "redraw",
-        title: "Paint the screen anew",
-        hint: None,
-        group: Group::Console,
-        keys: &["ctrl-l"],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    },
-    ActionInfo {
-        action: Action::Quit,
-        id: "quit",
-        title: "Quit; the servers carry on",
-        hint: Some("quit"),
-        group: Group::Console,
-        keys: &["q", "ctrl-c"],
-        place: Place::Anywhere,
-        danger: Danger::None,
-        disabled: never,
-    },
-];
 
 impl Action {
     pub fn info(self) -> &'static ActionInfo {

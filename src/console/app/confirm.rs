@@ -21,6 +21,11 @@ pub(super) fn harmless() -> Permit {
     Permit(())
 }
 
+/// For a form that says what will be done, and was filled in and sent.
+pub(super) fn filled() -> Permit {
+    Permit(())
+}
+
 /// For the promotion dialog: the region's name was typed as it is written.
 pub(super) fn typed(expected: &str, typed: &str) -> Option<Permit> {
     (typed.trim() == expected && !expected.is_empty()).then_some(Permit(()))

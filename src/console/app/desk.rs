@@ -34,11 +34,26 @@ pub struct HeldToken {
     pub expires_at: UnixMs,
     pub token: SensitiveString,
     pub revealed_until: Option<UnixMs>,
+    /// Whether its end was announced.
+    pub warned: bool,
     /// What the last attempt to hand it over brought.
     pub notice: Option<String>,
 }
 
+/// An unused token says so when it has only so long left.
+pub const EXPIRY_WARN: Duration = Duration::from_secs(5 * 60);
+
 impl HeldToken {
+    /// How long it has left, once, when that is not long any more.
+    pub fn expiry_to_tell(&mut self, now: UnixMs) -> Option<Duration> {
+        let left = self.expires_at.since(now);
+        if self.warned || left.is_zero() || left > EXPIRY_WARN {
+            return None;
+        }
+        self.warned = true;
+        Some(left)
+    }
+
     pub fn is_revealed(&self, now: UnixMs) -> bool {
         self.revealed_until.is_some_and(|until| now < until)
     }

@@ -1,12 +1,15 @@
 //! Dialogs lie on the screen as on a stack; the top one swallows every key.
 
 use super::confirm::Confirm;
+use super::form::TokenForm;
 use super::palette::Palette;
 
 #[derive(Debug)]
 pub enum Dialog {
     Palette(Palette),
     Confirm(Confirm),
+    /// What a new activation token shall be.
+    Form(TokenForm),
     /// A view of the model's [`TokenDesk`](super::desk::TokenDesk).
     Token,
     /// A view of the model's [`Promotion`](super::promotion::PromotionDesk).

@@ -2,6 +2,8 @@
 
 use super::actions::{ACTIONS, Action, ActionInfo};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use super::model::Screen;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A key as it is written in the table of actions: `g`, `?`, `tab`, `ctrl-l`.
@@ -10,6 +12,9 @@ pub struct Key {
     code: KeyCode,
     control: bool,
 }
+
+/// With control: tmux and screen, end of input, stop.
+const RESERVED: [KeyCode; 2] = [KeyCode::Char('z'), KeyCode::Char('c')];
 
 const NAMED: [(&str, KeyCode); 13] = [
     ("tab", KeyCode::Tab),
@@ -83,6 +88,48 @@ impl Default for Keymap {
 }
 
 impl Keymap {
+    /// The table's keys with the user's over them: `promote = ["P"]`, an empty list for none. What makes no sense is
+    /// left as it was and named.
+    pub fn parse(text: &str) -> Result<(Keymap, Vec<String>), String> {
+        let wanted: BTreeMap<String, Vec<String>> = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut keymap = Keymap::default();
+        let mut wrong = Vec::new();
+        for (id, names) in wanted {
+            let Some(info) = ACTIONS.iter().find(|info| info.id == id) else {
+                wrong.push(format!("there is no action `{id}`"));
+                continue;
+            };
+            let mut keys = Vec::new();
+            for name in names {
+                match name.parse::<Key>() {
+                    Ok(key) if key.control && RESERVED.contains(&key.code) => {
+                        wrong.push(format!("{id}: {key} belongs to the terminal or the shell"));
+                    }
+                    Ok(key) => keys.push(key),
+                    Err(error) => wrong.push(format!("{id}: {error}")),
+                }
+            }
+            keymap.0.retain(|(_, action)| *action != info.action);
+            keymap.0.extend(keys.into_iter().map(|key| (key, info.action)));
+        }
+        wrong.extend(keymap.clashes());
+        Ok((keymap, wrong))
+    }
+
+    /// Keys that stand for two actions in one place: the first of the table has them.
+    fn clashes(&self) -> Vec<String> {
+        let mut clashes = Vec::new();
+        for (at, (key, action)) in self.0.iter().enumerate() {
+            for (other_key, other) in &self.0[at + 1..] {
+                let together = Screen::ALL.iter().any(|screen| action.works_on(*screen) && other.works_on(*screen));
+                if key == other_key && action != other && together {
+                    clashes.push(format!("{key} is {} and {}", action.info().id, other.info().id));
+                }
+            }
+        }
+        clashes
+    }
+
     /// The actions of a key, those of a certain place before those of any.
     pub fn actions(&self, event: KeyEvent) -> impl Iterator<Item = Action> + '_ {
         let pressed = Key::of(event);
@@ -92,5 +139,25 @@ impl Keymap {
     /// The keys of an action, the first is the one to show.
     pub fn keys(&self, action: Action) -> impl Iterator<Item = Key> + '_ {
         self.0.iter().filter(move |(_, of)| *of == action).map(|(key, _)| *key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn a_users_keys_come_first_and_what_makes_no_sense_is_named() {
+        let text = "promote = [\"P\"]\nredraw = []\nfly = [\"f\"]\nquit = [\"hyper-q\"]\nretry = [\"g\"]\nhelp = [\"ctrl-z\"]";
+        let (keymap, wrong) = Keymap::parse(text).unwrap();
+        let keys = |action| keymap.keys(action).map(|key| key.to_string()).collect::<Vec<_>>();
+        assert_eq!(keys(Action::Promote), ["P"]);
+        assert!(keys(Action::Redraw).is_empty());
+        let named = |words: &str| assert!(wrong.iter().any(|wrong| wrong.contains(words)), "{words}: {wrong:?}");
+        named("no action `fly`");
+        named("`hyper-q` is no key");
+        named("g is token-generate and retry");
+        named("help: ctrl-z belongs to");
     }
 }

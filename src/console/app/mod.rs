@@ -10,6 +10,7 @@
 
 pub mod actions;
 pub mod confirm;
+pub mod context;
 pub mod desk;
 pub mod dialog;
 pub mod history;
@@ -18,19 +19,27 @@ pub mod list;
 pub mod model;
 pub mod msg;
 pub mod palette;
+pub mod form;
 pub mod promotion;
 pub mod targets;
 
+mod answer;
 mod perform;
+mod press;
+mod promoting;
+mod table;
 mod update;
 
-pub use actions::{ACTIONS, Action, ActionInfo, Danger, Group, Place};
+pub use actions::{ACTIONS, Action, ActionInfo, Danger, Group, Place, Takes};
 pub use confirm::Permit;
 pub use dialog::Dialog;
 pub use keymap::Keymap;
-pub use model::{Model, ModelOptions, Screen, WriteRight};
-pub use msg::{Answer, Change, Effect, Msg, Query, Target};
-pub use update::{help_rows, promotion_forbidden, update};
+pub use context::{Context, ContextId, ContextOptions, WriteRight};
+pub use model::{Model, ModelOptions, Mouse, Screen};
+pub use msg::{Answer, Change, Effect, Hit, Msg, Query, Target};
+pub use press::help_rows;
+pub use promoting::promotion_forbidden;
+pub use update::update;
 
 #[cfg(test)]
 pub mod tests;

@@ -1,14 +1,13 @@
 //! All that the console is at one moment.
 
-use super::desk::TokenDesk;
+use super::context::{Context, ContextId, ContextOptions};
 use super::dialog::Dialog;
-use super::history::{EventLog, LogEntry, Samples, Toast};
+use super::history::{LogEntry, Toast};
 use super::keymap::Keymap;
 use super::list::{List, Rest};
-use super::promotion::PromotionDesk;
 use crate::api::replication::{EventLevel, TokenInfo};
 use crate::clock::UnixMs;
-use crate::console::domain::{Alarm, PairView, RegionView, World, alarms};
+use crate::console::domain::{Alarm, Overall, PairView, RegionView};
 use std::collections::BTreeMap;
 
 /// Toasts kept: the newest is shown.
@@ -16,6 +15,7 @@ const TOASTS_MAX: usize = 20;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Screen {
+    Index,
     Overview,
     Region,
     Replication,
@@ -26,11 +26,19 @@ pub enum Screen {
 
 impl Screen {
     /// In the order of Tab.
-    pub const ALL: [Screen; 6] =
-        [Screen::Overview, Screen::Region, Screen::Replication, Screen::Tokens, Screen::Events, Screen::Help];
+    pub const ALL: [Screen; 7] = [
+        Screen::Index,
+        Screen::Overview,
+        Screen::Region,
+        Screen::Replication,
+        Screen::Tokens,
+        Screen::Events,
+        Screen::Help,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
+            Screen::Index => "Index",
             Screen::Overview => "Overview",
             Screen::Region => "Region",
             Screen::Replication => "Replication",
@@ -41,103 +49,122 @@ impl Screen {
     }
 }
 
-/// Whether this console may change anything at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WriteRight {
-    ReadOnly,
-    Write,
-}
-
 /// What a model starts with.
 #[derive(Clone, Debug)]
 pub struct ModelOptions {
     pub now: UnixMs,
-    /// The path that all this is about.
-    pub path: String,
-    /// In the top line: `demo`, the name of a context.
-    pub title: String,
-    /// Stays on top of every screen, as `PRODUCTION`.
-    pub banner: Option<String>,
-    pub addresses: Vec<String>,
-    pub write: WriteRight,
+    /// At least one; the first is looked at.
+    pub contexts: Vec<ContextOptions>,
     pub theme: String,
     /// The names that `:theme` takes.
     pub themes: Vec<String>,
+    pub keymap: Keymap,
 }
 
 #[derive(Debug)]
 pub struct Model {
     pub now: UnixMs,
-    pub path: String,
-    pub title: String,
-    pub banner: Option<String>,
-    pub write: WriteRight,
     pub theme: String,
     pub themes: Vec<String>,
     pub keymap: Keymap,
-    pub world: World,
+    /// The context that is looked at.
+    pub here: Context,
+    /// The others, in no order.
+    elsewhere: Vec<Context>,
     pub screen: Screen,
-    /// By name, since regions may come and their order is that of discovery. `None`: nobody chose.
-    pub selected: Option<String>,
     pub lists: BTreeMap<Screen, List>,
     pub dialogs: Vec<Dialog>,
-    pub desk: TokenDesk,
-    pub promotion: Option<PromotionDesk>,
-    pub log: EventLog,
-    pub samples: Samples,
     pub toasts: Vec<Toast>,
     /// Ids and arguments that the palette ran, newest last.
     pub palette_history: Vec<String>,
+    pub mouse: Mouse,
+}
+
+/// Whether the console takes the mouse, or leaves it to the terminal for selecting text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mouse {
+    Left,
+    Taken,
 }
 
 impl Model {
     pub fn new(options: ModelOptions) -> Model {
+        let several = options.contexts.len() > 1;
+        let mut contexts = options.contexts.into_iter().enumerate().map(|(at, of)| Context::new(ContextId(at), of));
+        let here = contexts.next().expect("a console is started with at least one context");
+        let theme = here.theme.clone().filter(|theme| options.themes.contains(theme)).unwrap_or(options.theme);
         Model {
             now: options.now,
-            path: options.path,
-            title: options.title,
-            banner: options.banner,
-            write: options.write,
-            theme: options.theme,
+            theme,
             themes: options.themes,
-            keymap: Keymap::default(),
-            world: World::of_addresses(options.addresses.iter().map(String::as_str)),
-            screen: Screen::Overview,
-            selected: None,
+            keymap: options.keymap,
+            here,
+            elsewhere: contexts.collect(),
+            screen: if several { Screen::Index } else { Screen::Overview },
             lists: BTreeMap::new(),
             dialogs: Vec::new(),
-            desk: TokenDesk::Empty,
-            promotion: None,
-            log: EventLog::default(),
-            samples: Samples::default(),
             toasts: Vec::new(),
             palette_history: Vec::new(),
+            mouse: Mouse::Left,
         }
     }
 
-    /// The selected region's place among the regions: what was chosen, else the standby, else the second one.
+    /// All contexts, in the order in which they were named.
+    pub fn contexts(&self) -> Vec<&Context> {
+        let mut contexts: Vec<&Context> = self.elsewhere.iter().chain([&self.here]).collect();
+        contexts.sort_by_key(|context| context.id);
+        contexts
+    }
+
+    pub fn context_mut(&mut self, id: ContextId) -> Option<&mut Context> {
+        std::iter::once(&mut self.here).chain(&mut self.elsewhere).find(|context| context.id == id)
+    }
+
+    pub(super) fn swap_to(&mut self, id: ContextId) {
+        if let Some(other) = self.elsewhere.iter_mut().find(|context| context.id == id) {
+            std::mem::swap(other, &mut self.here);
+        }
+    }
+
+    /// Looks at another context. What was begun here goes on and is found again.
+    pub(super) fn go_to(&mut self, id: ContextId) {
+        self.swap_to(id);
+        if let Some(theme) = self.here.theme.clone().filter(|theme| self.themes.contains(theme)) {
+            self.theme = theme;
+        }
+        self.lists.retain(|screen, _| *screen == Screen::Index);
+    }
+
+    /// The index's rows: the worst first, then as they were named.
+    pub fn context_rows(&self) -> Vec<(&Context, Overall)> {
+        let list = self.lists.get(&Screen::Index);
+        let mut rows: Vec<(&Context, Overall)> = self
+            .contexts()
+            .into_iter()
+            .filter(|context| {
+                let names: Vec<String> = context.world.regions().into_iter().map(|region| region.name).collect();
+                list.is_none_or(|list| list.shows(&format!("{} {}", context.name, names.join(" "))))
+            })
+            .map(|context| (context, context.overall(self.now)))
+            .collect();
+        rows.sort_by_key(|(_, overall)| std::cmp::Reverse(overall.standing));
+        rows
+    }
+
     pub fn selected_index(&self) -> usize {
-        let regions = self.world.regions();
-        let chosen = self.selected.as_ref().and_then(|name| regions.iter().position(|region| region.name == *name));
-        chosen.unwrap_or_else(|| {
-            let standby =
-                self.world.pair(1, self.now).and_then(|pair| pair.standby().map(|region| region.name.clone()));
-            let standby = standby.and_then(|name| regions.iter().position(|region| region.name == name));
-            standby.unwrap_or(1).min(regions.len().saturating_sub(1))
-        })
+        self.here.selected_index(self.now)
     }
 
     pub fn selected_region(&self) -> Option<RegionView<'_>> {
-        let at = self.selected_index();
-        self.world.regions().into_iter().nth(at)
+        self.here.selected_region(self.now)
     }
 
     pub fn pair(&self) -> Option<PairView<'_>> {
-        self.world.pair(self.selected_index(), self.now)
+        self.here.pair(self.now)
     }
 
     pub fn alarms(&self) -> Vec<Alarm> {
-        alarms(&self.world, self.now)
+        self.here.alarms(self.now)
     }
 
     pub fn list(&self) -> List {
@@ -161,7 +188,7 @@ impl Model {
     pub fn token_rows(&self) -> Vec<(RegionView<'_>, &TokenInfo)> {
         let list = self.lists.get(&Screen::Tokens);
         let mut rows = Vec::new();
-        for region in self.world.regions() {
+        for region in self.here.world.regions() {
             let tokens = region.tokens().map(|tokens| tokens.last().as_slice()).unwrap_or_default();
             for token in tokens {
                 let text = format!("{} {} {}", region.name, token.accessor, token_word(token));
@@ -189,13 +216,13 @@ impl Model {
                 !list.is_filtered() || list.shows(&format!("{} {} {}", entry.region, entry.subject, entry.text))
             })
         };
-        self.log.entries().filter(shown).collect()
+        self.here.log.entries().filter(shown).collect()
     }
 
     /// Says something in a corner and keeps it among the events.
     pub(super) fn toast(&mut self, level: EventLevel, text: impl Into<String>) {
         let text = text.into();
-        self.log.note(self.now, level, "console", text.clone());
+        self.here.log.note(self.now, level, "console", text.clone());
         self.hint(level, text);
     }
 

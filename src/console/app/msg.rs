@@ -1,6 +1,10 @@
 //! What can happen to the console, and what it can ask for.
 
+use super::actions::Action;
 use super::confirm::Permit;
+use super::context::ContextId;
+use super::list::Move;
+use super::model::{Mouse, Screen};
 use crate::api::replication::{Event, Plan, PromoteRequest, Promotion, TokenCreated, TokenRequest};
 use crate::clock::UnixMs;
 use crate::console::domain::NodeReport;
@@ -16,20 +20,36 @@ pub enum Msg {
     Key(KeyEvent),
     Paste(String),
     /// What sessions learned since: newest wins.
-    Reports(Vec<NodeReport>),
+    Reports(Vec<(ContextId, NodeReport)>),
     /// What happened in a region, as one of its nodes tells.
     Events {
+        context: ContextId,
         region: String,
         events: Vec<Event>,
     },
-    Answer(Box<Answer>),
+    Answer(ContextId, Box<Answer>),
+    /// The mouse pressed something that was painted as pressable.
+    Click(Hit),
+    /// The wheel was turned, up or down.
+    Wheel(Move),
     /// Something about the console itself: a theme file that does not parse, a node that is not watched.
     Notice(String),
+}
+
+/// What can be pressed with the mouse.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Hit {
+    Screen(Screen),
+    Region(String),
+    /// A row of the list in view.
+    Row(usize),
+    Action(Action),
 }
 
 /// Where to send a request: the region's nodes, best first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
+    pub context: ContextId,
     pub region: String,
     pub addresses: Vec<String>,
 }
@@ -45,6 +65,15 @@ pub enum Effect {
     Bell,
     /// Let all sessions that wait for their next try go now.
     RetryNow,
+    /// Let the mouse go to the console, or back to the terminal.
+    Mouse(Mouse),
+    /// Hand text to the terminal's clipboard (OSC 52).
+    Copy(SensitiveString),
+    /// Put something into a file of the console's own folder, for this user alone.
+    Save {
+        name: String,
+        text: SensitiveString,
+    },
     Ask(Target, Query),
     /// Changes something, hence the permit.
     Do(Permit, Target, Change),
@@ -66,6 +95,11 @@ pub enum Change {
     Connect {
         standby: String,
         token: SensitiveString,
+    },
+    /// Make a token on `standby` and give it to the primary at once: nobody sees it.
+    Link {
+        standby: Target,
+        request: TokenRequest,
     },
     RevokeToken {
         accessor: String,
@@ -99,6 +133,13 @@ pub enum Answer {
         standby: String,
         result: Result<(), Failure>,
     },
+    Linked {
+        primary: String,
+        standby: String,
+        result: Result<(), Failure>,
+    },
+    /// The file that something was written to, or why it was not.
+    Saved(Result<String, String>),
     Revoked {
         region: String,
         accessor: String,

@@ -1,11 +1,13 @@
 //! `:` finds any action by a few of its letters, and remembers.
 
-use super::actions::{ACTIONS, Action, Place};
+use super::actions::{ACTIONS, Action, Place, Takes};
 use super::model::Model;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 use tui_input::Input;
 
+/// How long the palette offers to allow changes; others can be typed.
+const ARM_FOR: [&str; 3] = ["15m", "5m", "1h"];
 /// Runs remembered.
 pub const HISTORY_MAX: usize = 50;
 
@@ -30,8 +32,8 @@ pub struct Entry {
 impl Palette {
     /// What fits the input, best first; with nothing typed, what was run lately first.
     pub fn matches(&self, model: &Model) -> Vec<Entry> {
-        let entries = entries(model);
         let query = self.input.value().trim();
+        let entries = entries(model, query);
         if query.is_empty() {
             let recent = |entry: &Entry| {
                 model.palette_history.iter().rposition(|command| *command == entry.command).map(|at| at + 1)
@@ -70,7 +72,7 @@ impl Palette {
 }
 
 /// Everything that can be chosen: actions, with one line for each theme.
-fn entries(model: &Model) -> Vec<Entry> {
+fn entries(model: &Model, typed: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     for info in ACTIONS {
         // Moving in a list, or a key of one dialog, is nothing to look for by name.
@@ -78,17 +80,37 @@ fn entries(model: &Model) -> Vec<Entry> {
         if !sought || info.place == Place::TokenDialog {
             continue;
         }
-        if info.action == Action::Theme {
-            for theme in &model.themes {
-                entries.push(Entry {
-                    command: format!("{} {theme}", info.id),
-                    title: format!("Use the theme {theme}"),
-                    action: info.action,
-                    argument: Some(theme.clone()),
-                    disabled: None,
-                });
+        let with = |argument: String, title: String| Entry {
+            command: format!("{} {argument}", info.id),
+            title,
+            action: info.action,
+            argument: Some(argument),
+            disabled: (info.disabled)(model),
+        };
+        match info.takes {
+            Takes::Nothing => {}
+            Takes::Theme => {
+                let of = |theme: &String| with(theme.clone(), format!("Use the theme {theme}"));
+                entries.extend(model.themes.iter().map(of));
+                continue;
             }
-            continue;
+            Takes::Context => {
+                for context in model.contexts().into_iter().filter(|context| !context.name.is_empty()) {
+                    let words = context.overall(model.now).words;
+                    entries.push(with(context.name.clone(), words));
+                }
+                continue;
+            }
+            Takes::Duration => {
+                let mut choices: Vec<String> = ARM_FOR.map(String::from).to_vec();
+                if let Some(typed) = typed.strip_prefix(info.id).map(str::trim).filter(|typed| !typed.is_empty()) {
+                    choices.retain(|choice| choice != typed);
+                    choices.insert(0, typed.to_owned());
+                }
+                let of = |choice: String| with(choice.clone(), format!("Allow changes for {choice}"));
+                entries.extend(choices.into_iter().map(of));
+                continue;
+            }
         }
         entries.push(Entry {
             command: info.id.into(),

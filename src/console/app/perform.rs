@@ -2,16 +2,20 @@
 
 use super::actions::Action;
 use super::confirm::{Confirm, Focus, harmless};
-use super::desk::TokenDesk;
+use super::context::WriteRight;
 use super::dialog::Dialog;
+use super::form::TokenForm;
 use super::list::Rest;
-use super::model::{Model, Screen};
+use super::model::{Model, Mouse, Screen};
 use super::msg::{Change, Effect, Query, Target};
 use super::palette::Palette;
 use super::promotion::{PromotionDesk, Stage};
 use super::targets::{self, target};
-use crate::api::replication::{EventLevel, TokenRequest};
+use crate::api::replication::{EventLevel, Role};
+use crate::console::domain::RegionView;
 use crate::console::domain::units::{bytes, duration, entries};
+use crate::sensitive::SensitiveString;
+use std::time::Duration;
 
 /// Does it, if it can be done now; else says why not.
 pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String>) -> Vec<Effect> {
@@ -27,7 +31,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
         Action::NextScreen => turn(model, 1),
         Action::PreviousScreen => turn(model, Screen::ALL.len() - 1),
         Action::NextRegion => select(model, 1),
-        Action::PreviousRegion => select(model, model.world.regions().len() - 1),
+        Action::PreviousRegion => select(model, model.here.world.regions().len() - 1),
         Action::List(step) => {
             let (rows, rest) = rows(model);
             model.list_mut().go(step, rows, rest);
@@ -46,10 +50,39 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             Vec::new()
         }
         Action::TokenGenerate => generate_token(model),
+        Action::Link => {
+            link(model);
+            Vec::new()
+        }
+        Action::TokenCopy => copy_token(model),
+        Action::TokenSave => save_token(model),
+        Action::Context => {
+            go_to_context(model, argument);
+            Vec::new()
+        }
+        Action::Arm => {
+            arm(model, argument);
+            Vec::new()
+        }
+        Action::Disarm => {
+            model.here.write = WriteRight::ReadOnly;
+            model.toast(EventLevel::Info, "read-only again");
+            Vec::new()
+        }
+        Action::Copy => copy_row(model),
+        Action::Mouse => {
+            model.mouse = if model.mouse == Mouse::Taken { Mouse::Left } else { Mouse::Taken };
+            let words = match model.mouse {
+                Mouse::Taken => "the mouse works here: m gives it back to the terminal",
+                Mouse::Left => "the mouse selects text again",
+            };
+            model.hint(EventLevel::Info, words);
+            vec![Effect::Mouse(model.mouse)]
+        }
         Action::TokenHandOver => hand_over(model),
         Action::TokenReveal => {
             let now = model.now;
-            if let Some(held) = model.desk.held_mut() {
+            if let Some(held) = model.here.desk.held_mut() {
                 held.toggle_reveal(now);
             }
             Vec::new()
@@ -79,6 +112,7 @@ pub(super) fn rows(model: &Model) -> (usize, Rest) {
             let nodes = model.selected_region().map_or(0, |region| region.size());
             (nodes, Rest::First)
         }
+        Screen::Index => (model.context_rows().len(), Rest::First),
         Screen::Help => (super::ACTIONS.len(), Rest::First),
         Screen::Overview | Screen::Replication => (0, Rest::First),
     }
@@ -91,9 +125,9 @@ fn turn(model: &mut Model, by: usize) -> Vec<Effect> {
 }
 
 fn select(model: &mut Model, by: usize) -> Vec<Effect> {
-    let names: Vec<String> = model.world.regions().into_iter().map(|region| region.name).collect();
+    let names: Vec<String> = model.here.world.regions().into_iter().map(|region| region.name).collect();
     let at = model.selected_index();
-    model.selected = names.get((at + by) % names.len().max(1)).cloned();
+    model.here.selected = names.get((at + by) % names.len().max(1)).cloned();
     Vec::new()
 }
 
@@ -110,22 +144,99 @@ fn back(model: &mut Model) {
 }
 
 fn generate_token(model: &mut Model) -> Vec<Effect> {
-    if model.desk.held().is_some() {
+    if model.here.desk.held().is_some() {
         // The one that is here was not used yet: a second one would only be a second secret.
         model.dialogs.push(Dialog::Token);
         return Vec::new();
     }
     let Ok(region) = targets::token_region(model) else { return Vec::new() };
-    let target = target(&region);
-    model.desk = TokenDesk::Asked { region: target.region.clone() };
-    model.dialogs.push(Dialog::Token);
-    vec![Effect::Do(harmless(), target, Change::GenerateToken(TokenRequest::default()))]
+    let form = token_form(model, &region, None);
+    model.dialogs.push(Dialog::Form(form));
+    Vec::new()
+}
+
+fn token_form(model: &Model, standby: &RegionView<'_>, primary: Option<&RegionView<'_>>) -> TokenForm {
+    let mut form = TokenForm::new(target(model, standby), primary.map(|primary| target(model, primary)), model.now);
+    let own = standby.read(model.now).filter(|reading| reading.value.role == Role::Primary && reading.value.entries > 0);
+    form.holds = own.map(|reading| {
+        let status = reading.value;
+        format!("{}, {} ({} ago)", entries(status.entries), bytes(status.bytes), duration(reading.age))
+    });
+    let on = |region: &RegionView<'_>, what: &str| {
+        let path = &model.here.path;
+        format!("twinkeep replication {what} -address={} -replication-path={path}", region.api_address())
+    };
+    form.command = match primary {
+        None => on(standby, "generate-token"),
+        Some(primary) => format!("{}; {} TOKEN", on(standby, "generate-token"), on(primary, "connect")),
+    };
+    form
+}
+
+fn link(model: &mut Model) {
+    let Ok(standby) = targets::token_region(model) else { return };
+    let Ok(primary) = targets::primary_for(model, &standby.name) else { return };
+    let form = token_form(model, &standby, Some(&primary));
+    model.dialogs.push(Dialog::Form(form));
+}
+
+fn copy_token(model: &mut Model) -> Vec<Effect> {
+    let Some(held) = model.here.desk.held_mut() else { return Vec::new() };
+    held.notice = Some("sent to the terminal, which may or may not put it into its clipboard; w writes a file".into());
+    vec![Effect::Copy(held.token.clone())]
+}
+
+fn save_token(model: &mut Model) -> Vec<Effect> {
+    let Some(held) = model.here.desk.held() else { return Vec::new() };
+    vec![Effect::Save { name: format!("activation-token-{}", held.accessor), text: held.token.clone() }]
+}
+
+/// What the row under the cursor is known by elsewhere.
+fn copy_row(model: &mut Model) -> Vec<Effect> {
+    let Some(text) = targets::selected_text(model) else { return Vec::new() };
+    model.hint(EventLevel::Info, format!("sent to the terminal: {text}"));
+    vec![Effect::Copy(SensitiveString::new(text))]
+}
+
+fn go_to_context(model: &mut Model, name: Option<String>) {
+    let found = match &name {
+        Some(name) => model.contexts().into_iter().find(|context| context.name == *name).map(|context| context.id),
+        None => {
+            let row = model.list().row(model.context_rows().len(), Rest::First);
+            model.context_rows().get(row).map(|(context, _)| context.id)
+        }
+    };
+    match found {
+        Some(id) => {
+            model.go_to(id);
+            model.screen = Screen::Overview;
+        }
+        None => {
+            let names: Vec<String> = model.contexts().into_iter().map(|context| context.name.clone()).collect();
+            model.hint(EventLevel::Warn, format!("no such context: there are {}", names.join(", ")));
+        }
+    }
+}
+
+/// What `:arm` allows at most: who needs longer starts with `--write`.
+const ARM_MAX: Duration = Duration::from_secs(8 * 3_600);
+
+fn arm(model: &mut Model, argument: Option<String>) {
+    let asked = argument.unwrap_or_else(|| "15m".into());
+    match crate::duration::parse(&asked) {
+        Ok(span) if !span.is_zero() && span <= ARM_MAX => {
+            model.here.write = WriteRight::Armed { until: model.now.plus(span) };
+            model.toast(EventLevel::Warn, format!("changes are allowed for {}", duration(span)));
+        }
+        Ok(_) => model.hint(EventLevel::Warn, "arm: between a second and 8 hours"),
+        Err(error) => model.hint(EventLevel::Warn, format!("arm: {error}")),
+    }
 }
 
 fn hand_over(model: &mut Model) -> Vec<Effect> {
-    let Some(held) = model.desk.held() else { return Vec::new() };
+    let Some(held) = model.here.desk.held() else { return Vec::new() };
     let Ok(primary) = targets::primary_for(model, &held.region) else { return Vec::new() };
-    let standby = model.world.regions().into_iter().find(|region| region.name == held.region);
+    let standby = model.here.world.regions().into_iter().find(|region| region.name == held.region);
     let mut lines =
         vec![format!("{} copies everything to {} and then keeps it up to date.", primary.name, held.region)];
     if let Some(reading) = standby.as_ref().and_then(|standby| standby.read(model.now)) {
@@ -149,10 +260,10 @@ fn hand_over(model: &mut Model) -> Vec<Effect> {
         command: format!(
             "twinkeep replication connect -address={} -replication-path={} TOKEN",
             primary.api_address(),
-            model.path,
+            model.here.path,
         ),
         focus: Focus::Cancel,
-        target: target(&primary),
+        target: target(model, &primary),
         change: Change::Connect { standby: held.region.clone(), token: held.token.clone() },
         opened_at: model.now,
     };
@@ -169,11 +280,11 @@ fn revoke(model: &mut Model) -> Vec<Effect> {
         command: format!(
             "twinkeep replication revoke-token -address={} -replication-path={} {}",
             region.api_address(),
-            model.path,
+            model.here.path,
             token.accessor
         ),
         focus: Focus::Cancel,
-        target: target(&region),
+        target: target(model, &region),
         change: Change::RevokeToken { accessor: token.accessor },
         opened_at: model.now,
     };
@@ -183,7 +294,7 @@ fn revoke(model: &mut Model) -> Vec<Effect> {
 
 fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
     let Ok((primary, paused)) = targets::pausable(model) else { return Vec::new() };
-    let to = target(&primary);
+    let to = target(model, &primary);
     if paused {
         return vec![Effect::Do(harmless(), to, Change::Resume)];
     }
@@ -198,7 +309,7 @@ fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
         command: format!(
             "twinkeep replication pause -address={} -replication-path={}",
             primary.api_address(),
-            model.path
+            model.here.path
         ),
         focus: Focus::Cancel,
         target: to,
@@ -210,7 +321,7 @@ fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
 }
 
 fn promote(model: &mut Model) -> Vec<Effect> {
-    let unsettled = model.promotion.as_ref().is_some_and(|desk| match &desk.stage {
+    let unsettled = model.here.promotion.as_ref().is_some_and(|desk| match &desk.stage {
         Stage::Sent(sent) => !sent.is_settled(),
         _ => false,
     });
@@ -223,8 +334,8 @@ fn promote(model: &mut Model) -> Vec<Effect> {
         model.dialogs.push(Dialog::Promotion);
         return Vec::new();
     };
-    let target: Target = target(&region);
-    model.promotion = Some(PromotionDesk {
+    let target: Target = target(model, &region);
+    model.here.promotion = Some(PromotionDesk {
         target: target.clone(),
         opened_at: model.now,
         scroll: 0,

@@ -1,7 +1,9 @@
 //! Which region an action is about, and why it can't be done now.
 
 use super::desk::TokenDesk;
-use super::model::{Model, WriteRight};
+use super::context::WriteRight;
+use super::model::{Model, Screen};
+use super::list::Rest;
 use super::msg::Target;
 use crate::api::replication::Role;
 use crate::api::replication::{TokenInfo, TokenState};
@@ -10,14 +12,17 @@ use crate::console::domain::{Access, LinkLook, PairView, RegionView};
 /// Either what is to be done it to, or why not, in words.
 pub type Found<T> = Result<T, String>;
 
-pub fn target(region: &RegionView<'_>) -> Target {
-    Target { region: region.name.clone(), addresses: region.addresses() }
+pub fn target(model: &Model, region: &RegionView<'_>) -> Target {
+    Target {
+        context: model.here.id, region: region.name.clone(), addresses: region.addresses() }
 }
 
 /// Whether this console may change something in the region.
 pub fn writable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>> {
-    if model.write == WriteRight::ReadOnly {
-        return Err("read-only: start with --write to change anything".into());
+    match model.here.write {
+        WriteRight::ReadOnly => return Err("read-only: `:arm 15m` allows changes for a while".into()),
+        WriteRight::Locked => return Err("read-only: the contexts file says so".into()),
+        WriteRight::Armed { .. } | WriteRight::Write => {}
     }
     if model.pair().is_some_and(|pair| pair.is_split_brain()) {
         return Err("split brain: settle which region is primary first".into());
@@ -48,7 +53,7 @@ pub fn token_region(model: &Model) -> Found<RegionView<'_>> {
 
 /// The region that takes the token of `region` and then sends to it.
 pub fn primary_for<'a>(model: &'a Model, region: &str) -> Found<RegionView<'a>> {
-    let mut primaries: Vec<_> = model.world.regions();
+    let mut primaries: Vec<_> = model.here.world.regions();
     primaries.retain(|other| other.name != region && other.role() == Some(Role::Primary));
     match primaries.len() {
         0 => Err(format!("no primary in view to hand the token of {region} to")),
@@ -91,7 +96,7 @@ pub fn selected_token(model: &Model) -> Found<(RegionView<'_>, TokenInfo)> {
 }
 
 pub(super) fn generate_disabled(model: &Model) -> Option<String> {
-    if let TokenDesk::Asked { region } = &model.desk {
+    if let TokenDesk::Asked { region } = &model.here.desk {
         return Some(format!("{region} is making one"));
     }
     let region = match token_region(model) {
@@ -102,7 +107,7 @@ pub(super) fn generate_disabled(model: &Model) -> Option<String> {
 }
 
 pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
-    let held = match &model.desk {
+    let held = match &model.here.desk {
         TokenDesk::Held(held) => held,
         TokenDesk::Handing { primary, .. } => return Some(format!("{primary} is being given the token")),
         _ => return Some("no token was made here yet: generate one on the standby first".into()),
@@ -110,8 +115,66 @@ pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
     primary_for(model, &held.region).and_then(|primary| writable(model, primary)).err()
 }
 
+pub(super) fn link_disabled(model: &Model) -> Option<String> {
+    let standby = match token_region(model).and_then(|region| writable(model, region)) {
+        Ok(region) => region,
+        Err(why) => return Some(why),
+    };
+    if standby.role() == Some(Role::Standby) {
+        return Some(format!("{} is linked already", standby.name));
+    }
+    primary_for(model, &standby.name).and_then(|primary| writable(model, primary)).err()
+}
+
+pub(super) fn arm_disabled(model: &Model) -> Option<String> {
+    match model.here.write {
+        WriteRight::Write => Some("changes are allowed all the time".into()),
+        WriteRight::Locked => Some("the contexts file says that nothing is changed from here".into()),
+        WriteRight::ReadOnly | WriteRight::Armed { .. } => None,
+    }
+}
+
+pub(super) fn disarm_disabled(model: &Model) -> Option<String> {
+    match model.here.write {
+        WriteRight::Write | WriteRight::Armed { .. } => None,
+        WriteRight::ReadOnly | WriteRight::Locked => Some("nothing can be changed anyway".into()),
+    }
+}
+
+/// What the row under the cursor is known by elsewhere: an accessor, an address, a line of the log.
+pub fn selected_text(model: &Model) -> Option<String> {
+    let list = model.list();
+    match model.screen {
+        Screen::Tokens => selected_token(model).ok().map(|(_, token)| token.accessor),
+        Screen::Index => {
+            let rows = model.context_rows();
+            rows.get(list.row(rows.len(), Rest::First)).map(|(context, overall)| {
+                format!("{}: {} {}", context.title(), overall.standing.word(), overall.words)
+            })
+        }
+        Screen::Events => {
+            let rows = model.event_rows();
+            let entry = rows.get(list.row(rows.len(), Rest::Last))?;
+            Some(format!("{} {} {} {}", entry.at, entry.region, entry.subject, entry.text))
+        }
+        Screen::Region => {
+            let region = model.selected_region()?;
+            let at = list.row(region.size(), Rest::First);
+            region.nodes.get(at).map(|node| node.address.clone())
+        }
+        Screen::Help => super::help_rows(model)
+            .get(list.row(super::help_rows(model).len(), Rest::First))
+            .map(|info| format!(":{}", info.id)),
+        Screen::Overview | Screen::Replication => None,
+    }
+}
+
+pub(super) fn copy_disabled(model: &Model) -> Option<String> {
+    selected_text(model).is_none().then(|| "no line is selected".into())
+}
+
 pub(super) fn reveal_disabled(model: &Model) -> Option<String> {
-    match model.desk.held() {
+    match model.here.desk.held() {
         Some(_) => None,
         None => Some("no token was made here yet".into()),
     }
@@ -130,7 +193,7 @@ pub(super) fn revoke_disabled(model: &Model) -> Option<String> {
 
 /// To look at the plan is always allowed; the dialog says what keeps one from deciding.
 pub(super) fn promote_disabled(model: &Model) -> Option<String> {
-    if model.promotion.is_some() {
+    if model.here.promotion.is_some() {
         return None;
     }
     let region = match promotable(model) {
@@ -148,9 +211,9 @@ pub(super) fn pause_disabled(model: &Model) -> Option<String> {
 }
 
 pub(super) fn region_disabled(model: &Model) -> Option<String> {
-    (model.world.regions().len() < 2).then(|| "only one region in view".into())
+    (model.here.world.regions().len() < 2).then(|| "only one region in view".into())
 }
 
 pub(super) fn retry_disabled(model: &Model) -> Option<String> {
-    model.world.nodes().iter().all(|node| node.is_up()).then(|| "all nodes answer".into())
+    model.here.world.nodes().iter().all(|node| node.is_up()).then(|| "all nodes answer".into())
 }

@@ -19,21 +19,33 @@ pub const CANARY: &str = "s.CANARY-7f3a9c1e77d20b64-never-to-be-seen-unasked";
 
 /// An answer as it comes through the queue.
 pub fn told(answer: Answer) -> Msg {
-    Msg::Answer(Box::new(answer))
+    Msg::Answer(ContextId(0), Box::new(answer))
 }
 
 pub fn model(world: World) -> Model {
-    let mut model = Model::new(ModelOptions {
-        now: NOW,
+    models([("demo", world)])
+}
+
+/// A console on several contexts, in this order.
+pub fn models<const N: usize>(worlds: [(&str, World); N]) -> Model {
+    let contexts = worlds.iter().map(|(name, _)| ContextOptions {
+        name: (*name).into(),
         path: "default".into(),
-        title: "demo".into(),
         banner: None,
+        theme: None,
         addresses: Vec::new(),
         write: WriteRight::Write,
+    });
+    let mut model = Model::new(ModelOptions {
+        now: NOW,
+        contexts: contexts.collect(),
         theme: "dark".into(),
         themes: ["terminal", "dark", "light", "mono"].map(String::from).to_vec(),
+        keymap: Keymap::default(),
     });
-    model.world = world;
+    for (at, (_, world)) in worlds.into_iter().enumerate() {
+        model.context_mut(ContextId(at)).unwrap().world = world;
+    }
     model
 }
 
@@ -81,7 +93,7 @@ fn words(effects: &[Effect]) -> Vec<String> {
 }
 
 pub fn give_token(model: &mut Model) {
-    let effects = keys(model, "g");
+    let effects = keys(model, "g enter");
     let [Effect::Do(_, target, Change::GenerateToken(_))] = effects.as_slice() else {
         panic!("g asks for a token: {effects:?}");
     };
@@ -114,7 +126,7 @@ fn promotion(outcome: PromotionOutcome) -> Promotion {
 }
 
 fn standing(model: &Model) -> Standing {
-    match &model.promotion.as_ref().unwrap().stage {
+    match &model.here.promotion.as_ref().unwrap().stage {
         Stage::Sent(sent) => sent.outcome(),
         other => panic!("not sent: {other:?}"),
     }
@@ -155,7 +167,7 @@ fn the_readme_has_the_table_of_keys() {
 #[test]
 fn screens_turn_by_number_and_by_tab_and_esc_goes_back_one_level() {
     let mut model = model(fixtures::streaming());
-    let visits = [("3", Screen::Replication), ("5", Screen::Events), ("tab", Screen::Help), ("tab", Screen::Overview)];
+    let visits = [("3", Screen::Replication), ("5", Screen::Events), ("tab", Screen::Help), ("1", Screen::Overview)];
     for (key, screen) in visits {
         keys(&mut model, key);
         assert_eq!(model.screen, screen, "{key}");
@@ -181,14 +193,14 @@ fn while_a_filter_is_typed_letters_are_letters() {
 fn a_token_is_made_on_the_standby_masked_revealed_on_a_key_and_hidden_again() {
     let mut model = model(fixtures::streaming());
     give_token(&mut model);
-    let held = model.desk.held().unwrap();
+    let held = model.here.desk.held().unwrap();
     assert_eq!(held.region, "eu-west-1");
     assert!(!held.is_revealed(model.now));
     keys(&mut model, "v");
-    assert!(model.desk.held().unwrap().is_revealed(model.now));
+    assert!(model.here.desk.held().unwrap().is_revealed(model.now));
     let later = UnixMs(model.now.0 + 20_000);
     update(&mut model, Msg::Tick(later));
-    assert!(!model.desk.held().unwrap().is_revealed(model.now), "it hides itself");
+    assert!(!model.here.desk.held().unwrap().is_revealed(model.now), "it hides itself");
     assert!(!format!("{model:?}").contains("CANARY"), "not even in a debug dump");
 }
 
@@ -208,10 +220,10 @@ fn the_token_goes_to_the_primary_only_after_a_yes() {
     let (primary, standby) = ("us-east-1".to_owned(), "eu-west-1".to_owned());
     let answer = Answer::Connected { primary: primary.clone(), standby: standby.clone(), result: Err(refused) };
     update(&mut model, told(answer));
-    assert!(model.desk.held().unwrap().notice.as_ref().unwrap().contains("expired"), "kept for another try");
+    assert!(model.here.desk.held().unwrap().notice.as_ref().unwrap().contains("expired"), "kept for another try");
     keys(&mut model, "h y");
     update(&mut model, told(Answer::Connected { primary, standby, result: Ok(()) }));
-    assert!(matches!(model.desk, TokenDesk::Empty));
+    assert!(matches!(model.here.desk, TokenDesk::Empty));
     assert!(model.dialogs.is_empty());
 }
 
@@ -227,7 +239,7 @@ fn keys_typed_ahead_confirm_nothing() {
 #[test]
 fn read_only_says_why_and_sends_nothing() {
     let mut model = model(fixtures::streaming());
-    model.write = WriteRight::ReadOnly;
+    model.here.write = WriteRight::ReadOnly;
     assert_eq!(words(&keys(&mut model, "g s")), [""; 0]);
     assert!(model.toast_in_view().unwrap().text.contains("read-only"), "{:?}", model.toasts);
     open_plan(&mut model);
@@ -289,7 +301,7 @@ fn an_unknown_outcome_keeps_asking_until_it_is_known() {
         update(&mut model, told(Answer::Promotion(id, Err(lost()))));
     }
     keys(&mut model, "esc");
-    assert!(model.promotion.is_some(), "leaving the dialog forgets nothing");
+    assert!(model.here.promotion.is_some(), "leaving the dialog forgets nothing");
     update(&mut model, told(Answer::Promotion(id, Ok(Some(promotion(PromotionOutcome::Done))))));
     assert_eq!(standing(&model), Standing::Done);
     let later = UnixMs(model.now.0 + 2_000);
@@ -322,10 +334,10 @@ fn a_promotion_whose_facts_changed_shows_the_new_plan_and_wants_a_new_consent() 
     };
     let effects = update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(refused)))));
     assert_eq!(words(&effects), ["ask eu-west-1 Plan"]);
-    let target = Target { region: "eu-west-1".into(), addresses: Vec::new() };
+    let target = Target { context: ContextId(0), region: "eu-west-1".into(), addresses: Vec::new() };
     let plan = (fixtures::plan(), PromotionId([8; 16]));
     update(&mut model, told(Answer::Plan(target, Ok(plan))));
-    match &model.promotion.as_ref().unwrap().stage {
+    match &model.here.promotion.as_ref().unwrap().stage {
         Stage::Deciding(deciding) => assert_eq!(
             (deciding.id, deciding.typed.value(), deciding.notice.as_deref()),
             (PromotionId([8; 16]), "", Some("not promoted, the facts changed: the plan changed"))
@@ -358,10 +370,10 @@ fn a_change_of_role_and_a_silence_are_told_and_kept() {
     let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Fenced, Default::default());
     us.epoch = Epoch(4);
     let reports = vec![fixtures::up(us.clone(), Default::default())];
-    let effects = update(&mut model, Msg::Reports(reports));
+    let effects = update(&mut model, Msg::Reports(reports.into_iter().map(|report| (ContextId(0), report)).collect()));
     assert_eq!(words(&effects), ["Bell"]);
     assert_eq!(model.toast_in_view().unwrap().text, "us-east-1 was primary, now is fenced");
-    let told = model.log.entries().next_back().unwrap();
+    let told = model.here.log.entries().next_back().unwrap();
     assert_eq!((told.region.as_str(), told.level), ("console", EventLevel::Warn));
 }
 
@@ -375,11 +387,11 @@ fn events_of_several_nodes_are_one_list_without_repetitions() {
         ]
     };
     for _ in 0..2 {
-        update(&mut model, Msg::Events { region: "us-east-1".into(), events: told() });
+        update(&mut model, Msg::Events { context: ContextId(0), region: "us-east-1".into(), events: told() });
     }
     let eu = vec![fixtures::event(1, 60, EventLevel::Info, "sync", "whole")];
-    update(&mut model, Msg::Events { region: "eu-west-1".into(), events: eu });
-    let texts: Vec<_> = model.log.entries().map(|entry| entry.text.as_str()).collect();
+    update(&mut model, Msg::Events { context: ContextId(0), region: "eu-west-1".into(), events: eu });
+    let texts: Vec<_> = model.here.log.entries().map(|entry| entry.text.as_str()).collect();
     assert_eq!(texts, ["streaming", "whole", "b leads"]);
 }
 
@@ -392,4 +404,119 @@ fn ctrl_z_suspends_even_over_a_dialog_and_dialogs_swallow_all_else() {
     assert_eq!(model.screen, Screen::Overview);
     keys(&mut model, "ctrl-c");
     assert!(model.dialogs.is_empty());
+}
+
+#[test]
+fn a_token_is_asked_for_with_its_time_and_a_wrong_time_is_named() {
+    let mut model = model(fixtures::streaming());
+    keys(&mut model, "g");
+    let form = |model: &Model| match model.dialogs.last() {
+        Some(Dialog::Form(form)) => (form.ttl.value().to_owned(), form.notice.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(form(&model), ("30m".into(), None));
+    keys(&mut model, "ctrl-u 3 x enter");
+    assert!(form(&model).1.unwrap().contains("no duration"));
+    keys(&mut model, "ctrl-u 3 d enter");
+    assert!(form(&model).1.unwrap().contains("a day"));
+    let effects = keys(&mut model, "ctrl-u 2 h enter");
+    let [Effect::Do(_, target, Change::GenerateToken(request))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((target.region.as_str(), request.ttl.clone()), ("eu-west-1", Some(serde_json::json!(7_200))));
+}
+
+#[test]
+fn two_regions_are_linked_in_one_step_and_the_token_is_never_here() {
+    let mut model = model(fixtures::unlinked());
+    let effects = keys(&mut model, "l enter");
+    let [Effect::Do(_, primary, Change::Link { standby, .. })] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((primary.region.as_str(), standby.region.as_str()), ("us-east-1", "eu-west-1"));
+    assert!(matches!(model.here.desk, TokenDesk::Empty));
+    let (primary, standby) = ("us-east-1".to_owned(), "eu-west-1".to_owned());
+    update(&mut model, told(Answer::Linked { primary, standby, result: Ok(()) }));
+    assert!(model.toast_in_view().unwrap().text.contains("us-east-1 took a token of eu-west-1"));
+}
+
+#[test]
+fn a_token_goes_to_the_clipboard_only_on_its_key_and_nobody_says_copied() {
+    let mut model = model(fixtures::streaming());
+    give_token(&mut model);
+    let effects = keys(&mut model, "c");
+    let [Effect::Copy(text)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(text.expose(), CANARY);
+    assert!(model.here.desk.held().unwrap().notice.as_ref().unwrap().starts_with("sent to the terminal"));
+    let effects = keys(&mut model, "w");
+    assert!(matches!(effects.as_slice(), [Effect::Save { name, .. }] if name == "activation-token-9bTz07pw"));
+}
+
+#[test]
+fn a_held_token_warns_once_before_it_expires() {
+    let mut model = model(fixtures::streaming());
+    give_token(&mut model);
+    model.toasts.clear();
+    let expires = model.here.desk.held().unwrap().expires_at;
+    update(&mut model, Msg::Tick(UnixMs(expires.0 - 240_000)));
+    assert!(model.toast_in_view().unwrap().text.contains("expires in 4m 00s"));
+    let told = model.toasts.len();
+    update(&mut model, Msg::Tick(UnixMs(expires.0 - 200_000)));
+    assert_eq!(model.toasts.len(), told);
+}
+
+#[test]
+fn arming_allows_changes_for_a_while_and_a_locked_context_is_never_armed() {
+    let mut model = model(fixtures::streaming());
+    model.here.write = WriteRight::ReadOnly;
+    keys(&mut model, ":");
+    type_text(&mut model, "arm");
+    keys(&mut model, "enter");
+    assert!(matches!(model.here.write, WriteRight::Armed { .. }), "{:?}", model.here.write);
+    assert!(targets::writable(&model, model.selected_region().unwrap()).is_ok());
+    let later = UnixMs(model.now.0 + 16 * 60_000);
+    update(&mut model, Msg::Tick(later));
+    assert_eq!(model.here.write, WriteRight::ReadOnly);
+    keys(&mut model, ":");
+    type_text(&mut model, "arm");
+    update(&mut model, Msg::Paste(" 90s".into()));
+    keys(&mut model, "enter");
+    assert_eq!(model.here.write, WriteRight::Armed { until: model.now.plus(std::time::Duration::from_secs(90)) });
+    model.here.write = WriteRight::Locked;
+    keys(&mut model, ":");
+    type_text(&mut model, "arm");
+    keys(&mut model, "enter");
+    assert_eq!(model.here.write, WriteRight::Locked);
+}
+
+#[test]
+fn the_index_has_the_worst_first_and_opens_what_is_selected() {
+    let mut model = models([
+        ("staging", fixtures::streaming()),
+        ("prod", fixtures::split_brain()),
+        ("lab", fixtures::unlinked()),
+    ]);
+    assert_eq!(model.screen, Screen::Index);
+    let order: Vec<String> = model.context_rows().iter().map(|(context, _)| context.name.clone()).collect();
+    assert_eq!(order, ["prod", "lab", "staging"]);
+    keys(&mut model, "down enter");
+    assert_eq!((model.here.name.as_str(), model.screen), ("lab", Screen::Overview));
+    keys(&mut model, ":");
+    type_text(&mut model, "ctxstag");
+    keys(&mut model, "enter");
+    assert_eq!(model.here.name, "staging");
+    let reports = vec![(ContextId(1), fixtures::up(fixtures::status(fixtures::US, crate::api::replication::Role::Fenced, Default::default()), Default::default()))];
+    update(&mut model, Msg::Reports(reports));
+    assert_eq!(model.here.name, "staging", "news of another context do not change what is looked at");
+    assert!(model.contexts()[1].world.regions().iter().any(|region| region.role() == Some(crate::api::replication::Role::Fenced)));
+}
+
+#[test]
+fn the_mouse_presses_what_is_painted_but_nothing_under_a_dialog() {
+    let mut model = model(fixtures::streaming());
+    assert_eq!(words(&keys(&mut model, "m")), ["Mouse(Taken)"]);
+    update(&mut model, Msg::Click(Hit::Screen(Screen::Tokens)));
+    update(&mut model, Msg::Click(Hit::Row(1)));
+    assert_eq!((model.screen, model.token_row()), (Screen::Tokens, 1));
+    update(&mut model, Msg::Wheel(list::Move::Up));
+    assert_eq!(model.token_row(), 0);
+    open_plan(&mut model);
+    update(&mut model, Msg::Click(Hit::Screen(Screen::Help)));
+    assert_eq!(model.screen, Screen::Tokens);
 }

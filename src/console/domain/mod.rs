@@ -7,6 +7,7 @@
 pub mod alarm;
 pub mod node;
 pub mod observed;
+pub mod overall;
 pub mod pair;
 pub mod region;
 pub mod units;
@@ -15,6 +16,7 @@ pub mod world;
 pub use alarm::{Alarm, alarms};
 pub use node::{Access, Contact, NodeReport, NodeView};
 pub use observed::{FRESH_FOR, Observed, Reading};
+pub use overall::{Overall, Standing, overall};
 pub use pair::{LagReading, LinkLook, LinkView, PairView};
 pub use region::{Health, RegionView};
 pub use world::World;

@@ -5,8 +5,9 @@ use super::Shared;
 use crate::api::replication::{LinkRequest, PromoteMode};
 use crate::client::{Client, ClientError, ClientOptions, Phase};
 use crate::console::app::msg::{Failure, FailureSort};
-use crate::console::app::{Answer, Change, Msg, Permit, Query, Target};
+use crate::console::app::{Answer, Change, Permit, Query, Target};
 use crate::ids::PromotionId;
+use crate::sensitive::SensitiveString;
 use std::time::Duration;
 
 /// A change may have to be agreed upon first: that takes longer than a look.
@@ -25,7 +26,7 @@ pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
             Answer::Promotion(id, known.await.map_err(as_unknown))
         }
     };
-    shared.tell(Msg::Answer(Box::new(answer))).await;
+    shared.answer(answer).await;
 }
 
 /// Carries out a change. The permit is spent with it.
@@ -42,6 +43,10 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             let request = &request;
             let made = anywhere(shared, &target, |client| async move { client.connect(path, request).await });
             Answer::Connected { primary: target.region.clone(), standby, result: made.await }
+        }
+        Change::Link { standby, request } => {
+            let result = link(shared, &target, &standby, &request).await;
+            Answer::Linked { primary: target.region.clone(), standby: standby.region, result }
         }
         Change::RevokeToken { accessor } => {
             let of = accessor.as_str();
@@ -62,7 +67,27 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             Answer::Promotion(id, sent.await.map(Some))
         }
     };
-    shared.tell(Msg::Answer(Box::new(answer))).await;
+    shared.answer(answer).await;
+}
+
+/// Both halves of linking two regions; the token lives in between only.
+async fn link(
+    shared: &Shared,
+    primary: &Target,
+    standby: &Target,
+    request: &crate::api::replication::TokenRequest,
+) -> Result<(), Failure> {
+    let path = &shared.options.path;
+    let mut made =
+        anywhere(shared, standby, |client| async move { client.generate_token(path, request).await }).await?;
+    let token = SensitiveString::new(std::mem::take(&mut made.token));
+    let request = LinkRequest { address: None, token: token.expose().to_owned(), max_parallel: None };
+    let request = &request;
+    let taken = anywhere(shared, primary, |client| async move { client.connect(path, request).await }).await;
+    taken.map_err(|failure| Failure {
+        words: format!("{} (the token {} of {} was made and is not used)", failure.words, made.accessor, standby.region),
+        ..failure
+    })
 }
 
 /// A question about a promotion that brings no answer leaves its outcome unknown.

@@ -13,7 +13,7 @@ mod supervisor;
 pub use board::Board;
 pub use clock::ConsoleClock;
 
-use super::app::{Effect, Msg};
+use super::app::{Answer, ContextId, Effect, Msg};
 use super::domain::NodeReport;
 use crate::client::{Client, ClientOptions, Trust};
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ const NODES_MAX: usize = 256;
 /// Whom to watch, and as whom.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
+    pub context: ContextId,
     pub path: String,
     /// Understood ones: see [`understood`].
     pub addresses: Vec<String>,
@@ -39,14 +40,14 @@ pub struct SessionOptions {
 
 /// All sessions. They end when this is dropped.
 pub struct Sessions {
-    shared: Arc<Shared>,
+    contexts: Vec<Arc<Shared>>,
 }
 
-/// What supervisors share.
+/// What the supervisors of a context share.
 struct Shared {
     options: SessionOptions,
     clock: ConsoleClock,
-    board: watch::Sender<Board>,
+    board: Arc<watch::Sender<Board>>,
     queue: mpsc::Sender<Msg>,
     retry: Notify,
     known: Mutex<BTreeSet<String>>,
@@ -66,52 +67,70 @@ pub fn understood(addresses: &[String], trust: &Trust) -> Result<Vec<String>> {
 impl Sessions {
     /// Starts to watch. Snapshots are on the returned watch, all else comes through `queue`.
     pub fn start(
-        options: SessionOptions,
+        contexts: Vec<SessionOptions>,
         clock: ConsoleClock,
         queue: mpsc::Sender<Msg>,
     ) -> (Sessions, watch::Receiver<Board>) {
         let (board, reports) = watch::channel(Board::default());
-        let addresses = options.addresses.clone();
-        let shared = Arc::new(Shared {
-            options,
-            clock,
-            board,
-            queue,
-            retry: Notify::new(),
-            known: Mutex::default(),
-            tasks: Mutex::default(),
-        });
-        for address in addresses {
-            shared.watch(address);
-        }
-        (Sessions { shared }, reports)
+        let board = Arc::new(board);
+        let start = |options: SessionOptions| {
+            let addresses = options.addresses.clone();
+            let shared = Arc::new(Shared {
+                options,
+                clock,
+                board: Arc::clone(&board),
+                queue: queue.clone(),
+                retry: Notify::new(),
+                known: Mutex::default(),
+                tasks: Mutex::default(),
+            });
+            for address in addresses {
+                shared.watch(address);
+            }
+            shared
+        };
+        (Sessions { contexts: contexts.into_iter().map(start).collect() }, reports)
     }
 
     /// Carries out what `update` asked for, as far as it is about servers. Never waits.
     pub fn perform(&self, effect: Effect) {
         match effect {
-            Effect::RetryNow => self.shared.retry.notify_waiters(),
+            Effect::RetryNow => self.contexts.iter().for_each(|shared| shared.retry.notify_waiters()),
             Effect::Ask(target, query) => {
-                let shared = Arc::clone(&self.shared);
-                self.shared.spawn(async move { commands::ask(&shared, target, query).await });
+                let Some(shared) = self.context(target.context) else { return };
+                let of = Arc::clone(shared);
+                shared.spawn(async move { commands::ask(&of, target, query).await });
             }
             Effect::Do(permit, target, change) => {
-                let shared = Arc::clone(&self.shared);
-                self.shared.spawn(async move {
-                    commands::change(&shared, permit, target, change).await;
+                let Some(shared) = self.context(target.context) else { return };
+                let of = Arc::clone(shared);
+                shared.spawn(async move {
+                    commands::change(&of, permit, target, change).await;
                     // What was changed shall be seen soon.
-                    shared.retry.notify_waiters();
+                    of.retry.notify_waiters();
                 });
             }
-            Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Bell => {}
+            Effect::Quit
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Bell
+            | Effect::Mouse(_)
+            | Effect::Copy(_)
+            | Effect::Save { .. } => {}
         }
+    }
+
+    fn context(&self, id: ContextId) -> Option<&Arc<Shared>> {
+        self.contexts.iter().find(|shared| shared.options.context == id)
     }
 }
 
 impl Drop for Sessions {
     fn drop(&mut self) {
-        // The tasks hold the shared part, so that only this can end them.
-        self.shared.lock_tasks().abort_all();
+        // The tasks hold the shared parts, so that only this can end them.
+        for shared in &self.contexts {
+            shared.lock_tasks().abort_all();
+        }
     }
 }
 
@@ -130,7 +149,11 @@ impl Shared {
     }
 
     fn report(&self, report: NodeReport) {
-        self.board.send_modify(|board| board.put(report));
+        self.board.send_modify(|board| board.put(self.options.context, report));
+    }
+
+    async fn answer(&self, answer: Answer) {
+        self.tell(Msg::Answer(self.options.context, Box::new(answer))).await;
     }
 
     /// Messages wait for room in the queue; without a console they go nowhere.

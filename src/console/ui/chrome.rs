@@ -4,38 +4,39 @@ use super::role::Role;
 use super::widgets::fitted;
 use super::{Paint, Tier};
 use crate::api::replication::EventLevel;
-use crate::console::app::{ACTIONS, Action, Model, Place, Screen, WriteRight};
-use crate::console::domain::FRESH_FOR;
-use crate::console::domain::units::{clock_time, entries, lag_ms};
-use crate::console::domain::{Health, LinkLook};
+use crate::console::app::{ACTIONS, Action, Hit, Model, Place, Screen, WriteRight};
+use crate::console::domain::units::{clock_time, duration};
+use crate::console::domain::{Alarm, Overall, Standing};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
+use unicode_width::UnicodeWidthStr;
 
 /// Alarms that a high terminal shows at once.
 const ALARM_LINES_MAX: usize = 4;
+/// The bar of the overview where there is room: to be seen from two metres.
+const BAR_ROWS_WIDE: u16 = 3;
 
 /// Paints the frame and returns what is left for the screen.
 pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) -> Rect {
-    let mut top = area.y;
-    let mut row = || {
+    let mut top = area.y + 1;
+    header(model, paint, tier, Rect { height: 1, ..area }, buf);
+    if let Some(banner) = &model.here.banner {
         let line = Rect { y: top, height: 1, ..area };
         top += 1;
-        line
-    };
-    header(model, paint, tier, row(), buf);
-    if let Some(banner) = &model.banner {
-        let line = row();
         buf.set_style(line, paint.theme.style(Role::Banner));
         Line::from(paint.span(Role::Banner, banner.clone())).centered().render(line, buf);
     }
-    for line in alarm_lines(model, paint, tier, area.width) {
-        let line_area = row();
-        if line.style != ratatui::style::Style::default() {
-            buf.set_style(line_area, line.style);
-        }
-        line.render(line_area, buf);
+    let roomy = tier == Tier::Wide && matches!(model.screen, Screen::Overview | Screen::Index);
+    let overall = overall_in_view(model);
+    let rows = if roomy { BAR_ROWS_WIDE } else { 1 };
+    let bar = Rect { y: top, height: rows, ..area };
+    verdict_bar(model, &overall, paint, tier, bar, buf);
+    top += rows;
+    for line in further_alarms(model, paint, tier, area.width) {
+        line.render(Rect { y: top, height: 1, ..area }, buf);
+        top += 1;
     }
     footer(model, paint, Rect { y: area.bottom() - 1, height: 1, ..area }, buf);
     Rect { y: top, height: (area.bottom() - 1).saturating_sub(top), ..area }
@@ -43,10 +44,11 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
 
 fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let clock = clock_time(model.now);
-    let right = match model.write {
+    let right = match model.here.write {
         WriteRight::Write => clock,
-        WriteRight::ReadOnly if tier > Tier::Narrow => format!("read-only {clock}"),
-        WriteRight::ReadOnly => format!("r/o {clock}"),
+        WriteRight::Armed { until } => format!("armed {} {clock}", duration(until.since(model.now))),
+        WriteRight::ReadOnly | WriteRight::Locked if tier > Tier::Narrow => format!("read-only {clock}"),
+        WriteRight::ReadOnly | WriteRight::Locked => format!("r/o {clock}"),
     };
     let right_width = right.len() as u16 + 1;
     let tab = |screen: Screen| {
@@ -56,80 +58,90 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         let key_style = if here { Role::Cursor } else { Role::Key };
         vec![paint.span(key_style, format!(" {key}")), paint.span(style, format!(" {}", screen.title()))]
     };
-    let tabs: Vec<Span<'static>> =
-        if tier > Tier::Narrow { Screen::ALL.into_iter().flat_map(tab).collect() } else { tab(model.screen) };
-    let tabs_width = Line::from(tabs.clone()).width() as u16;
+    let several = model.contexts().len() > 1;
+    let screens: Vec<Screen> = match tier {
+        Tier::Tiny | Tier::Narrow => vec![model.screen],
+        // With one context there is nothing to choose.
+        _ => Screen::ALL.into_iter().filter(|screen| *screen != Screen::Index || several).collect(),
+    };
+    let tabs: Vec<Line<'static>> = screens.iter().map(|screen| Line::from(tab(*screen))).collect();
+    let tabs_width = tabs.iter().map(|tab| tab.width() as u16).sum::<u16>();
     let room = area.width.saturating_sub(tabs_width + right_width);
     let mut left = vec![paint.span(Role::Title, " twinkeep")];
-    if !model.title.is_empty() && usize::from(room) > 12 + model.title.len() {
-        left.push(paint.muted(format!(" {}", model.title)));
+    if !model.here.name.is_empty() && usize::from(room) > 12 + model.here.name.len() {
+        left.push(paint.muted(format!(" {}", model.here.name)));
     }
     let left = if room >= 11 { Line::from(left) } else { Line::default() };
     let left_width = left.width() as u16;
     left.render(area, buf);
-    let start = (left_width + u16::from(left_width > 0)).max(if tier == Tier::Wide { 24 } else { 0 }).min(area.width);
-    Line::from(tabs).render(Rect { x: area.x + start, width: area.width - start, ..area }, buf);
+    let start = (left_width + u16::from(left_width > 0)).max(if tier == Tier::Wide { 20 } else { 0 }).min(area.width);
+    let mut x = area.x + start;
+    for (screen, tab) in screens.into_iter().zip(tabs) {
+        let place = Rect { x, width: (tab.width() as u16).min(area.right().saturating_sub(x)), ..area };
+        paint.hit(place, || Hit::Screen(screen));
+        tab.render(place, buf);
+        x = place.right();
+    }
     if area.width > right_width {
         let place = Rect { x: area.right() - right_width, width: right_width, ..area };
         Line::from(paint.muted(right)).render(place, buf);
     }
 }
 
-/// What is wrong, worst first; if nothing is, how it goes.
-fn alarm_lines(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Vec<Line<'static>> {
-    let alarms = model.alarms();
-    let Some(worst) = alarms.first() else { return vec![well_line(model, paint, usize::from(width))] };
-    let shown = if tier == Tier::Wide { ALARM_LINES_MAX } else { 1 };
-    let split = worst.text.starts_with("SPLIT BRAIN");
-    let mut lines = Vec::new();
-    for (at, alarm) in alarms.iter().take(shown).enumerate() {
-        let (role, glyph) = paint.level(alarm.level);
-        let role = if split && at == 0 { Role::Banner } else { role };
-        let hidden = alarms.len().saturating_sub(shown);
-        let more = if at + 1 == shown && hidden > 0 { format!("  (+{hidden} more)") } else { String::new() };
-        let text = fitted(&format!(" {glyph} {}", alarm.text), usize::from(width).saturating_sub(more.len()));
-        let line = Line::from(vec![paint.span(role, text), paint.muted(more)]);
-        lines.push(if role == Role::Banner { line.style(paint.theme.style(role)) } else { line });
+/// Of the context in view; on the index, of the worst one.
+fn overall_in_view(model: &Model) -> Overall {
+    let rows = if model.screen == Screen::Index { model.context_rows() } else { Vec::new() };
+    match rows.into_iter().next() {
+        Some((context, overall)) => Overall { words: format!("{}: {}", context.title(), overall.words), ..overall },
+        None => model.here.overall(model.now),
     }
-    lines
 }
 
-fn well_line(model: &Model, paint: Paint<'_>, width: usize) -> Line<'static> {
-    let regions = model.world.regions();
-    let Some(pair) = model.pair() else {
-        let (role, glyph) = paint.health(regions.first().map_or(Health::Unknown, |region| region.health(model.now)));
-        return Line::from(vec![paint.span(role, format!(" {glyph} ")), paint.text("one region in view")]);
-    };
-    let unheard = regions.iter().filter(|region| region.status.is_none()).count();
-    if unheard > 0 {
-        let text = if unheard == regions.len() { "nothing heard yet" } else { "not all regions were heard yet" };
-        return Line::from(vec![paint.span(Role::Unknown, format!(" {} ", paint.glyphs.unknown)), paint.text(text)]);
+/// Is it well? In a colour that is seen from afar, a word, and a sentence.
+fn verdict_bar(model: &Model, overall: &Overall, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
+    let split = overall.words.contains("SPLIT BRAIN");
+    let badge = if split { paint.theme.style(Role::Banner) } else { paint.badge(overall.standing) };
+    let (_, glyph) = paint.standing(overall.standing);
+    let mut words = overall.words.clone();
+    if overall.standing == Standing::Unlinked
+        && model.screen != Screen::Index
+        && let Some(region) = model.selected_region() {
+        let (link, generate) = (key_of(model, Action::Link), key_of(model, Action::TokenGenerate));
+        words = format!("{words}: {link} links the regions, {generate} makes a token on {}", region.name);
     }
-    let words = match (pair.link.look, pair.primary(), pair.standby()) {
-        (LinkLook::Unlinked, ..) | (_, None, _) | (_, _, None) => {
-            let region = model.selected_region().map(|region| region.name).unwrap_or_default();
-            let key = key_of(model, Action::TokenGenerate);
-            let words = format!("not linked: {key} makes an activation token on {region}");
-            let words = paint.text(fitted(&words, width.saturating_sub(3)));
-            return Line::from(vec![paint.span(Role::Muted, format!(" {} ", paint.glyphs.stale)), words]);
-        }
-        (LinkLook::FullSync | LinkLook::DiffSync, Some(primary), Some(standby)) => {
-            format!("{} copies everything to {}, which serves nothing until it is whole", primary.name, standby.name)
-        }
-        (_, Some(primary), Some(standby)) => match pair.lag().filter(|lag| lag.age <= FRESH_FOR) {
-            Some(lag) if lag.lag.entries == 0 => format!("{} has all that {} has", standby.name, primary.name),
-            Some(lag) => format!(
-                "{} is {}, {} behind {}",
-                standby.name,
-                entries(lag.lag.entries),
-                lag_ms(lag.lag.ms),
-                primary.name
-            ),
-            None => format!("how far {} is behind {} is unknown", standby.name, primary.name),
-        },
+    let shown = 1 + further_shown(tier);
+    let hidden = overall.wrong.saturating_sub(shown);
+    let more = if hidden > 0 { format!(" (+{hidden} more)") } else { String::new() };
+    let sign = format!(" {glyph} {} ", overall.standing.word());
+    let whole = area.height > 1 || split || overall.standing == Standing::Alarm;
+    if whole {
+        buf.set_style(area, badge);
+    }
+    let room = usize::from(area.width).saturating_sub(sign.width() + more.width() + 2);
+    let style = if whole { badge } else { paint.theme.style(Role::Text) };
+    let line = Line::from(vec![
+        Span::styled(sign, badge),
+        Span::styled(format!(" {}", fitted(&words, room)), style),
+        Span::styled(more, if whole { badge } else { paint.theme.style(Role::Muted) }),
+    ]);
+    line.render(Rect { y: area.y + area.height / 2, height: 1, ..area }, buf);
+}
+
+fn further_shown(tier: Tier) -> usize {
+    if tier == Tier::Wide { ALARM_LINES_MAX - 1 } else { 0 }
+}
+
+/// What else is wrong, where there is room for it.
+fn further_alarms(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Vec<Line<'static>> {
+    if model.screen == Screen::Index {
+        return Vec::new();
+    }
+    let alarms = model.alarms();
+    let line = |alarm: &Alarm| {
+        let (role, glyph) = paint.level(alarm.level);
+        Line::from(paint.span(role, fitted(&format!(" {glyph} {}", alarm.text), usize::from(width))))
     };
-    let (role, glyph) = paint.link(pair.link.look);
-    Line::from(vec![paint.span(role, format!(" {glyph} ")), paint.text(fitted(&words, width.saturating_sub(3)))])
+    alarms.iter().skip(1).take(further_shown(tier)).map(line).collect()
 }
 
 fn key_of(model: &Model, action: Action) -> String {
@@ -166,6 +178,8 @@ fn footer(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         if used > usize::from(area.width) {
             break;
         }
+        let width = (key.len() + hint.len()) as u16;
+        paint.hit(Rect { x: area.x + used as u16 - width, width, ..area }, || Hit::Action(info.action));
         spans.extend([paint.span(Role::Key, key), paint.muted(hint)]);
     }
     Line::from(spans).render(area, buf);

@@ -5,7 +5,8 @@ use super::widgets::{cell, fitted, hints, lines, paragraph, told_age, wrap};
 use super::{Paint, Secrets};
 use crate::api::replication::{Check, FenceProof, LossEstimate, Plan, Promotion};
 use crate::console::app::confirm::{Confirm, Focus};
-use crate::console::app::desk::{HeldToken, TokenDesk};
+use crate::console::app::desk::{EXPIRY_WARN, HeldToken, TokenDesk};
+use crate::console::app::form::TokenForm;
 use crate::console::app::palette::Palette;
 use crate::console::app::promotion::{Deciding, Sent, Stage, Standing};
 use crate::console::app::{Action, Dialog, Model, promotion_forbidden};
@@ -22,6 +23,7 @@ pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &
     match dialog {
         Dialog::Palette(palette) => draw_palette(model, palette, paint, area, buf),
         Dialog::Confirm(confirm) => draw_confirm(confirm, paint, area, buf),
+        Dialog::Form(form) => draw_form(form, paint, area, buf),
         Dialog::Token => draw_token(model, paint, area, buf),
         Dialog::Promotion => draw_promotion(model, paint, area, buf),
     }
@@ -121,7 +123,7 @@ fn scrolled(body: Vec<Line<'static>>, scroll: usize, height: usize, paint: Paint
 fn draw_token(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let width = WIDTH.min(area.width);
     let text_width = usize::from(width).saturating_sub(4);
-    let (title, rows, foot) = match &model.desk {
+    let (title, rows, foot) = match &model.here.desk {
         TokenDesk::Empty => {
             ("activation token".into(), vec![Line::from(paint.muted("there is none"))], vec![esc(paint, "close")])
         }
@@ -139,6 +141,61 @@ fn draw_token(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         }
         TokenDesk::Held(held) => held_token(model, held, paint, text_width),
     };
+    let height = (rows.len() + foot.len()) as u16 + 2;
+    let inner = paint.dialog(vec![paint.span(Role::Title, title)], Role::Selected, width, height, area, buf);
+    body_and_foot(rows, foot, inner, buf);
+}
+
+fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let width = WIDTH.min(area.width);
+    let text_width = usize::from(width).saturating_sub(4);
+    let standby = &form.standby.region;
+    let mut rows = Vec::new();
+    let title = match &form.primary {
+        None => {
+            let words = format!("{standby} makes a token, shown here alone. The primary that is given it sends to {standby}.");
+            rows.extend(paragraph(paint, Role::Text, &words, text_width));
+            format!("a new activation token of {standby}")
+        }
+        Some(primary) => {
+            let primary = &primary.region;
+            let words = format!(
+                "{standby} makes a token, {primary} is handed it at once and copies everything to {standby}, which then \
+                 follows. Nobody sees the token."
+            );
+            rows.extend(paragraph(paint, Role::Text, &words, text_width));
+            format!("link {standby} to {primary}")
+        }
+    };
+    if let Some(holds) = &form.holds {
+        let words = format!("{standby} holds {holds}: a sync replaces it.");
+        rows.extend(paragraph(paint, Role::Warn, &words, text_width));
+    }
+    rows.push(Line::default());
+    rows.push(Line::from(vec![
+        paint.text("good for "),
+        paint.span(Role::Input, form.ttl.value().to_owned()),
+        paint.span(Role::Cursor, " "),
+        paint.muted("  like 90s, 30m, 2h; a day at most"),
+    ]));
+    if form.holds.is_some() {
+        let mark = if form.replace { "x" } else { " " };
+        let role = if form.replace { Role::Warn } else { Role::Text };
+        rows.push(Line::from(paint.span(role, format!("[{mark}] even if it holds secrets of its own"))));
+    }
+    if let Some(notice) = &form.notice {
+        rows.extend(paragraph(paint, Role::Warn, notice, text_width));
+    }
+    rows.push(Line::default());
+    let force = if form.replace { " -force" } else { "" };
+    let command = form.command.replacen("generate-token", &format!("generate-token -ttl={}{force}", form.ttl.value()), 1);
+    rows.extend(paragraph(paint, Role::Muted, &command, text_width));
+    let mut keys = vec![hint("enter", if form.primary.is_some() { "link" } else { "make it" })];
+    if form.holds.is_some() {
+        keys.push(hint("tab", "replace its secrets, or not"));
+    }
+    keys.push(hint("esc", "leave"));
+    let foot = hints(paint, &keys, text_width);
     let height = (rows.len() + foot.len()) as u16 + 2;
     let inner = paint.dialog(vec![paint.span(Role::Title, title)], Role::Selected, width, height, area, buf);
     body_and_foot(rows, foot, inner, buf);
@@ -174,7 +231,8 @@ fn held_token(
     rows.push(Line::default());
     let left = duration(held.expires_at.since(model.now));
     let facts = format!("accessor {}, expires in {left}, to be used once", held.accessor);
-    rows.extend(paragraph(paint, Role::Text, &facts, width));
+    let soon = held.expires_at.since(model.now) < EXPIRY_WARN;
+    rows.extend(paragraph(paint, if soon { Role::Warn } else { Role::Text }, &facts, width));
     let advice = "It is shown nowhere else, and is forgotten when this console ends.";
     rows.extend(paragraph(paint, Role::Muted, advice, width));
     if let Some(notice) = &held.notice {
@@ -191,13 +249,15 @@ fn held_token(
         Some(why) => foot.extend(paragraph(paint, Role::Disabled, &format!("{} {why}", paint.glyphs.cut), width)),
     }
     keys.push(hint(key(Action::TokenReveal), if revealed { "hide" } else { "reveal" }));
+    keys.push(hint(key(Action::TokenCopy), "copy"));
+    keys.push(hint(key(Action::TokenSave), "to a file"));
     keys.push(hint("esc", "keep it for later"));
     foot.extend(hints(paint, &keys, width));
     (format!("activation token of {}", held.region), rows, foot)
 }
 
 fn draw_promotion(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
-    let Some(desk) = &model.promotion else { return };
+    let Some(desk) = &model.here.promotion else { return };
     let width = (WIDTH + 2).max(area.width * 2 / 3).min(area.width);
     let text_width = usize::from(width).saturating_sub(4);
     let region = &desk.target.region;
@@ -405,7 +465,7 @@ fn fence_words(model: &Model, sent: &Sent, promotion: &Promotion) -> String {
     if let FenceProof::Acknowledged { reached, .. } = &promotion.fence {
         return format!("The old primary said, durably, that it takes no more writes; it had reached {reached}.");
     }
-    let regions = model.world.regions();
+    let regions = model.here.world.regions();
     let fenced = regions.iter().find_map(|region| {
         let reading = region.read(model.now)?;
         let fence = reading.value.fence.as_ref().filter(|fence| fence.by_epoch >= sent.plan.epoch_next)?;

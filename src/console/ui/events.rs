@@ -3,7 +3,7 @@
 use super::Paint;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, window};
-use crate::console::app::Model;
+use crate::console::app::{Hit, Model};
 use crate::console::app::history::LogEntry;
 use crate::console::app::list::Rest;
 use crate::console::domain::units::{clock_time, plural};
@@ -28,6 +28,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let top = range.start;
     let text = rows[range].iter().enumerate().map(|(at, entry)| {
         let line = event_line(entry, paint, inner.width);
+        paint.hit(Rect { y: inner.y + at as u16, height: 1, ..inner }, || Hit::Row(top + at));
         let here = list.cursor.is_some() && selected == Some(top + at);
         if here { line.style(paint.theme.style(Role::Cursor)) } else { line }
     });
@@ -36,7 +37,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
 
 /// The newest events, oldest of them first.
 pub fn latest(model: &Model, paint: Paint<'_>, count: usize, width: u16) -> Vec<Line<'static>> {
-    let entries = model.log.entries();
+    let entries = model.here.log.entries();
     let skip = entries.len().saturating_sub(count);
     let rows: Vec<_> = entries.skip(skip).map(|entry| event_line(entry, paint, width)).collect();
     if rows.is_empty() && count > 0 { vec![Line::from(paint.muted("nothing heard yet"))] } else { rows }

@@ -4,7 +4,7 @@ use super::Paint;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, window};
 use crate::console::app::list::Rest;
-use crate::console::app::{ActionInfo, Danger, Model, help_rows};
+use crate::console::app::{ActionInfo, Danger, Hit, Model, help_rows};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -28,6 +28,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let top = range.start;
     let mut text = Vec::new();
     for (at, info) in rows.iter().enumerate().take(range.end).skip(top) {
+        paint.hit(Rect { y: inner.y + (at - top) as u16, height: 1, ..inner }, || Hit::Row(at));
         let first_of_group = at == top || rows[at - 1].group != info.group;
         let line = action_line(model, info, first_of_group, paint, inner.width);
         text.push(if selected == Some(at) { line.style(paint.theme.style(Role::Cursor)) } else { line });

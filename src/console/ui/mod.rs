@@ -13,6 +13,8 @@ mod columns;
 mod dialogs;
 mod events;
 mod help;
+mod hits;
+mod index;
 mod overview;
 mod region;
 mod replication;
@@ -21,10 +23,11 @@ mod tokens;
 mod widgets;
 
 pub use glyphs::Glyphs;
+pub use hits::Hits;
 pub use role::Role;
 pub use theme::{ColourDepth, Theme};
 
-use super::app::{Model, Screen};
+use super::app::{Hit, Model, Screen};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -42,6 +45,16 @@ pub struct Paint<'a> {
     pub theme: &'a Theme,
     pub glyphs: &'a Glyphs,
     pub secrets: Secrets,
+    /// Where to note what can be pressed; `None` where nobody can press anything.
+    pub hits: Option<&'a Hits>,
+}
+
+impl Paint<'_> {
+    fn hit(&self, area: Rect, hit: impl FnOnce() -> Hit) {
+        if let Some(hits) = self.hits {
+            hits.note(area, hit());
+        }
+    }
 }
 
 /// How much fits.
@@ -92,9 +105,10 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     } else {
         let body = chrome::draw(model, paint, tier, area, buf);
         match model.screen {
+            Screen::Index => index::draw(model, paint, body, buf),
             Screen::Overview => overview::draw(model, paint, tier, body, buf),
-            Screen::Region => region::draw(model, paint, body, buf),
-            Screen::Replication => replication::draw(model, paint, body, buf),
+            Screen::Region => region::draw(model, paint, tier, body, buf),
+            Screen::Replication => replication::draw(model, paint, tier, body, buf),
             Screen::Tokens => tokens::draw(model, paint, body, buf),
             Screen::Events => events::draw(model, paint, body, buf),
             Screen::Help => help::draw(model, paint, body, buf),

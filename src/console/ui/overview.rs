@@ -5,7 +5,7 @@ use super::widgets::{cell, fitted, lines, number, paragraph, told_age};
 use super::{Paint, Tier, events};
 use crate::api::replication::Role as RegionRole;
 use crate::api::replication::TokenSummary;
-use crate::console::app::{Action, Model};
+use crate::console::app::{Action, Hit, Model};
 use crate::console::domain::FRESH_FOR;
 use crate::console::domain::units::{
     byte_rate, bytes, count, duration, entries, lag_ms, millis, plural, position, rate, share, skew,
@@ -22,6 +22,8 @@ const CARD_ROWS: u16 = 11;
 const CARD_ROWS_WIDE: u16 = 14;
 const LINK_WIDTH_MIN: u16 = 20;
 const LAG_ROWS: u16 = 4;
+/// With a chart, where there is room.
+const LAG_ROWS_HIGH: u16 = 12;
 /// What a side says about the lag, its age and some air.
 const LAG_TABLE_WIDTH: u16 = 60;
 
@@ -35,7 +37,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     match &pair {
         Some(pair) => draw_pair(model, pair, paint, cards, buf),
         None => {
-            for region in model.world.regions().iter().take(1) {
+            for region in model.here.world.regions().iter().take(1) {
                 card(model, region, paint, Rect { width: cards.width.min(50), ..cards }, buf);
             }
         }
@@ -48,7 +50,8 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         top += height;
     }
     if let Some(pair) = &pair {
-        let height = LAG_ROWS.min(area.bottom().saturating_sub(top));
+        let rows = if tier == Tier::Wide && area.height > 40 { LAG_ROWS_HIGH } else { LAG_ROWS };
+        let height = rows.min(area.bottom().saturating_sub(top));
         lag_panel(model, pair, paint, Rect { y: top, height, ..area }, buf);
         top += height;
     }
@@ -72,6 +75,7 @@ fn draw_pair(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect, b
 fn card(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let selected = model.selected_region().is_some_and(|selected| selected.name == region.name);
     let border = if selected { Role::Selected } else { Role::Border };
+    paint.hit(area, || Hit::Region(region.name.clone()));
     let (role, sign, word) = paint.role(region.role());
     let pointer = if selected { format!("{} ", paint.glyphs.pointer) } else { String::new() };
     let badge = format!("{sign} {word}");
@@ -295,9 +299,10 @@ fn lag_panel(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect, b
     let inner = paint.titled("lag", area, buf);
     if pair.primary_is_left.is_none() {
         let key = |action: Action| model.keymap.keys(action).next().map(|key| key.to_string()).unwrap_or_default();
-        let (generate, hand_over) = (key(Action::TokenGenerate), key(Action::TokenHandOver));
+        let (link, generate, hand_over) = (key(Action::Link), key(Action::TokenGenerate), key(Action::TokenHandOver));
         let unlinked = format!(
-            "nothing flows yet: {generate} makes a token on the region that shall be standby, {hand_over} hands it to the primary"
+            "nothing flows yet: {link} makes a token on the selected region, which becomes the standby, and hands it to the \
+             other in one step; {generate} and {hand_over} do it in two"
         );
         let unknown = "unknown until both regions were heard".to_owned();
         let words = if pair.link.look == LinkLook::Unlinked { unlinked } else { unknown };
@@ -307,11 +312,17 @@ fn lag_panel(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect, b
     let text = rows.into_iter().map(|(lag, region)| lag_line(lag, region, paint)).collect();
     lines(text, inner, buf);
     let width = inner.width.saturating_sub(LAG_TABLE_WIDTH);
-    if width >= 8 {
+    let (top, chart) = (inner.y + 2, inner.height.saturating_sub(2));
+    if chart >= 4 {
+        let peak = paint.bars(&model.here.samples, Rect { y: top, height: chart, ..inner }, buf);
+        let words = format!("peak {}, last {}", lag_ms(peak), plural(u64::from(inner.width), "second", "seconds"));
+        let place = Rect { height: 1, ..inner };
+        Line::from(paint.muted(words)).right_aligned().render(place, buf);
+    } else if width >= 8 {
         let place = Rect { x: inner.right() - width, width, height: 1.min(inner.height), ..inner };
-        Line::from(paint.sparkline(&model.samples, usize::from(width))).render(place, buf);
+        Line::from(paint.sparkline(&model.here.samples, usize::from(width))).render(place, buf);
         if inner.height > 1 {
-            let peak = model.samples.newest(usize::from(width)).filter_map(|sample| sample.ms).max();
+            let peak = model.here.samples.newest(usize::from(width)).filter_map(|sample| sample.ms).max();
             let span = plural(u64::from(width), "second", "seconds");
             let peak = peak.map_or_else(|| "no peak".into(), |peak| format!("peak {}", lag_ms(peak)));
             let words = if width < 36 { peak } else { format!("{peak}, last {span}") };
@@ -370,7 +381,7 @@ pub fn sync_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line
 /// Regions that are in view and not in one of the two cards.
 fn other_lines(model: &Model, pair: Option<&PairView<'_>>, paint: Paint<'_>) -> Vec<Line<'static>> {
     let Some(pair) = pair else { return Vec::new() };
-    let regions = model.world.regions();
+    let regions = model.here.world.regions();
     let others = regions.iter().filter(|region| region.name != pair.left.name && region.name != pair.right.name);
     others
         .map(|region| {
@@ -394,7 +405,7 @@ fn draw_narrow(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let mut rows = Vec::new();
     match &pair {
         None => {
-            for region in model.world.regions().iter().take(1) {
+            for region in model.here.world.regions().iter().take(1) {
                 rows.extend(narrow_region(model, region, paint, area.width));
             }
         }

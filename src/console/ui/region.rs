@@ -1,11 +1,11 @@
 //! A region's nodes, as each of them and the others tell it.
 
-use super::Paint;
+use super::{Paint, Tier};
 use super::columns::{Align, Column, Value, fitting, header, row};
 use super::role::Role;
-use super::widgets::{lines, told_age, window};
+use super::widgets::{cell, fitted, lines, told_age, window};
 use crate::api::replication::NodeStatus;
-use crate::console::app::Model;
+use crate::console::app::{Hit, Model};
 use crate::console::app::list::Rest;
 use crate::console::domain::node::{normal_address, short_address};
 use crate::console::domain::units::{count, duration, plural, skew};
@@ -14,6 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::Widget;
+use unicode_width::UnicodeWidthStr;
 
 const fn column(title: &'static str, width: usize, align: Align, rank: u8) -> Column {
     Column { title, width, align, rank }
@@ -32,8 +33,11 @@ const COLUMNS: [Column; 10] = [
     column("address", 20, Align::Left, 5),
 ];
 
-pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let Some(region) = model.selected_region() else { return };
+    if tier == Tier::Narrow {
+        return draw_narrow(model, &region, paint, area, buf);
+    }
     let (role, sign, word) = paint.role(region.role());
     let title = vec![paint.span(Role::Title, format!("{} ", region.name)), paint.span(role, format!("{sign} {word}"))];
     let inner = paint.panel(title, Role::Selected, area, buf);
@@ -47,6 +51,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     for (at, values) in rows.into_iter().enumerate().skip(range.start).take(range.len()) {
         let line = row(&COLUMNS, &fit, values, paint);
         let here = list.cursor.is_some() && selected == Some(at) && at >= top;
+        paint.hit(Rect { y: inner.y + text.len() as u16, height: 1, ..inner }, || Hit::Row(at));
         text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });
     }
     text.push(Line::default());
@@ -62,6 +67,37 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             buf,
         );
     }
+}
+
+/// Without a frame: a node in two lines, what it is and how far, then what is wrong with it.
+fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let (role, sign, word) = paint.role(region.role());
+    let heard = region.read(model.now).map_or_else(|| paint.muted("never heard"), |reading| paint.ago(reading.age));
+    let room = usize::from(area.width).saturating_sub(word.width() + heard.width() + 5);
+    let mut text = vec![Line::from(vec![
+        paint.span(Role::Title, format!(" {}", fitted(&region.name, room))),
+        paint.span(role, format!(" {sign} {word} ")),
+        heard,
+    ])];
+    for values in rows(model, region, paint) {
+        let [name, duty, answers, seal, applied, ..] = &values[..] else { continue };
+        let room = usize::from(area.width).saturating_sub(answers.text.width() + 4);
+        text.push(Line::from(vec![
+            paint.span(name.role, format!(" {} ", cell(&name.text, room.min(22)))),
+            paint.span(answers.role, answers.text.clone()),
+        ]));
+        text.push(Line::from(vec![
+            paint.span(duty.role, format!("   {}", duty.text)),
+            paint.span(seal.role, format!(" {}", seal.text)),
+            paint.span(applied.role, format!(" at {}", applied.text)),
+        ]));
+    }
+    text.extend(facts(model, region, paint).into_iter().map(|fact| {
+        let mut fact = fact;
+        fact.spans.insert(0, ratatui::text::Span::raw(" "));
+        fact
+    }));
+    lines(text, area, buf);
 }
 
 /// A row for each node that the region says it has, and for each in view that it does not name.

@@ -1,6 +1,6 @@
 //! Replication in detail: positions on both sides, the link, the sync, the lag over time.
 
-use super::Paint;
+use super::{Paint, Tier};
 use super::overview::sync_lines;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, told_age};
@@ -8,7 +8,7 @@ use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
 use crate::console::app::Model;
 use crate::console::domain::units::{byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew};
-use crate::console::domain::{PairView, Reading, RegionView};
+use crate::console::domain::{FRESH_FOR, PairView, Reading, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -17,12 +17,15 @@ use std::time::Duration;
 
 const LABEL: usize = 10;
 
-pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let Some(pair) = model.pair() else {
         let inner = paint.titled("replication", area, buf);
         lines(vec![Line::from(paint.muted("only one region in view: attach the other one as well"))], inner, buf);
         return;
     };
+    if tier == Tier::Narrow {
+        return draw_narrow(model, &pair, paint, area, buf);
+    }
     let table = position_lines(model, &pair, paint, area.width.saturating_sub(4));
     let height = (table.len() as u16 + 2).min(area.height);
     let place = Rect { height, ..area };
@@ -49,8 +52,8 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         lines(sync_lines(&pair, paint, inner.width), inner, buf);
     } else {
         let inner = paint.titled("lag in time", rest, buf);
-        let peak = paint.bars(&model.samples, inner, buf);
-        let seen = model.samples.newest(usize::from(inner.width)).filter(|sample| sample.ms.is_some()).count();
+        let peak = paint.bars(&model.here.samples, inner, buf);
+        let seen = model.here.samples.newest(usize::from(inner.width)).filter(|sample| sample.ms.is_some()).count();
         if seen > 0 {
             let span = plural(u64::from(inner.width), "second", "seconds");
             paint.right_title(vec![paint.muted(format!("peak {}, last {span}", lag_ms(peak)))], rest, buf);
@@ -58,6 +61,40 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             Line::from(paint.span(Role::Unknown, "nothing observed yet")).render(inner, buf);
         }
     }
+}
+
+/// Without frames, the most telling first: how far apart, where each side stands, what the link does.
+fn draw_narrow(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let label = |words: &str| paint.muted(cell(&format!(" {words}"), LABEL));
+    let mut text = Vec::new();
+    match pair.lag() {
+        _ if pair.sync.is_some() => text.extend(sync_lines(pair, paint, area.width)),
+        None => text.push(Line::from(vec![label("lag"), paint.span(Role::Unknown, "unknown")])),
+        Some(lag) => {
+            let role = if lag.age > FRESH_FOR { Role::Stale } else { Role::Text };
+            let three = format!("{} {} {} ", count(lag.lag.entries), bytes(lag.lag.bytes), lag_ms(lag.lag.ms));
+            text.push(Line::from(vec![label("lag"), paint.span(role, three), paint.ago(lag.age)]));
+        }
+    }
+    for region in [&pair.left, &pair.right] {
+        let (role, sign, word) = paint.role(region.role());
+        text.push(Line::from(paint.span(role, format!(" {sign} {} {word}", region.name))));
+        let Some(reading) = region.read(model.now) else {
+            text.push(Line::from(paint.span(Role::Unknown, "   never heard")));
+            continue;
+        };
+        let status = reading.value;
+        let place = match status.role {
+            RegionRole::Primary => format!("   head {}", status.head.map_or_else(|| "unknown".into(), position)),
+            _ => format!("   recv {} appl {}", position(status.received), position(status.applied)),
+        };
+        text.push(Line::from(paint.aged(&reading, Role::Text, place)));
+    }
+    text.extend(link_lines(pair, paint, area.width.saturating_sub(1)).into_iter().map(|mut line| {
+        line.spans.insert(0, Span::raw(" "));
+        line
+    }));
+    lines(text, area, buf);
 }
 
 /// Two columns, a region each.

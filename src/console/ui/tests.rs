@@ -7,14 +7,14 @@ use super::*;
 use crate::api::replication::{EventLevel, FenceProof, Promotion, PromotionOutcome};
 use crate::clock::UnixMs;
 use crate::console::app::msg::{Failure, FailureSort};
-use crate::console::app::tests::{CANARY, give_token, keys, model, open_plan, told, type_text};
-use crate::console::app::{Answer, Msg, Screen, WriteRight, update};
+use crate::console::app::tests::{CANARY, give_token, keys, model, models, open_plan, told, type_text};
+use crate::console::app::{Answer, ContextId, Msg, Screen, WriteRight, update};
 use crate::console::domain::World;
 use crate::console::domain::fixtures;
 use crate::ids::{Epoch, PromotionId};
 use std::fmt::Write;
 
-const SIZES: [(u16, u16); 3] = [(120, 40), (80, 24), (40, 12)];
+const SIZES: [(u16, u16); 4] = [(200, 50), (120, 40), (80, 24), (40, 12)];
 
 /// A model with some minutes behind it.
 fn lived(world: World) -> Model {
@@ -22,7 +22,7 @@ fn lived(world: World) -> Model {
     let now = model.now;
     for second in 0..180_u64 {
         let wave = ((second % 37) * (second % 11)) * 3 + 40;
-        model.samples.take(crate::console::app::history::Sample {
+        model.here.samples.take(crate::console::app::history::Sample {
             at: UnixMs(now.0 - 180_000 + second * 1_000),
             entries: Some(wave / 20),
             ms: (!(60..64).contains(&second)).then_some(wave),
@@ -38,8 +38,8 @@ fn lived(world: World) -> Model {
         fixtures::event(1, 770, EventLevel::Info, "token", "token 4fQ2xk81 was made"),
         fixtures::event(2, 755, EventLevel::Info, "sync", "whole after 5.1s: 12 402 entries, equal roots"),
     ];
-    update(&mut model, Msg::Events { region: "us-east-1".into(), events: us });
-    update(&mut model, Msg::Events { region: "eu-west-1".into(), events: eu });
+    update(&mut model, Msg::Events { context: ContextId(0), region: "us-east-1".into(), events: us });
+    update(&mut model, Msg::Events { context: ContextId(0), region: "eu-west-1".into(), events: eu });
     model
 }
 
@@ -120,7 +120,25 @@ fn palette() -> Model {
 
 fn never_heard() -> Model {
     let mut model = lived(World::of_addresses(["http://10.1.1.1:8200", "http://10.2.2.1:8200"]));
-    model.write = WriteRight::ReadOnly;
+    model.here.write = WriteRight::ReadOnly;
+    model
+}
+
+fn index() -> Model {
+    let mut model = models([
+        ("staging", fixtures::streaming()),
+        ("prod-payments", fixtures::dark_primary()),
+        ("prod-web", fixtures::split_brain()),
+        ("lab", fixtures::unlinked()),
+        ("migration", fixtures::syncing()),
+    ]);
+    model.toasts.clear();
+    model
+}
+
+fn form(keys_pressed: &str) -> Model {
+    let mut model = lived(fixtures::unlinked());
+    keys(&mut model, keys_pressed);
     model
 }
 
@@ -130,6 +148,9 @@ fn scenes() -> Vec<(&'static str, Model)> {
         ("streaming", lived(fixtures::streaming())),
         ("unlinked", lived(fixtures::unlinked())),
         ("full-sync", lived(fixtures::syncing())),
+        ("index", index()),
+        ("token-form", form("g")),
+        ("link-form", form("l")),
         ("token-dialog", with_token()),
         ("hand-over", handing_over()),
         ("dark-standby", lived(fixtures::dark_standby())),
@@ -152,7 +173,7 @@ fn scenes() -> Vec<(&'static str, Model)> {
 
 fn painted(model: &Model, theme: &str, glyphs: &Glyphs, size: (u16, u16)) -> Buffer {
     let themes = Themes::load(Vec::new(), ColourDepth::True);
-    let paint = Paint { theme: themes.get(theme), glyphs, secrets: Secrets::Shown };
+    let paint = Paint { theme: themes.get(theme), glyphs, secrets: Secrets::Shown, hits: None };
     snapshot(model, paint, size.0, size.1)
 }
 
@@ -216,7 +237,7 @@ fn golden_screens_without_colour_and_in_ascii() {
 #[test]
 fn every_size_of_every_scene_is_painted_without_a_panic() {
     let themes = Themes::load(Vec::new(), ColourDepth::Sixteen);
-    let paint = Paint { theme: themes.get("terminal"), glyphs: &glyphs::UTF8, secrets: Secrets::Shown };
+    let paint = Paint { theme: themes.get("terminal"), glyphs: &glyphs::UTF8, secrets: Secrets::Shown, hits: None };
     for (_, model) in scenes() {
         for width in [1, 2, 3, 4, 7, 12, 21, 35, 36, 40, 59, 77, 78, 80, 119, 120, 200] {
             for height in [1, 2, 3, 4, 5, 7, 9, 10, 12, 15, 19, 20, 24, 29, 30, 45, 60] {
@@ -230,7 +251,7 @@ fn every_size_of_every_scene_is_painted_without_a_panic() {
 fn a_token_is_on_the_screen_only_while_it_is_revealed_and_never_in_an_export() {
     let themes = Themes::load(Vec::new(), ColourDepth::True);
     let all_text = |model: &Model, secrets| {
-        let paint = Paint { theme: themes.get("dark"), glyphs: &glyphs::UTF8, secrets };
+        let paint = Paint { theme: themes.get("dark"), glyphs: &glyphs::UTF8, secrets, hits: None };
         let mut text = String::new();
         for (width, height) in SIZES.into_iter().chain([(30, 9), (200, 60)]) {
             let buffer = snapshot(model, paint, width, height);
@@ -275,7 +296,7 @@ fn what_is_unknown_is_never_shown_as_zero_and_what_is_old_says_so() {
 fn states_differ_without_colour() {
     let themes = Themes::load(Vec::new(), ColourDepth::None);
     for glyphs in [&glyphs::UTF8, &glyphs::ASCII] {
-        let paint = Paint { theme: themes.get("mono"), glyphs, secrets: Secrets::Shown };
+        let paint = Paint { theme: themes.get("mono"), glyphs, secrets: Secrets::Shown, hits: None };
         use crate::api::replication::Verdict;
         let verdicts =
             [Verdict::Pass, Verdict::Warn, Verdict::Unknown, Verdict::Block].map(|verdict| paint.verdict(verdict).1);
@@ -303,7 +324,7 @@ fn the_footer_shows_only_keys_that_do_something_here() {
     };
     assert!(footer(&model).contains("g token") && footer(&model).contains("p promote"), "{}", footer(&model));
     assert!(!footer(&model).contains("hand over"), "there is no token to hand over");
-    model.write = WriteRight::ReadOnly;
+    model.here.write = WriteRight::ReadOnly;
     assert!(!footer(&model).contains("g token") && footer(&model).contains("q quit"));
 }
 
@@ -321,7 +342,13 @@ fn the_picture_is_an_svg_of_the_same_text() {
 #[test]
 fn the_readmes_pictures_are_what_the_console_paints() {
     let themes = Themes::load(Vec::new(), ColourDepth::True);
-    let pictures = [("overview", lived(fixtures::streaming()), (100, 26)), ("promotion", deciding(), (100, 30))];
+    let pictures = [
+        ("overview", lived(fixtures::streaming()), (100, 26)),
+        ("promotion", deciding(), (100, 30)),
+        ("index", index(), (100, 12)),
+        ("replication", on(Screen::Replication, fixtures::streaming()), (100, 26)),
+        ("sync", lived(fixtures::syncing()), (100, 26)),
+    ];
     for (name, model, size) in pictures {
         let svg = export::svg(&painted(&model, "dark", &glyphs::UTF8, size), themes.get("dark"));
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/pictures/{name}.svg"));

@@ -12,10 +12,13 @@ pub const DEFAULT: &str = "terminal";
 /// What NO_COLOR uses: states differ by bold, dim and reversed as well.
 pub const WITHOUT_COLOUR: &str = "mono";
 
-const EMBEDDED: [(&str, &str); 4] = [
+const EMBEDDED: [(&str, &str); 7] = [
     ("terminal", include_str!("../../../themes/terminal.toml")),
     ("dark", include_str!("../../../themes/dark.toml")),
     ("light", include_str!("../../../themes/light.toml")),
+    ("high-contrast", include_str!("../../../themes/high-contrast.toml")),
+    ("deuteranopia", include_str!("../../../themes/deuteranopia.toml")),
+    ("tritanopia", include_str!("../../../themes/tritanopia.toml")),
     ("mono", include_str!("../../../themes/mono.toml")),
 ];
 
@@ -210,6 +213,10 @@ fn distance(a: (u8, u8, u8), b: (u8, u8, u8)) -> u32 {
     let square = |a: u8, b: u8| u32::from(a.abs_diff(b)).pow(2);
     square(a.0, b.0) + square(a.1, b.1) + square(a.2, b.2)
 }
+
+#[cfg(test)]
+#[path = "theme_sight.rs"]
+mod sight;
 
 #[cfg(test)]
 mod tests {

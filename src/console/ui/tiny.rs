@@ -17,7 +17,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         rows.push(Line::from(paint.span(role, format!("{glyph} {}", worst.text))));
     }
     let pair = model.pair();
-    for region in model.world.regions() {
+    for region in model.here.world.regions() {
         let (role, sign, word) = paint.role(region.role());
         let health = region.health(now);
         let (health_role, glyph) = paint.health(health);

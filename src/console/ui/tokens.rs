@@ -7,8 +7,9 @@ use super::widgets::{fitted, lines, window, wrap};
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::app::list::Rest;
 use crate::console::app::model::token_word;
-use crate::console::app::{Action, Model};
+use crate::console::app::{Action, Hit, Model};
 use crate::console::domain::units::{clock_time, duration, plural};
+use crate::console::domain::alarm::TOKEN_EXPIRY_WARN;
 use crate::console::domain::{Access, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -46,6 +47,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     for (at, (region, token)) in rows[range].iter().enumerate() {
         let line = row(&COLUMNS, &fit, values(model, region, token, paint), paint);
         let here = selected == Some(top + at);
+        paint.hit(Rect { y: inner.y + text.len() as u16, height: 1, ..inner }, || Hit::Row(top + at));
         text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });
     }
     lines(text, Rect { height: inner.height.saturating_sub(1), ..inner }, buf);
@@ -65,6 +67,7 @@ fn values(model: &Model, region: &RegionView<'_>, token: &TokenInfo, paint: Pain
     let here_as_there = model.now.0.saturating_add_signed(region.clock_skew_ms().unwrap_or(0));
     let left = token.expires_at.since(crate::clock::UnixMs(here_as_there));
     let (role, glyph) = match token.state {
+        TokenState::Issued if left < TOKEN_EXPIRY_WARN => (Role::Crit, paint.glyphs.warn),
         TokenState::Issued => (Role::Warn, paint.glyphs.warn),
         TokenState::Used => (Role::Ok, paint.glyphs.ok),
         TokenState::Expired | TokenState::Revoked => (Role::Muted, paint.glyphs.stale),
@@ -95,6 +98,7 @@ fn empty_lines(model: &Model, paint: Paint<'_>, width: u16) -> Vec<Line<'static>
         "no token fits the filter".to_owned()
     } else {
         let untold: Vec<String> = model
+            .here
             .world
             .regions()
             .into_iter()

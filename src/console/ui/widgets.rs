@@ -8,9 +8,10 @@ use crate::clock::UnixMs;
 use crate::console::app::history::Samples;
 use crate::console::app::list::{List, Rest};
 use crate::console::domain::units;
-use crate::console::domain::{Health, LinkLook, Reading};
+use crate::console::domain::{Health, LinkLook, Reading, Standing};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Widget};
 use std::time::Duration;
@@ -39,6 +40,29 @@ impl Paint<'_> {
             EventLevel::Info => (Role::Ok, self.glyphs.ok),
             EventLevel::Warn => (Role::Warn, self.glyphs.warn),
             EventLevel::Alarm => (Role::Crit, self.glyphs.crit),
+        }
+    }
+
+    pub fn standing(&self, standing: Standing) -> (Role, &'static str) {
+        match standing {
+            Standing::Well => (Role::Ok, self.glyphs.ok),
+            Standing::Unlinked => (Role::Muted, self.glyphs.stale),
+            Standing::Syncing => (Role::Accent, self.glyphs.pointer),
+            Standing::Attention => (Role::Warn, self.glyphs.warn),
+            Standing::Unknown => (Role::Unknown, self.glyphs.unknown),
+            Standing::Alarm => (Role::Crit, self.glyphs.crit),
+        }
+    }
+
+    /// The same as a block of colour.
+    pub fn badge(&self, standing: Standing) -> Style {
+        let (role, _) = self.standing(standing);
+        let base = self.theme.style(Role::Text);
+        let style = self.theme.style(role);
+        match (style.fg, base.bg) {
+            // With colours of its own a theme names both; where it leaves the paper to the terminal, that turns them.
+            (Some(ink), Some(paper)) => Style { fg: Some(paper), bg: Some(ink), ..style }.add_modifier(Modifier::BOLD),
+            _ => style.add_modifier(Modifier::REVERSED | Modifier::BOLD),
         }
     }
 

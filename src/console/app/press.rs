@@ -1,0 +1,211 @@
+//! What keys do: to the dialog on top if there is one, else to the screen.
+
+use super::actions::{Action, Place};
+use super::confirm::{self, Decision};
+use super::desk::TokenDesk;
+use super::dialog::Dialog;
+use super::form::{Filled, TokenForm};
+use super::list;
+use super::model::{Model, Screen};
+use super::msg::{Change, Effect, Hit, Target};
+use super::palette::{HISTORY_MAX, Palette};
+use super::perform::perform;
+use super::promoting::press_in_promotion;
+use crate::api::replication::{EventLevel, TokenRequest};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// What keys do in the dialog of a new token.
+const TOKEN_KEYS: [Action; 4] = [Action::TokenReveal, Action::TokenHandOver, Action::TokenCopy, Action::TokenSave];
+
+pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    // Job control belongs to the shell: it works everywhere.
+    if control && key.code == KeyCode::Char('z') {
+        return vec![Effect::Suspend];
+    }
+    if !model.dialogs.is_empty() {
+        return press_in_dialog(model, key);
+    }
+    if model.list().typing {
+        match key.code {
+            KeyCode::Enter => model.list_mut().typing = false,
+            KeyCode::Esc => model.list_mut().clear_filter(),
+            _ => {
+                let list = model.list_mut();
+                list::edit(&mut list.filter, key);
+                list.cursor = None;
+            }
+        }
+        return Vec::new();
+    }
+    if key.code == KeyCode::Enter && model.screen == super::Screen::Help {
+        return run_from_help(model);
+    }
+    let action = model.keymap.actions(key).find(|action| action.works_on(model.screen));
+    action.map_or_else(Vec::new, |action| perform(model, action, None))
+}
+
+/// Enter on a line of the help does what the line says.
+fn run_from_help(model: &mut Model) -> Vec<Effect> {
+    let rows = help_rows(model);
+    let at = model.list().row(rows.len(), list::Rest::First);
+    let Some(info) = rows.get(at) else { return Vec::new() };
+    let runs = info.place != Place::TokenDialog && !matches!(info.action, Action::List(_));
+    if runs { perform(model, info.action, None) } else { Vec::new() }
+}
+
+/// What the mouse pressed. A dialog is for the keyboard alone.
+pub(super) fn click(model: &mut Model, hit: Hit) -> Vec<Effect> {
+    if !model.dialogs.is_empty() {
+        return Vec::new();
+    }
+    match hit {
+        Hit::Screen(screen) => perform(model, Action::Show(screen), None),
+        Hit::Action(action) => perform(model, action, None),
+        Hit::Region(name) => {
+            model.here.selected = Some(name);
+            Vec::new()
+        }
+        Hit::Row(row) => {
+            // A second press on the row that is selected already opens it.
+            let again = model.list().cursor == Some(row) && model.screen == Screen::Index;
+            model.list_mut().cursor = Some(row);
+            if again { perform(model, Action::Context, None) } else { Vec::new() }
+        }
+    }
+}
+
+pub(super) fn wheel(model: &mut Model, step: list::Move) -> Vec<Effect> {
+    let works = model.dialogs.is_empty() && Action::List(step).works_on(model.screen);
+    if works { perform(model, Action::List(step), None) } else { Vec::new() }
+}
+
+/// The actions that the help shows, in its order.
+pub fn help_rows(model: &Model) -> Vec<&'static super::ActionInfo> {
+    let list = model.lists.get(&super::Screen::Help);
+    let mut rows: Vec<_> = super::ACTIONS
+        .iter()
+        .filter(|info| {
+            let keys: String = model.keymap.keys(info.action).map(|key| format!("{key} ")).collect();
+            list.is_none_or(|list| list.shows(&format!("{keys} {} {} {}", info.id, info.title, info.group.title())))
+        })
+        .collect();
+    rows.sort_by_key(|info| info.group);
+    rows
+}
+
+fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let key = if control && key.code == KeyCode::Char('c') { KeyEvent::from(KeyCode::Esc) } else { key };
+    let now = model.now;
+    match model.dialogs.last_mut() {
+        None => Vec::new(),
+        Some(Dialog::Palette(_)) => press_in_palette(model, key),
+        Some(Dialog::Confirm(confirm)) => match confirm.key(key, now) {
+            Decision::Open => Vec::new(),
+            Decision::Cancelled => {
+                model.dialogs.pop();
+                Vec::new()
+            }
+            Decision::Confirmed(permit) => {
+                let Some(Dialog::Confirm(confirm)) = model.dialogs.pop() else { return Vec::new() };
+                begin(model, &confirm.target, &confirm.change);
+                vec![Effect::Do(permit, confirm.target, confirm.change)]
+            }
+        },
+        Some(Dialog::Form(form)) => match form.key(key, now) {
+            Filled::Open => Vec::new(),
+            Filled::Cancelled => {
+                model.dialogs.pop();
+                Vec::new()
+            }
+            Filled::Asked(request) => {
+                let Some(Dialog::Form(form)) = model.dialogs.pop() else { return Vec::new() };
+                ask_for_token(model, form, request)
+            }
+        },
+        Some(Dialog::Token) => press_in_token_dialog(model, key),
+        Some(Dialog::Promotion) => press_in_promotion(model, key),
+    }
+}
+
+fn press_in_palette(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let Some(Dialog::Palette(palette)) = model.dialogs.last() else { return Vec::new() };
+    let mut palette: Palette = palette.clone();
+    let matches = palette.matches(model).len();
+    match key.code {
+        KeyCode::Esc => {
+            model.dialogs.pop();
+            return Vec::new();
+        }
+        KeyCode::Enter => {
+            let chosen = palette.chosen(model);
+            model.dialogs.pop();
+            let Some(entry) = chosen else { return Vec::new() };
+            model.palette_history.retain(|command| *command != entry.command);
+            model.palette_history.push(entry.command.clone());
+            if model.palette_history.len() > HISTORY_MAX {
+                model.palette_history.remove(0);
+            }
+            return perform(model, entry.action, entry.argument);
+        }
+        KeyCode::Up => palette.cursor = palette.cursor.saturating_sub(1),
+        KeyCode::Down => palette.cursor = (palette.cursor + 1).min(matches.saturating_sub(1)),
+        KeyCode::Tab => {
+            if let Some(entry) = palette.chosen(model) {
+                palette.input = tui_input::Input::new(entry.command);
+                palette.cursor = 0;
+            }
+        }
+        _ => {
+            list::edit(&mut palette.input, key);
+            palette.cursor = 0;
+        }
+    }
+    model.dialogs.pop();
+    model.dialogs.push(Dialog::Palette(palette));
+    Vec::new()
+}
+
+/// The form's Enter is the consent: its dialog says what will be done, and to whom.
+fn ask_for_token(model: &mut Model, form: TokenForm, request: TokenRequest) -> Vec<Effect> {
+    let TokenForm { standby, primary, .. } = form;
+    match primary {
+        None => {
+            model.here.desk = TokenDesk::Asked { region: standby.region.clone() };
+            model.dialogs.push(Dialog::Token);
+            vec![Effect::Do(confirm::harmless(), standby, Change::GenerateToken(request))]
+        }
+        Some(primary) => {
+            model.toast(EventLevel::Info, format!("linking {} to {} …", standby.region, primary.region));
+            vec![Effect::Do(confirm::filled(), primary, Change::Link { standby, request })]
+        }
+    }
+}
+
+fn press_in_token_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    if matches!(key.code, KeyCode::Esc | KeyCode::Enter) {
+        if let Some(held) = model.here.desk.held_mut() {
+            held.revealed_until = None;
+        }
+        if matches!(model.here.desk, TokenDesk::Failed { .. }) {
+            model.here.desk = TokenDesk::Empty;
+        }
+        model.dialogs.pop();
+        return Vec::new();
+    }
+    let action = model.keymap.actions(key).find(|action| TOKEN_KEYS.contains(action));
+    action.map_or_else(Vec::new, |action| perform(model, action, None))
+}
+
+/// Notes that a change is on its way.
+pub(super) fn begin(model: &mut Model, target: &Target, change: &Change) {
+    if let Change::Connect { .. } = change
+        && let TokenDesk::Held(held) = std::mem::take(&mut model.here.desk)
+    {
+        model.here.desk = TokenDesk::Handing { held, primary: target.region.clone() };
+        if !matches!(model.dialogs.last(), Some(Dialog::Token)) {
+            model.dialogs.push(Dialog::Token);
+        }
+    }
+}

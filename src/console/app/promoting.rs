@@ -1,0 +1,198 @@
+//! A promotion from the plan to its outcome: what its keys do and what its answers mean.
+
+use super::confirm;
+use super::list;
+use super::model::Model;
+use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
+use super::promotion::{Deciding, Sent, Stage, Standing};
+use super::targets;
+use crate::api::replication::{EventLevel, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
+use crate::console::domain::Observed;
+use crate::ids::PromotionId;
+use crossterm::event::{KeyCode, KeyEvent};
+
+/// No plan is longer.
+const SCROLL_MAX: usize = 200;
+
+pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let now = model.now;
+    if key.code == KeyCode::Esc {
+        model.dialogs.pop();
+        let settled = model.here.promotion.as_ref().is_none_or(|desk| match &desk.stage {
+            Stage::Sent(sent) => sent.is_settled(),
+            Stage::Planning { .. } | Stage::NoPlan { .. } | Stage::Deciding(_) => true,
+        });
+        if settled {
+            model.here.promotion = None;
+        }
+        return Vec::new();
+    }
+    let why_not = promotion_forbidden(model);
+    let Some(desk) = &mut model.here.promotion else { return Vec::new() };
+    match key.code {
+        KeyCode::Up => desk.scroll = desk.scroll.saturating_sub(1),
+        KeyCode::Down => desk.scroll = (desk.scroll + 1).min(SCROLL_MAX),
+        _ => {}
+    }
+    let target = desk.target.clone();
+    match &mut desk.stage {
+        Stage::Planning { .. } => Vec::new(),
+        Stage::NoPlan { .. } => match key.code {
+            KeyCode::Char('r') | KeyCode::Enter => {
+                desk.stage = Stage::Planning { notice: None };
+                vec![Effect::Ask(target, Query::Plan)]
+            }
+            _ => Vec::new(),
+        },
+        Stage::Deciding(deciding) => match key.code {
+            KeyCode::Tab => vec![Effect::Ask(target, Query::Plan)],
+            _ if now.since(desk.opened_at) < confirm::TYPED_AHEAD => Vec::new(),
+            KeyCode::Enter => {
+                if let Some(why) = why_not {
+                    deciding.notice = Some(why);
+                    return Vec::new();
+                }
+                match confirm::typed(&target.region, deciding.typed.value()) {
+                    Some(permit) => send(model, permit),
+                    None => {
+                        deciding.notice = Some(format!("type {} exactly as it is written", target.region));
+                        Vec::new()
+                    }
+                }
+            }
+            KeyCode::Up | KeyCode::Down => Vec::new(),
+            _ => {
+                deciding.notice = None;
+                list::edit(&mut deciding.typed, key);
+                Vec::new()
+            }
+        },
+        Stage::Sent(sent) => match key.code {
+            // The same id again is the same promotion: it promotes once.
+            KeyCode::Char('s') if sent.outcome() == Standing::Unknown && !sent.asking => {
+                sent.asking = true;
+                sent.asked_at = now;
+                let request = request(&sent.plan, sent.id);
+                vec![Effect::Do(confirm::harmless(), target, Change::Promote(request))]
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// Why the plan in view can't be carried out from here.
+pub fn promotion_forbidden(model: &Model) -> Option<String> {
+    let desk = model.here.promotion.as_ref()?;
+    let Stage::Deciding(deciding) = &desk.stage else { return None };
+    let blocks = deciding.blocks();
+    if !blocks.is_empty() {
+        return Some(format!("blocked by: {}", blocks.join(", ")));
+    }
+    let region = model.here.world.regions().into_iter().find(|region| region.name == desk.target.region);
+    match region {
+        Some(region) => targets::writable(model, region).err(),
+        None => Some(format!("{} is no longer in view", desk.target.region)),
+    }
+}
+
+fn request(plan: &Plan, id: PromotionId) -> PromoteRequest {
+    let loss = &plan.loss;
+    PromoteRequest {
+        mode: PromoteMode::Forced,
+        plan: plan.hash.clone(),
+        accept_loss: !(loss.known && loss.entries == 0),
+        id,
+    }
+}
+
+fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
+    let now = model.now;
+    let Some(desk) = &mut model.here.promotion else { return Vec::new() };
+    let Stage::Deciding(deciding) = &desk.stage else { return Vec::new() };
+    let (plan, id) = (deciding.plan.last().clone(), deciding.id);
+    let request = request(&plan, id);
+    let target = desk.target.clone();
+    // Asking is on until the answer to the promotion itself is here.
+    let sent = Sent { plan, id, sent_at: now, said: None, doubt: None, asked_at: now, asking: true };
+    desk.stage = Stage::Sent(sent);
+    model.here.log.note(now, EventLevel::Warn, "promotion", format!("asked {} to become primary", target.region));
+    vec![Effect::Do(permit, target, Change::Promote(request))]
+}
+
+pub(super) fn planned(model: &mut Model, target: &Target, result: Result<(Plan, PromotionId), Failure>) {
+    let now = model.now;
+    let Some(desk) = model.here.promotion.as_mut().filter(|desk| desk.target.region == target.region) else { return };
+    match (&mut desk.stage, result) {
+        (Stage::Sent(_), _) => {}
+        (Stage::Deciding(deciding), Ok((plan, _))) => {
+            if plan.hash != deciding.plan.last().hash {
+                deciding.typed.reset();
+                deciding.notice = Some("the facts changed: this is a new plan".into());
+            }
+            deciding.plan = Observed::new(plan, now, target.region.clone());
+        }
+        (Stage::Deciding(deciding), Err(failure)) => deciding.notice = Some(failure.words),
+        (stage, Ok((plan, id))) => {
+            let notice = match stage {
+                Stage::Planning { notice } => notice.take(),
+                _ => None,
+            };
+            let plan = Observed::new(plan, now, target.region.clone());
+            *stage = Stage::Deciding(Deciding { plan, id, typed: tui_input::Input::default(), notice });
+        }
+        (_, Err(failure)) => desk.stage = Stage::NoPlan { why: failure.words },
+    }
+}
+
+pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option<Promotion>, Failure>) -> Vec<Effect> {
+    let now = model.now;
+    let Some(desk) = &mut model.here.promotion else { return Vec::new() };
+    let target = desk.target.clone();
+    let Stage::Sent(sent) = &mut desk.stage else { return Vec::new() };
+    if sent.id != id {
+        return Vec::new();
+    }
+    sent.asking = false;
+    let before = sent.outcome();
+    match result {
+        Ok(Some(promotion)) if promotion.plan.is_some() && promotion.outcome == PromotionOutcome::Failed => {
+            // Nothing was done: the new plan is shown, and wants its own consent and its own id.
+            let why = promotion.error.unwrap_or_else(|| "the plan is another now".into());
+            let notice = format!("not promoted, the facts changed: {why}");
+            desk.stage = Stage::Planning { notice: Some(notice.clone()) };
+            model.toast(EventLevel::Warn, notice);
+            return vec![Effect::Ask(target, Query::Plan)];
+        }
+        Ok(Some(promotion)) => {
+            sent.said = Some(Observed::new(promotion, now, target.region.clone()));
+            sent.doubt = None;
+        }
+        Ok(None) if sent.is_settled() => return Vec::new(),
+        Ok(None) => sent.doubt = Some(format!("{} does not know this promotion (yet)", target.region)),
+        // What is known stays known, whoever does not answer now.
+        Err(_) if sent.is_settled() => return Vec::new(),
+        Err(failure) if failure.sort == FailureSort::Unknown || sent.said.is_some() || sent.doubt.is_some() => {
+            sent.doubt = Some(failure.words);
+        }
+        Err(failure) => {
+            desk.stage = Stage::NoPlan { why: format!("not promoted: {}", failure.words) };
+            model.toast(EventLevel::Alarm, format!("{} was not promoted", target.region));
+            return Vec::new();
+        }
+    }
+    let after = sent.outcome();
+    if before == after {
+        return Vec::new();
+    }
+    let epoch = sent.plan.epoch_next;
+    let (level, text) = match after {
+        Standing::Done => (EventLevel::Warn, format!("{} is primary in epoch {epoch}", target.region)),
+        Standing::Failed => (EventLevel::Alarm, format!("the promotion of {} failed", target.region)),
+        Standing::Unknown => {
+            (EventLevel::Alarm, format!("the promotion of {}: outcome unknown, asking", target.region))
+        }
+        Standing::Running => (EventLevel::Info, format!("{} is promoting itself", target.region)),
+    };
+    model.toast(level, text);
+    vec![Effect::Bell]
+}

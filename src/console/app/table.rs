@@ -1,0 +1,154 @@
+//! The table of actions itself.
+
+use super::actions::{Action, ActionInfo, Danger, Group, Place, Takes};
+use super::list::Move;
+use super::model::{Model, Screen};
+use super::targets;
+
+const LISTS: Place = Place::On(&[Screen::Index, Screen::Region, Screen::Tokens, Screen::Events, Screen::Help]);
+const FILTERED: Place = Place::On(&[Screen::Index, Screen::Tokens, Screen::Events, Screen::Help]);
+const PAIR: Place = Place::On(&[Screen::Overview, Screen::Region, Screen::Replication, Screen::Tokens, Screen::Events]);
+
+/// An action that looks only, works anywhere and always, and has no hint: what differs is said behind it.
+const fn action(action: Action, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
+    ActionInfo {
+        action,
+        id,
+        title,
+        hint: None,
+        group: Group::Console,
+        keys,
+        place: Place::Anywhere,
+        danger: Danger::None,
+        takes: Takes::Nothing,
+        disabled: never,
+    }
+}
+
+impl ActionInfo {
+    const fn hint(self, hint: &'static str) -> ActionInfo {
+        ActionInfo { hint: Some(hint), ..self }
+    }
+
+    const fn of(self, group: Group) -> ActionInfo {
+        ActionInfo { group, ..self }
+    }
+
+    const fn on(self, place: Place) -> ActionInfo {
+        ActionInfo { place, ..self }
+    }
+
+    const fn danger(self, danger: Danger) -> ActionInfo {
+        ActionInfo { danger, ..self }
+    }
+
+    const fn takes(self, takes: Takes) -> ActionInfo {
+        ActionInfo { takes, ..self }
+    }
+
+    const fn unless(self, disabled: fn(&Model) -> Option<String>) -> ActionInfo {
+        ActionInfo { disabled, ..self }
+    }
+}
+
+const fn replication(of: Action, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
+    action(of, id, title, keys).of(Group::Replication).on(PAIR)
+}
+
+const fn show(screen: Screen, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
+    action(Action::Show(screen), id, title, keys).of(Group::Screens)
+}
+
+const fn go(step: Move, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
+    action(Action::List(step), id, title, keys).of(Group::Lists).on(LISTS)
+}
+
+fn never(_: &Model) -> Option<String> {
+    None
+}
+
+pub const ACTIONS: &[ActionInfo] = &[
+    replication(Action::Link, "link", "Make a token on the standby and hand it to the primary, in one step", &["l"])
+        .hint("link")
+        .danger(Danger::Asks)
+        .unless(targets::link_disabled),
+    replication(Action::TokenGenerate, "token-generate", "Generate an activation token on the standby", &["g"])
+        .hint("token")
+        .danger(Danger::Asks)
+        .unless(targets::generate_disabled),
+    replication(
+        Action::TokenHandOver,
+        "token-hand-over",
+        "Hand the new token to the primary, which then copies everything over",
+        &["h"],
+    )
+    .hint("hand over")
+    .danger(Danger::Asks)
+    .unless(targets::hand_over_disabled),
+    replication(Action::TokenReveal, "token-reveal", "Reveal or hide the new token", &["v"])
+        .on(Place::TokenDialog)
+        .unless(targets::reveal_disabled),
+    replication(Action::TokenCopy, "token-copy", "Send the new token to the terminal's clipboard (OSC 52)", &["c"])
+        .on(Place::TokenDialog)
+        .unless(targets::reveal_disabled),
+    replication(Action::TokenSave, "token-save", "Write the new token to a file that only you can read", &["w"])
+        .on(Place::TokenDialog)
+        .unless(targets::reveal_disabled),
+    replication(Action::TokenRevoke, "token-revoke", "Revoke the selected token", &["x"])
+        .hint("revoke")
+        .on(Place::On(&[Screen::Tokens]))
+        .danger(Danger::Asks)
+        .unless(targets::revoke_disabled),
+    replication(Action::Promote, "promote", "Promote the standby: see the plan and the loss, then decide", &["p"])
+        .hint("promote")
+        .danger(Danger::Typed)
+        .unless(targets::promote_disabled),
+    replication(Action::PauseResume, "pause-resume", "Pause the link, or carry on with it", &["s"])
+        .danger(Danger::Asks)
+        .unless(targets::pause_disabled),
+    show(Screen::Index, "index", "All contexts, the worst first", &["0"]),
+    show(Screen::Overview, "overview", "Regions, link, lag, latest events", &["1"]),
+    show(Screen::Region, "region", "The nodes of the selected region", &["2"]),
+    show(Screen::Replication, "replication", "Positions, lag and sync in detail", &["3"]),
+    show(Screen::Tokens, "tokens", "Activation tokens", &["4"]),
+    show(Screen::Events, "events", "What happened", &["5"]),
+    show(Screen::Help, "help", "Every key, and why an action is not possible now", &["?"]).hint("help"),
+    action(Action::NextScreen, "next-screen", "Next screen", &["tab"]).of(Group::Screens),
+    action(Action::PreviousScreen, "previous-screen", "Previous screen", &["shift-tab"]).of(Group::Screens),
+    action(Action::PreviousRegion, "previous-region", "Select the region to the left", &["left"])
+        .of(Group::Screens)
+        .on(PAIR)
+        .unless(targets::region_disabled),
+    action(Action::NextRegion, "next-region", "Select the region to the right", &["right"])
+        .of(Group::Screens)
+        .on(PAIR)
+        .unless(targets::region_disabled),
+    action(Action::Context, "ctx", "Look at the selected context, or at `:ctx NAME`", &["enter"])
+        .hint("open")
+        .of(Group::Screens)
+        .on(Place::On(&[Screen::Index]))
+        .takes(Takes::Context),
+    go(Move::Up, "up", "Up", &["up", "k"]),
+    go(Move::Down, "down", "Down", &["down", "j"]),
+    go(Move::PageUp, "page-up", "Page up", &["pgup"]),
+    go(Move::PageDown, "page-down", "Page down", &["pgdn"]),
+    go(Move::First, "first", "First", &["home"]),
+    go(Move::Last, "last", "Last", &["end"]),
+    action(Action::Filter, "filter", "Filter the list", &["/"]).hint("filter").of(Group::Lists).on(FILTERED),
+    action(Action::Copy, "copy", "Send the selected line to the terminal's clipboard (OSC 52)", &["y"])
+        .of(Group::Lists)
+        .on(LISTS)
+        .unless(targets::copy_disabled),
+    action(Action::Palette, "palette", "Find an action by name", &[":"]).hint("command"),
+    action(Action::Back, "back", "Back out one level", &["esc"]),
+    action(Action::Arm, "arm", "Allow changes for a while: `:arm 15m`", &[])
+        .danger(Danger::Changes)
+        .takes(Takes::Duration)
+        .unless(targets::arm_disabled),
+    action(Action::Disarm, "disarm", "Allow no more changes", &[]).unless(targets::disarm_disabled),
+    action(Action::Retry, "retry", "Call nodes that do not answer again, now", &["r"]).unless(targets::retry_disabled),
+    action(Action::Mouse, "mouse", "Take the mouse, or leave it to the terminal", &["m"]),
+    action(Action::Theme, "theme", "Change the theme: `:theme NAME`", &[]).takes(Takes::Theme),
+    action(Action::Redraw, "redraw", "Paint the screen anew", &["ctrl-l"]),
+    action(Action::Quit, "quit", "Quit; the servers carry on", &["q", "ctrl-c"]).hint("quit"),
+];

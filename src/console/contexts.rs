@@ -1,0 +1,152 @@
+//! The contexts file: names for regions that belong together, where their tokens come from, and what may be done there.
+//!
+//! ```toml
+//! [prod]
+//! addresses  = ["https://10.1.1.1:8200", "https://10.2.2.1:8200"]
+//! token_file = "~/.vault-token-prod"   # or token_env = "PROD_TOKEN"; without either: VAULT_TOKEN, ~/.vault-token
+//! ca_cert    = "/etc/twinkeep/ca.pem"  # or tls_fingerprint = "…"
+//! path       = "default"
+//! read_only  = true                    # not even `:arm` changes anything
+//! banner     = "PRODUCTION"
+//! theme      = "high-contrast"
+//! ```
+
+use super::app::WriteRight;
+use super::options::ContextSpec;
+use crate::client::Trust;
+use crate::error::{Error, Result};
+use crate::sensitive::SensitiveString;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The file's name in the user's configuration folder.
+pub const FILE: &str = "contexts.toml";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    addresses: Vec<String>,
+    token_file: Option<String>,
+    token_env: Option<String>,
+    ca_cert: Option<String>,
+    tls_fingerprint: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    read_only: bool,
+    banner: Option<String>,
+    theme: Option<String>,
+}
+
+/// What the file leaves to the command line and the environment.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    pub tokens: Vec<SensitiveString>,
+    pub trust: Trust,
+    pub path: String,
+    pub write: bool,
+}
+
+/// All contexts of a file, in its order. `variable` is the environment.
+pub fn load(
+    file: &Path,
+    defaults: &Defaults,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<ContextSpec>> {
+    let text = std::fs::read_to_string(file).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))?;
+    parse(&text, defaults, variable).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))
+}
+
+fn parse(text: &str, defaults: &Defaults, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<ContextSpec>> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| Error::invalid(error.to_string()))?;
+    let mut contexts = Vec::new();
+    for (name, value) in table {
+        let wrong = |words: String| Error::invalid(format!("[{name}]: {words}"));
+        let entry: Entry = value.try_into().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+        if entry.addresses.is_empty() {
+            return Err(wrong("`addresses` is empty: name a node of each region".into()));
+        }
+        let home = |path: &str| match (path.strip_prefix("~/"), variable("HOME")) {
+            (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+            _ => PathBuf::from(path),
+        };
+        let tokens = match (&entry.token_file, &entry.token_env) {
+            (Some(_), Some(_)) => return Err(wrong("`token_file` or `token_env`, not both".into())),
+            (Some(path), None) => {
+                let text = std::fs::read_to_string(home(path)).map_err(|error| wrong(format!("{path}: {error}")))?;
+                vec![SensitiveString::new(text.trim())]
+            }
+            (None, Some(name)) => {
+                let token = variable(name).ok_or_else(|| wrong(format!("the variable {name} is not set")))?;
+                vec![SensitiveString::new(token.trim())]
+            }
+            (None, None) => defaults.tokens.clone(),
+        };
+        let trust = match (&entry.tls_fingerprint, &entry.ca_cert) {
+            (Some(_), Some(_)) => return Err(wrong("`ca_cert` or `tls_fingerprint`, not both".into())),
+            (Some(print), None) => Trust::Pinned(print.parse().map_err(|error| wrong(format!("{error}")))?),
+            (None, Some(path)) => Trust::CaFile(home(path)),
+            (None, None) => defaults.trust.clone(),
+        };
+        let write = match (entry.read_only, defaults.write) {
+            (true, _) => WriteRight::Locked,
+            (false, true) => WriteRight::Write,
+            (false, false) => WriteRight::ReadOnly,
+        };
+        contexts.push(ContextSpec {
+            addresses: entry.addresses,
+            tokens,
+            trust,
+            path: entry.path.unwrap_or_else(|| defaults.path.clone()),
+            write,
+            banner: entry.banner,
+            theme: entry.theme,
+            name,
+        });
+    }
+    Ok(contexts)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<ContextSpec>> {
+        let defaults = Defaults {
+            tokens: vec![SensitiveString::new("s.usual")],
+            trust: Trust::System,
+            path: "default".into(),
+            write: true,
+        };
+        parse(text, &defaults, |name| (name == "PROD").then(|| " s.prod\n".to_owned()))
+    }
+
+    #[test]
+    fn what_a_context_leaves_out_comes_from_the_command_line() {
+        let text = r#"
+            [prod]
+            addresses = ["https://10.1.1.1:8200"]
+            token_env = "PROD"
+            read_only = true
+            banner = "PRODUCTION"
+            [staging]
+            addresses = ["https://10.3.1.1:8200", "https://10.3.2.1:8200"]
+            path = "other"
+        "#;
+        let contexts = read(text).unwrap();
+        let of = |name: &str| contexts.iter().find(|context| context.name == name).unwrap();
+        assert_eq!(of("prod").tokens[0].expose(), "s.prod");
+        assert_eq!((of("prod").write, of("prod").path.as_str()), (WriteRight::Locked, "default"));
+        assert_eq!(of("staging").tokens[0].expose(), "s.usual");
+        assert_eq!((of("staging").write, of("staging").path.as_str()), (WriteRight::Write, "other"));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_context() {
+        let wrong = |text: &str| read(text).unwrap_err().to_string();
+        assert!(wrong("[a]\naddresses = []").contains("[a]: `addresses` is empty"));
+        assert!(wrong("[a]\naddresses = [\"h\"]\ntoken_env = \"NONE\"").contains("NONE is not set"));
+        let unknown = wrong("[a]\naddresses = [\"h\"]\nreadonly = true");
+        assert!(unknown.contains("[a]") && unknown.contains("readonly"), "{unknown}");
+    }
+}
