@@ -222,11 +222,12 @@ fn a_contexts_file_begins_with_the_index_and_the_users_keys_work() {
     let folder = home.path().join("twinkeep");
     std::fs::create_dir(&folder).unwrap();
     let [us, eu] = dead_addresses();
-    let contexts = format!("[prod]\naddresses = [\"{us}\"]\nread_only = true\nbanner = \"PRODUCTION\"\n[lab]\naddresses = [\"{eu}\"]\n");
+    let contexts = format!(
+        "[prod]\naddresses = [\"{us}\"]\nread_only = true\nbanner = \"PRODUCTION\"\n[lab]\naddresses = [\"{eu}\"]\n"
+    );
     std::fs::write(folder.join("contexts.toml"), contexts).unwrap();
     std::fs::write(folder.join("keys.toml"), "help = [\"H\"]\nfly = [\"f\"]\n").unwrap();
-    let mut terminal =
-        Terminal::start(&["attach"], 24, 100, &[("XDG_CONFIG_HOME", home.path().to_str().unwrap())]);
+    let mut terminal = Terminal::start(&["attach"], 24, 100, &[("XDG_CONFIG_HOME", home.path().to_str().unwrap())]);
     terminal.wait_for("contexts, the worst first");
     terminal.wait_for("there is no action `fly`");
     terminal.press_until("H", "Every key, and why");

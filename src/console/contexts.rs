@@ -47,11 +47,7 @@ pub struct Defaults {
 }
 
 /// All contexts of a file, in its order. `variable` is the environment.
-pub fn load(
-    file: &Path,
-    defaults: &Defaults,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<ContextSpec>> {
+pub fn load(file: &Path, defaults: &Defaults, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<ContextSpec>> {
     let text = std::fs::read_to_string(file).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))?;
     parse(&text, defaults, variable).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))
 }

@@ -28,11 +28,11 @@ mod stream;
 mod term;
 mod watcher;
 
+pub use app::WriteRight;
 pub use app::actions::keys_markdown;
+pub use contexts::{Defaults, FILE as CONTEXTS_FILE, load as load_contexts};
 pub use domain::Standing;
 pub use once::{Format, Seen, Verdict, judge, once};
-pub use app::WriteRight;
-pub use contexts::{Defaults, FILE as CONTEXTS_FILE, load as load_contexts};
 pub use options::{AttachOptions, ContextSpec, config_dir};
 pub use runtime::run;
 pub use stream::{plain, watch_json};

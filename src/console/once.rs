@@ -47,9 +47,9 @@ pub async fn once(options: AttachOptions, format: Format) -> Result<Seen> {
     };
     let contexts = model.contexts();
     let quiet = |alarms: Vec<super::domain::Alarm>| !alarms.iter().any(|alarm| alarm.level == EventLevel::Alarm);
-    let well = contexts.iter().all(|context| {
-        quiet(context.alarms(model.now)) && context.world.nodes().iter().all(|node| node.is_up())
-    });
+    let well = contexts
+        .iter()
+        .all(|context| quiet(context.alarms(model.now)) && context.world.nodes().iter().all(|node| node.is_up()));
     Ok(Seen { text, well })
 }
 

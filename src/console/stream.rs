@@ -91,9 +91,8 @@ impl Teller {
             }
             let overall = context.overall(now);
             let told = self.standing.get(&id);
-            let due = told.is_none_or(|(standing, at)| {
-                *standing != overall.standing || now.since(*at) >= AT_LEAST_EVERY
-            });
+            let due =
+                told.is_none_or(|(standing, at)| *standing != overall.standing || now.since(*at) >= AT_LEAST_EVERY);
             if due {
                 say(now, &format!("{} {}", overall.standing.word(), overall.words));
                 self.standing.insert(id, (overall.standing, now));

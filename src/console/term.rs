@@ -4,8 +4,8 @@
 //! terminal never shows half a frame. Whatever ends the console (a drop, a panic) leaves the terminal as it was.
 
 use super::ui::ColourDepth;
-use crossterm::cursor::{Hide, Show};
 use base64::Engine;
+use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
@@ -117,7 +117,11 @@ impl Screen {
     /// Takes the mouse, or leaves it to the terminal.
     pub fn mouse(&mut self, taken: bool) -> io::Result<()> {
         let mut out = Vec::new();
-        if taken { put(&mut out, EnableMouseCapture) } else { put(&mut out, DisableMouseCapture) }
+        if taken {
+            put(&mut out, EnableMouseCapture)
+        } else {
+            put(&mut out, DisableMouseCapture)
+        }
         self.mouse_taken = taken;
         write_out(&out)
     }

@@ -1,8 +1,8 @@
 //! Keys by name, and which action each stands for.
 
 use super::actions::{ACTIONS, Action, ActionInfo};
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::model::Screen;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_users_keys_come_first_and_what_makes_no_sense_is_named() {
-        let text = "promote = [\"P\"]\nredraw = []\nfly = [\"f\"]\nquit = [\"hyper-q\"]\nretry = [\"g\"]\nhelp = [\"ctrl-z\"]";
+        let text =
+            "promote = [\"P\"]\nredraw = []\nfly = [\"f\"]\nquit = [\"hyper-q\"]\nretry = [\"g\"]\nhelp = [\"ctrl-z\"]";
         let (keymap, wrong) = Keymap::parse(text).unwrap();
         let keys = |action| keymap.keys(action).map(|key| key.to_string()).collect::<Vec<_>>();
         assert_eq!(keys(Action::Promote), ["P"]);

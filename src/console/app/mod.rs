@@ -13,13 +13,13 @@ pub mod confirm;
 pub mod context;
 pub mod desk;
 pub mod dialog;
+pub mod form;
 pub mod history;
 pub mod keymap;
 pub mod list;
 pub mod model;
 pub mod msg;
 pub mod palette;
-pub mod form;
 pub mod promotion;
 pub mod targets;
 
@@ -32,9 +32,9 @@ mod update;
 
 pub use actions::{ACTIONS, Action, ActionInfo, Danger, Group, Place, Takes};
 pub use confirm::Permit;
+pub use context::{Context, ContextId, ContextOptions, WriteRight};
 pub use dialog::Dialog;
 pub use keymap::Keymap;
-pub use context::{Context, ContextId, ContextOptions, WriteRight};
 pub use model::{Model, ModelOptions, Mouse, Screen};
 pub use msg::{Answer, Change, Effect, Hit, Msg, Query, Target};
 pub use press::help_rows;

@@ -157,7 +157,8 @@ fn generate_token(model: &mut Model) -> Vec<Effect> {
 
 fn token_form(model: &Model, standby: &RegionView<'_>, primary: Option<&RegionView<'_>>) -> TokenForm {
     let mut form = TokenForm::new(target(model, standby), primary.map(|primary| target(model, primary)), model.now);
-    let own = standby.read(model.now).filter(|reading| reading.value.role == Role::Primary && reading.value.entries > 0);
+    let own =
+        standby.read(model.now).filter(|reading| reading.value.role == Role::Primary && reading.value.entries > 0);
     form.holds = own.map(|reading| {
         let status = reading.value;
         format!("{}, {} ({} ago)", entries(status.entries), bytes(status.bytes), duration(reading.age))

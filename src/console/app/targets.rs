@@ -1,9 +1,9 @@
 //! Which region an action is about, and why it can't be done now.
 
-use super::desk::TokenDesk;
 use super::context::WriteRight;
-use super::model::{Model, Screen};
+use super::desk::TokenDesk;
 use super::list::Rest;
+use super::model::{Model, Screen};
 use super::msg::Target;
 use crate::api::replication::Role;
 use crate::api::replication::{TokenInfo, TokenState};
@@ -13,8 +13,7 @@ use crate::console::domain::{Access, LinkLook, PairView, RegionView};
 pub type Found<T> = Result<T, String>;
 
 pub fn target(model: &Model, region: &RegionView<'_>) -> Target {
-    Target {
-        context: model.here.id, region: region.name.clone(), addresses: region.addresses() }
+    Target { context: model.here.id, region: region.name.clone(), addresses: region.addresses() }
 }
 
 /// Whether this console may change something in the region.
@@ -148,9 +147,8 @@ pub fn selected_text(model: &Model) -> Option<String> {
         Screen::Tokens => selected_token(model).ok().map(|(_, token)| token.accessor),
         Screen::Index => {
             let rows = model.context_rows();
-            rows.get(list.row(rows.len(), Rest::First)).map(|(context, overall)| {
-                format!("{}: {} {}", context.title(), overall.standing.word(), overall.words)
-            })
+            rows.get(list.row(rows.len(), Rest::First))
+                .map(|(context, overall)| format!("{}: {} {}", context.title(), overall.standing.word(), overall.words))
         }
         Screen::Events => {
             let rows = model.event_rows();

@@ -487,11 +487,8 @@ fn arming_allows_changes_for_a_while_and_a_locked_context_is_never_armed() {
 
 #[test]
 fn the_index_has_the_worst_first_and_opens_what_is_selected() {
-    let mut model = models([
-        ("staging", fixtures::streaming()),
-        ("prod", fixtures::split_brain()),
-        ("lab", fixtures::unlinked()),
-    ]);
+    let mut model =
+        models([("staging", fixtures::streaming()), ("prod", fixtures::split_brain()), ("lab", fixtures::unlinked())]);
     assert_eq!(model.screen, Screen::Index);
     let order: Vec<String> = model.context_rows().iter().map(|(context, _)| context.name.clone()).collect();
     assert_eq!(order, ["prod", "lab", "staging"]);
@@ -501,10 +498,22 @@ fn the_index_has_the_worst_first_and_opens_what_is_selected() {
     type_text(&mut model, "ctxstag");
     keys(&mut model, "enter");
     assert_eq!(model.here.name, "staging");
-    let reports = vec![(ContextId(1), fixtures::up(fixtures::status(fixtures::US, crate::api::replication::Role::Fenced, Default::default()), Default::default()))];
+    let reports = vec![(
+        ContextId(1),
+        fixtures::up(
+            fixtures::status(fixtures::US, crate::api::replication::Role::Fenced, Default::default()),
+            Default::default(),
+        ),
+    )];
     update(&mut model, Msg::Reports(reports));
     assert_eq!(model.here.name, "staging", "news of another context do not change what is looked at");
-    assert!(model.contexts()[1].world.regions().iter().any(|region| region.role() == Some(crate::api::replication::Role::Fenced)));
+    assert!(
+        model.contexts()[1]
+            .world
+            .regions()
+            .iter()
+            .any(|region| region.role() == Some(crate::api::replication::Role::Fenced))
+    );
 }
 
 #[test]

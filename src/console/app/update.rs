@@ -2,9 +2,9 @@
 
 use super::answer::take_answer;
 use super::context::{ContextId, WriteRight};
+use super::desk::TokenDesk;
 use super::dialog::Dialog;
 use super::history::Sample;
-use super::desk::TokenDesk;
 use super::list;
 use super::model::Model;
 use super::msg::{Effect, Msg, Query};
@@ -73,7 +73,10 @@ fn tick_context(model: &mut Model) -> Vec<Effect> {
         model.toast(EventLevel::Info, "read-only again: the time is over");
     }
     if let Some(left) = model.here.desk.held_mut().and_then(|held| held.expiry_to_tell(now)) {
-        model.toast(EventLevel::Warn, format!("the new token expires in {}: hand it over or make another", duration(left)));
+        model.toast(
+            EventLevel::Warn,
+            format!("the new token expires in {}: hand it over or make another", duration(left)),
+        );
     }
     let expired = model.here.desk.held().filter(|held| held.expires_at <= now).map(|held| held.region.clone());
     if let Some(region) = expired {

@@ -85,7 +85,10 @@ async fn link(
     let request = &request;
     let taken = anywhere(shared, primary, |client| async move { client.connect(path, request).await }).await;
     taken.map_err(|failure| Failure {
-        words: format!("{} (the token {} of {} was made and is not used)", failure.words, made.accessor, standby.region),
+        words: format!(
+            "{} (the token {} of {} was made and is not used)",
+            failure.words, made.accessor, standby.region
+        ),
         ..failure
     })
 }

@@ -153,7 +153,10 @@ async fn list_tokens(report: &mut NodeReport, shared: &Shared, clients: &mut Cli
 fn discover(shared: &Arc<Shared>, status: &PathStatus) {
     let (named, untried): (Vec<String>, bool) = {
         let board = shared.board.borrow();
-        let same_region = board.of(shared.options.context).filter_map(|report| report.status.as_ref()).map(|status| &status.last().region);
+        let same_region = board
+            .of(shared.options.context)
+            .filter_map(|report| report.status.as_ref())
+            .map(|status| &status.last().region);
         let named = same_region.filter(|region| region.id == status.region.id).map(|region| region.node.clone());
         let asked = shared.options.addresses.iter().filter_map(|address| board.get(shared.options.context, address));
         (named.collect(), asked.into_iter().any(|report| report.contact == Contact::Connecting))
@@ -188,7 +191,8 @@ async fn follow_events(shared: &Shared, client: Client) {
                 after = after.max(event.id);
                 let region = {
                     let board = shared.board.borrow();
-                    let status = board.get(shared.options.context, client.address()).and_then(|report| report.status.as_ref());
+                    let status =
+                        board.get(shared.options.context, client.address()).and_then(|report| report.status.as_ref());
                     status.map_or_else(|| client.address().to_owned(), |status| status.last().region.name.clone())
                 };
                 shared.tell(Msg::Events { context: shared.options.context, region, events: vec![event] }).await;

@@ -105,7 +105,8 @@ fn verdict_bar(model: &Model, overall: &Overall, paint: Paint<'_>, tier: Tier, a
     let mut words = overall.words.clone();
     if overall.standing == Standing::Unlinked
         && model.screen != Screen::Index
-        && let Some(region) = model.selected_region() {
+        && let Some(region) = model.selected_region()
+    {
         let (link, generate) = (key_of(model, Action::Link), key_of(model, Action::TokenGenerate));
         words = format!("{words}: {link} links the regions, {generate} makes a token on {}", region.name);
     }

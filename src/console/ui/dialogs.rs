@@ -153,7 +153,8 @@ fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let mut rows = Vec::new();
     let title = match &form.primary {
         None => {
-            let words = format!("{standby} makes a token, shown here alone. The primary that is given it sends to {standby}.");
+            let words =
+                format!("{standby} makes a token, shown here alone. The primary that is given it sends to {standby}.");
             rows.extend(paragraph(paint, Role::Text, &words, text_width));
             format!("a new activation token of {standby}")
         }
@@ -188,7 +189,8 @@ fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     }
     rows.push(Line::default());
     let force = if form.replace { " -force" } else { "" };
-    let command = form.command.replacen("generate-token", &format!("generate-token -ttl={}{force}", form.ttl.value()), 1);
+    let command =
+        form.command.replacen("generate-token", &format!("generate-token -ttl={}{force}", form.ttl.value()), 1);
     rows.extend(paragraph(paint, Role::Muted, &command, text_width));
     let mut keys = vec![hint("enter", if form.primary.is_some() { "link" } else { "make it" })];
     if form.holds.is_some() {

@@ -3,9 +3,9 @@
 use super::Paint;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, window};
-use crate::console::app::{Hit, Model};
 use crate::console::app::history::LogEntry;
 use crate::console::app::list::Rest;
+use crate::console::app::{Hit, Model};
 use crate::console::domain::units::{clock_time, plural};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

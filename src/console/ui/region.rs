@@ -1,12 +1,12 @@
 //! A region's nodes, as each of them and the others tell it.
 
-use super::{Paint, Tier};
 use super::columns::{Align, Column, Value, fitting, header, row};
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, told_age, window};
+use super::{Paint, Tier};
 use crate::api::replication::NodeStatus;
-use crate::console::app::{Hit, Model};
 use crate::console::app::list::Rest;
+use crate::console::app::{Hit, Model};
 use crate::console::domain::node::{normal_address, short_address};
 use crate::console::domain::units::{count, duration, plural, skew};
 use crate::console::domain::{Access, Contact, NodeView, Reading, RegionView};

@@ -1,9 +1,9 @@
 //! Replication in detail: positions on both sides, the link, the sync, the lag over time.
 
-use super::{Paint, Tier};
 use super::overview::sync_lines;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, told_age};
+use super::{Paint, Tier};
 use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
 use crate::console::app::Model;
