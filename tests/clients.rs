@@ -30,7 +30,7 @@ async fn promote(standby: &Region, token: &str) {
     let client = standby.client_as(token).await;
     let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
     let id = PromotionId(clock::random_bytes());
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id };
+    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
     client.promote(PATH, &request).await.expect("a promotion");
     support::wait_for("the promotion's outcome", || async {
         let promotion = client.promotion(PATH, id).await.ok()??;

@@ -285,10 +285,12 @@ pub struct OpenRequest {
     pub reason: String,
 }
 
-/// How a promotion goes about it. A switchover (`planned`) joins here when it is built.
+/// How a promotion goes about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PromoteMode {
+    /// A switchover: the primary stops first, and nothing is lost.
+    Planned,
     /// Without the primary's consent: what may be lost is said first.
     Forced,
 }
@@ -335,7 +337,7 @@ pub struct LossEstimate {
     pub words: String,
 }
 
-/// `GET …/plan?mode=forced`
+/// `GET …/plan?mode=planned|forced`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Plan {
     pub mode: PromoteMode,
@@ -356,6 +358,54 @@ pub struct PromoteRequest {
     #[serde(default)]
     pub accept_loss: bool,
     pub id: PromotionId,
+    /// Of a switchover: how long it may take, in seconds or as Vault writes durations; 30 seconds without it.
+    #[serde(default)]
+    pub deadline: Option<serde_json::Value>,
+}
+
+/// A step of a promotion, in the order in which they are taken.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    pub name: StepName,
+    pub state: StepState,
+    /// When it was done, by the clock of the region that is promoted.
+    pub at: Option<UnixMs>,
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepName {
+    /// Switchover: the region agreed that it asks its primary.
+    Asked,
+    /// Switchover: the primary takes no more writes, durably.
+    GaveUp,
+    /// Switchover: all that the primary reached is here.
+    CaughtUp,
+    /// Switchover: the Merkle roots of both regions are equal there.
+    RootsEqual,
+    /// Failover: nothing more is taken from the primary.
+    StreamFrozen,
+    /// This region takes writes.
+    Opened,
+    /// The old primary said that it takes no more writes in its epoch.
+    OldPrimaryFenced,
+    /// The old primary is a standby of this region.
+    OldPrimaryFollows,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepState {
+    Running,
+    Done,
+    Failed,
+}
+
+impl Step {
+    pub fn done(name: StepName, at: UnixMs, detail: impl Into<String>) -> Step {
+        Step { name, state: StepState::Done, at: Some(at), detail: detail.into() }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -372,6 +422,7 @@ pub enum PromotionOutcome {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Promotion {
     pub id: PromotionId,
+    pub mode: PromoteMode,
     pub outcome: PromotionOutcome,
     pub epoch: Epoch,
     pub began_at: UnixMs,
@@ -382,6 +433,10 @@ pub struct Promotion {
     pub plan: Option<Box<Plan>>,
     /// What is known of the old primary: fenced (it said so), or unproven.
     pub fence: FenceProof,
+    /// Those that were taken, and the one that is under way or failed. A later step is not in it yet.
+    pub steps: Vec<Step>,
+    /// Of a switchover that is done: how long no region took writes. `None`: not measured.
+    pub pause_ms: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

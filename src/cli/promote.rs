@@ -41,7 +41,8 @@ pub async fn run(promote: Promote, context: &mut Context<'_>) -> Result<Output, 
         return Err(Failure::local(text));
     }
     let accept_loss = consent(&plan, path, &region, promote.accept_loss, context)?;
-    let request = PromoteRequest { mode, plan: plan.hash, accept_loss, id: PromotionId(clock::random_bytes()) };
+    let request =
+        PromoteRequest { mode, plan: plan.hash, accept_loss, id: PromotionId(clock::random_bytes()), deadline: None };
     let promotion = outcome(&client, path, &request, wait).await?;
     let promotion = with_proof_of_fence(&client, path, promotion, wait).await;
     conclude(&promotion, path, &region, format)

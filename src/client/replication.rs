@@ -85,6 +85,7 @@ impl Client {
     /// `GET …/plan?mode=…` on a standby
     pub async fn plan(&self, path: &str, mode: PromoteMode) -> Result<Plan> {
         let mode = match mode {
+            PromoteMode::Planned => "planned",
             PromoteMode::Forced => "forced",
         };
         self.get(&[PATH, path, "plan"]).query("mode", mode).data().await
@@ -93,6 +94,11 @@ impl Client {
     /// `POST …/promote` on a standby. To repeat it with the same id is safe.
     pub async fn promote(&self, path: &str, request: &PromoteRequest) -> Result<Promotion> {
         self.request(Method::POST, &[PATH, path, "promote"]).json(request).data().await
+    }
+
+    /// `POST …/promote/:id/cancel`: of a switchover that is not done, at the standby, or before the give-up at the primary.
+    pub async fn cancel_promotion(&self, path: &str, id: PromotionId) -> Result<Promotion> {
+        self.request(Method::POST, &[PATH, path, "promote", &id.to_string(), "cancel"]).data().await
     }
 
     /// `GET …/promote/:id`: its progress and its outcome. `None`: this region knows of no such promotion.

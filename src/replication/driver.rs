@@ -12,11 +12,11 @@ use super::link_record::LinkRecord;
 use super::links;
 use super::protocol::{
     Answer, Core, DiffBounds, Effect, Fact, Failure, Input, LinkReport, Now, OpenedBy, Options, Outside, PromoteOrder,
-    PromotionProgress, Request, RequestId, Root,
+    PromotionProgress, Request, RequestId, Root, SwitchoverOrder,
 };
 use super::reads;
 use super::transport::LinkClient;
-use crate::api::replication::{EventLevel, Plan};
+use crate::api::replication::{EventLevel, Plan, PromoteMode, Step};
 use crate::clock::{self, UnixMs};
 use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -65,17 +65,35 @@ pub(super) enum Ask {
     },
     Plan {
         outside: Outside,
+        mode: PromoteMode,
         reply: oneshot::Sender<Plan>,
     },
     Promote {
         order: Box<PromoteOrder>,
         reply: oneshot::Sender<PromotionProgress>,
     },
-    /// How a promotion of this leader goes: since when, and what was heard last.
+    Switchover {
+        order: Box<SwitchoverOrder>,
+        reply: oneshot::Sender<PromotionProgress>,
+    },
+    /// Answered with what becomes of the switchover, which may be done before.
+    CancelSwitchover {
+        id: PromotionId,
+        reply: oneshot::Sender<PromotionProgress>,
+    },
+    /// How a promotion of this leader goes.
     Promotion {
         id: PromotionId,
-        reply: oneshot::Sender<Option<(UnixMs, PromotionProgress)>>,
+        reply: oneshot::Sender<Option<Promoted>>,
     },
+}
+
+/// A promotion under way: since when, what was heard last, and what was done.
+pub(super) struct Promoted {
+    pub since: UnixMs,
+    pub mode: PromoteMode,
+    pub progress: PromotionProgress,
+    pub steps: Vec<Step>,
 }
 
 pub(super) struct Driver {
@@ -120,6 +138,7 @@ enum Loading {
 
 struct Promoting {
     since: UnixMs,
+    mode: PromoteMode,
     last: PromotionProgress,
     waiting: Vec<oneshot::Sender<PromotionProgress>>,
 }
@@ -330,6 +349,7 @@ impl Driver {
                     Job::input(Input::UnnamedRead { read, result: result.map_err(retry) })
                 });
             }
+            Effect::ReadRoot => self.compute_root(),
             Effect::Report(fact) => self.report(fact),
         }
         None
@@ -375,15 +395,24 @@ impl Driver {
             }
             // Who asked may have gone; nothing depends on it.
             Ask::Reports { reply } => drop(reply.send(leading.core.links(now))),
-            Ask::Plan { outside, reply } => drop(reply.send(leading.core.plan(now, &outside))),
+            Ask::Plan { outside, mode, reply } => drop(reply.send(leading.core.plan(now, &outside, mode))),
             Ask::Promotion { id, reply } => {
-                let promoting = leading.promotions.get(&id);
-                drop(reply.send(promoting.map(|promoting| (promoting.since, promoting.last.clone()))));
+                let steps = leading.core.steps(id);
+                let promoted =
+                    |it: &Promoting| Promoted { since: it.since, mode: it.mode, progress: it.last.clone(), steps };
+                drop(reply.send(leading.promotions.get(&id).map(promoted)));
             }
             Ask::Promote { order, reply } => {
-                let begun = || Promoting { since: now.wall, last: PromotionProgress::Running, waiting: Vec::new() };
-                leading.promotions.entry(order.id).or_insert_with(begun).waiting.push(reply);
+                leading.promoting(order.id, PromoteMode::Forced, now.wall).waiting.push(reply);
                 self.step(Input::Promote(*order));
+            }
+            Ask::Switchover { order, reply } => {
+                leading.promoting(order.id, PromoteMode::Planned, now.wall).waiting.push(reply);
+                self.step(Input::Switchover(*order));
+            }
+            Ask::CancelSwitchover { id, reply } => {
+                leading.promoting(id, PromoteMode::Planned, now.wall).waiting.push(reply);
+                self.step(Input::CancelSwitchover { id, reason: "its operator cancelled it".into() });
             }
         }
     }
@@ -481,6 +510,18 @@ impl Driver {
         self.step(Input::Peers { peers: links.peers, adopts: links.adopts });
     }
 
+    fn compute_root(&mut self) {
+        let context = self.context.clone();
+        self.jobs.spawn(async move {
+            let dataset = context.state().path().dataset;
+            match context.blocking(|context| Ok((context.state().root(), context.state().path().dataset))).await {
+                // A root of the data set that a sync has just replaced says nothing.
+                Ok(((at, hash), now)) if now == dataset => Job::input(Input::Root(Root { dataset, at, hash })),
+                _ => Job::Done,
+            }
+        });
+    }
+
     fn connect_configured(&mut self) {
         let context = self.context.clone();
         self.jobs.spawn(async move {
@@ -499,17 +540,7 @@ impl Driver {
         let Some(leading) = &mut self.leading else { return };
         leading.replies.retain(|_, reply| !reply.is_closed());
         let root_is_old = leading.last_root.is_none_or(|root| (root.dataset, root.at) != (path.dataset, path.applied));
-        if self.beats.is_multiple_of(ROOT_BEATS) && path.is_whole() && root_is_old {
-            let context = self.context.clone();
-            self.jobs.spawn(async move {
-                let dataset = path.dataset;
-                match context.blocking(|context| Ok((context.state().root(), context.state().path().dataset))).await {
-                    // A root of the data set that a sync has just replaced says nothing.
-                    Ok(((at, hash), now)) if now == dataset => Job::input(Input::Root(Root { dataset, at, hash })),
-                    _ => Job::Done,
-                }
-            });
-        }
+        let computes_root = self.beats.is_multiple_of(ROOT_BEATS) && path.is_whole() && root_is_old;
         if self.beats.is_multiple_of(SWEEP_BEATS) && !leading.housekeeping {
             leading.housekeeping = true;
             let floor = leading.core.wal_floor();
@@ -519,13 +550,22 @@ impl Driver {
                 Job::HousekeepingDone
             });
         }
+        if computes_root {
+            self.compute_root();
+        }
     }
 }
 
 impl Leading {
+    /// What is known of a promotion, from now on if it was not known before.
+    fn promoting(&mut self, id: PromotionId, mode: PromoteMode, now: UnixMs) -> &mut Promoting {
+        let last = PromotionProgress::Running(mode);
+        self.promotions.entry(id).or_insert_with(|| Promoting { since: now, mode, last, waiting: Vec::new() })
+    }
+
     fn promotion_went_on(&mut self, id: PromotionId, progress: &PromotionProgress, now: UnixMs) {
-        let begun = || Promoting { since: now, last: PromotionProgress::Running, waiting: Vec::new() };
-        let promoting = self.promotions.entry(id).or_insert_with(begun);
+        let mode = if let PromotionProgress::Running(mode) = progress { *mode } else { PromoteMode::Forced };
+        let promoting = self.promoting(id, mode, now);
         promoting.last = progress.clone();
         // An outcome that is not known yet may still become known: who waits goes on waiting.
         if !matches!(progress, PromotionProgress::Done(_) | PromotionProgress::Refused { .. }) {

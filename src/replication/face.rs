@@ -238,9 +238,14 @@ impl Replication {
         promotion::plan(&self.context, mode).await
     }
 
-    /// Promotes this standby. Safe to repeat with the same id; an outcome other than done or failed must be asked for.
+    /// Promotes this standby, by switchover or by failover. Safe to repeat with the same id; an outcome other than done or failed must be asked for.
     pub async fn promote(&self, request: PromoteRequest) -> Result<Promotion> {
         promotion::promote(&self.context, request).await
+    }
+
+    /// Ends a switchover that is not done. On a standby that asks the answer is what became of it, which may be done.
+    pub async fn cancel_promotion(&self, id: PromotionId) -> Result<Promotion> {
+        promotion::cancel(&self.context, id).await
     }
 
     pub async fn promotion(&self, id: PromotionId) -> Result<Promotion> {

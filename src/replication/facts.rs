@@ -1,7 +1,7 @@
 //! What the core reports, in words for people: the events of the path.
 
-use super::protocol::{Fact, OpenedBy, PromotionProgress};
-use crate::api::replication::{EventLevel, LinkState};
+use super::protocol::{Fact, HandoverStage, OpenedBy, PromotionProgress};
+use crate::api::replication::{EventLevel, LinkState, PromoteMode};
 use crate::ids::{Epoch, RegionId};
 
 /// The level, the subject and the text of an event; `None` for what is no news.
@@ -63,15 +63,32 @@ pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(E
             (Warn, "opening", text)
         }
         Fact::Opened { epoch, by } => opened(*epoch, by),
-        Fact::Promotion { progress: PromotionProgress::Running, .. } => {
+        Fact::Promotion { progress: PromotionProgress::Running(PromoteMode::Forced), .. } => {
             (Info, "promotion", "the promotion began: the incoming stream is frozen".into())
         }
+        Fact::Promotion { id, progress: PromotionProgress::Running(PromoteMode::Planned) } => {
+            (Info, "promotion", format!("switchover {id}: the primary is asked to hand over"))
+        }
+        Fact::Handover { id, peer, stage: HandoverStage::GaveUp { reached } } => {
+            let text = format!(
+                "switchover {id}: this region gave up to {} at {reached}, and takes no more writes",
+                name(*peer)
+            );
+            (Warn, "promotion", text)
+        }
+        Fact::Handover { id, peer, stage: HandoverStage::TookBack } => {
+            let text =
+                format!("switchover {id}: {} declined; this region is primary again, in the same epoch", name(*peer));
+            (Warn, "promotion", text)
+        }
         Fact::Promotion { progress: PromotionProgress::Done(record), .. } => {
-            let text = format!("promoted: this region is primary of epoch {} from {} on", record.epoch, record.fork);
+            let pause = record.pause_ms.map(|ms| format!("; no region took writes for {ms} ms")).unwrap_or_default();
+            let (epoch, fork) = (record.epoch, record.fork);
+            let text = format!("promoted: this region is primary of epoch {epoch} from {fork} on{pause}");
             (Warn, "promotion", text)
         }
         Fact::Promotion { progress: PromotionProgress::Refused { reason, .. }, .. } => {
-            (Warn, "promotion", format!("the promotion was refused, nothing was changed: {reason}"))
+            (Warn, "promotion", format!("this region was not promoted: {reason}"))
         }
         Fact::Promotion { progress: PromotionProgress::Unknown(reason), .. } => {
             (Alarm, "promotion", format!("whether the promotion was agreed on is unknown: {reason}"))

@@ -46,7 +46,7 @@ struct OverrideRecord {
 impl Opening {
     /// Whether this node has seen the region open in its present epoch, since the node started.
     pub fn saw_open(&self, path: &PathState) -> bool {
-        path.role == Role::Primary && self.known().open == Some((path.dataset, path.epoch))
+        path.ships() && self.known().open == Some((path.dataset, path.epoch))
     }
 
     pub fn seen(&self) -> Option<(DatasetId, Epoch)> {

@@ -1,65 +1,131 @@
 //! Asking the core for a plan and for a promotion, and saying what became of it. Safe to ask twice.
 
 use super::context::{Context, FenceHeard};
-use super::driver::Ask;
+use super::driver::{Ask, Promoted};
 use super::link_record;
-use super::protocol::{Outside, PromoteOrder, PromotionProgress, PromotionRecord};
-use crate::api::replication::{
-    FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome,
+use super::protocol::{
+    DeclinedRecord, LinkReport, Outside, PromoteOrder, PromotionEnd, PromotionProgress, PromotionRecord,
+    SwitchoverOrder,
 };
-use crate::clock::{self, UnixMs};
+use crate::api::replication::{
+    FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, Step, StepName,
+};
+use crate::clock;
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::ids::{Position, PromotionId};
-use crate::state::Totals;
+use crate::state::{HandoverChange, PathChange, RegionChange, Role, Totals};
 use crate::storage::keys::Key;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an answer to a promotion waits for its outcome. After it the promotion goes on, and is to be asked for.
 const PROMOTE_WAIT: Duration = Duration::from_secs(5);
+/// How long a switchover may take, unless it is said otherwise, and at most.
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
+const DEADLINE_MAX: Duration = Duration::from_secs(3600);
 
 /// What a promotion now would find, and lose.
 pub(super) async fn plan(context: &Arc<Context>, mode: PromoteMode) -> Result<Plan> {
-    let PromoteMode::Forced = mode;
     context.lead().await?;
     let outside = outside(context).await?;
-    context.ask(|reply| Ask::Plan { outside, reply }).await
+    context.ask(|reply| Ask::Plan { outside, mode, reply }).await
 }
 
 pub(super) async fn promote(context: &Arc<Context>, request: PromoteRequest) -> Result<Promotion> {
-    let PromoteMode::Forced = request.mode;
-    context.lead().await?;
-    if let Some(record) = record(context, request.id).await? {
-        return Ok(done(context, record));
+    let deadline = request.deadline.as_ref().map(duration::from_json).transpose()?.unwrap_or(DEADLINE_DEFAULT);
+    if deadline.is_zero() || deadline > DEADLINE_MAX {
+        return Err(Error::invalid("the deadline of a switchover is between a moment and an hour"));
     }
-    let began_at = clock::now();
+    context.lead().await?;
+    let id = request.id;
+    if let Some(end) = record(context, id).await? {
+        return ended(context, end).await;
+    }
     let outside = outside(context).await?;
-    let order =
-        PromoteOrder { id: request.id, plan: request.plan, accept_loss: request.accept_loss, outside, earlier: None };
     // A loop that does not lead yet refuses here, where nothing was begun; after this a lost answer says nothing.
     context.ask(|reply| Ask::Reports { reply }).await?;
-    let asked = context.ask(|reply| Ask::Promote { order: Box::new(order), reply });
-    let progress = match tokio::time::timeout(PROMOTE_WAIT, asked).await {
-        Ok(Ok(progress)) => progress,
-        Ok(Err(_)) => PromotionProgress::Unknown("this node lost its leadership meanwhile: ask the new leader".into()),
-        Err(_) => return promotion(context, request.id).await,
-    };
-    Ok(describe(context, request.id, began_at, progress))
+    let asked = context.ask(|reply| match request.mode {
+        PromoteMode::Forced => {
+            let (plan, accept_loss) = (request.plan, request.accept_loss);
+            let order = PromoteOrder { id, plan, accept_loss, outside, earlier: None };
+            Ask::Promote { order: Box::new(order), reply }
+        }
+        PromoteMode::Planned => {
+            let deadline_ms = deadline.as_millis() as u64;
+            let order = SwitchoverOrder { id, plan: request.plan, deadline_ms, outside, earlier: None };
+            Ask::Switchover { order: Box::new(order), reply }
+        }
+    });
+    outcome(context, id, request.mode, asked).await
 }
 
 /// The progress or the outcome of a promotion.
 pub(super) async fn promotion(context: &Arc<Context>, id: PromotionId) -> Result<Promotion> {
     context.lead().await?;
-    if let Some(record) = record(context, id).await? {
-        return Ok(done(context, record));
+    if let Some(end) = record(context, id).await? {
+        return ended(context, end).await;
     }
     match context.ask(|reply| Ask::Promotion { id, reply }).await? {
-        Some((since, progress)) => Ok(describe(context, id, since, progress)),
+        Some(promoted) => Ok(describe(context, id, promoted)),
+        None if context.state().path().handover.ended == Some(id) => {
+            let reason = "the switchover came to nothing: another region became primary meanwhile".to_owned();
+            let progress = PromotionProgress::Refused { reason, plan: None };
+            let (since, mode) = (clock::now(), PromoteMode::Planned);
+            Ok(describe(context, id, Promoted { since, mode, progress, steps: Vec::new() }))
+        }
         None => Err(Error::NotFound(format!("no promotion {id} was agreed on or is under way in this region"))),
     }
 }
 
-async fn record(context: &Arc<Context>, id: PromotionId) -> Result<Option<PromotionRecord>> {
+/// Ends a switchover that is not done: on the standby at any time before it opened, on the primary before it gave up.
+pub(super) async fn cancel(context: &Arc<Context>, id: PromotionId) -> Result<Promotion> {
+    context.lead().await?;
+    if let Some(end) = record(context, id).await? {
+        return ended(context, end).await;
+    }
+    let path = context.state().path();
+    if let Some(gave_up) = path.handover.gave_up.as_ref().filter(|gave_up| gave_up.id == id) {
+        let name = &gave_up.to.name;
+        return Err(Error::Conflict(format!(
+            "this region gave up to {name} already: only {name} can give the right back. Cancel it there"
+        )));
+    }
+    if path.role == Role::Primary {
+        let refuse = PathChange::Handover(HandoverChange::Refuse { id });
+        context.agree(RegionChange { path: Some(refuse), ..RegionChange::default() }).await?;
+        let reason = "cancelled here, at the primary: it goes on as primary".to_owned();
+        let progress = PromotionProgress::Refused { reason, plan: None };
+        let (since, mode) = (clock::now(), PromoteMode::Planned);
+        return Ok(describe(context, id, Promoted { since, mode, progress, steps: Vec::new() }));
+    }
+    if path.handover.asks.as_ref().is_none_or(|ask| ask.id != id) {
+        return promotion(context, id).await;
+    }
+    outcome(context, id, PromoteMode::Planned, context.ask(|reply| Ask::CancelSwitchover { id, reply })).await
+}
+
+/// Waits a while for what becomes of a promotion.
+async fn outcome(
+    context: &Arc<Context>,
+    id: PromotionId,
+    mode: PromoteMode,
+    asked: impl Future<Output = Result<PromotionProgress>>,
+) -> Result<Promotion> {
+    let since = clock::now();
+    let progress = match tokio::time::timeout(PROMOTE_WAIT, asked).await {
+        Ok(Ok(PromotionProgress::Done(record))) => return ended(context, PromotionEnd::Done(*record)).await,
+        Ok(Ok(progress)) => match record(context, id).await? {
+            Some(end) => return ended(context, end).await,
+            None => progress,
+        },
+        Err(_) => return promotion(context, id).await,
+        Ok(Err(_)) => PromotionProgress::Unknown("this node lost its leadership meanwhile: ask the new leader".into()),
+    };
+    Ok(describe(context, id, Promoted { since, mode, progress, steps: Vec::new() }))
+}
+
+async fn record(context: &Arc<Context>, id: PromotionId) -> Result<Option<PromotionEnd>> {
     let bytes = context.blocking(move |context| context.state().region(&Key::Promotion(id.0))).await?;
     let decode = |bytes: bytes::Bytes| {
         postcard::from_bytes(&bytes).map_err(|_| Error::corrupt("a promotion's record does not decode"))
@@ -81,27 +147,32 @@ async fn outside(context: &Arc<Context>) -> Result<Outside> {
     Ok(Outside { sealed: Some(context.keyring.is_sealed()), voters: Some((voters, voters / 2 + 1)), credential })
 }
 
-fn describe(context: &Context, id: PromotionId, began_at: UnixMs, progress: PromotionProgress) -> Promotion {
+/// A promotion that has no record.
+fn describe(context: &Context, id: PromotionId, promoted: Promoted) -> Promotion {
+    let Promoted { since, mode, progress, steps } = promoted;
     let pending = Promotion {
         id,
+        mode,
         outcome: PromotionOutcome::Running,
         epoch: context.state().path().epoch,
-        began_at,
+        began_at: since,
         ended_at: None,
         loss: None,
         error: None,
         plan: None,
         fence: FenceProof::Unproven,
+        steps,
+        pause_ms: None,
     };
     match progress {
-        PromotionProgress::Running => pending,
-        PromotionProgress::Done(record) => done(context, *record),
+        PromotionProgress::Running(mode) => Promotion { mode, ..pending },
+        PromotionProgress::Done(record) => done(context, *record, None),
         PromotionProgress::Refused { reason, plan } => Promotion {
             outcome: PromotionOutcome::Failed,
             ended_at: Some(clock::now()),
-            loss: Some(plan.loss.clone()),
+            loss: plan.as_ref().map(|plan| plan.loss.clone()),
             error: Some(reason),
-            plan: Some(plan),
+            plan,
             ..pending
         },
         PromotionProgress::Unknown(reason) => {
@@ -110,23 +181,64 @@ fn describe(context: &Context, id: PromotionId, began_at: UnixMs, progress: Prom
     }
 }
 
-fn done(context: &Context, record: PromotionRecord) -> Promotion {
-    let fence = record.old_primary.and_then(|primary| context.fences.of(primary.region));
+/// A promotion that has a record.
+async fn ended(context: &Arc<Context>, end: PromotionEnd) -> Result<Promotion> {
+    match end {
+        PromotionEnd::Done(record) => {
+            let links = context.ask(|reply| Ask::Reports { reply }).await.unwrap_or_default();
+            let old_primary = record.old_primary.as_ref().map(|primary| primary.region);
+            let link = links.into_iter().find(|link| link.outgoing && Some(link.peer) == old_primary);
+            Ok(done(context, record, link.as_ref()))
+        }
+        PromotionEnd::Declined(record) => Ok(declined(record)),
+    }
+}
+
+fn declined(record: DeclinedRecord) -> Promotion {
+    Promotion {
+        id: record.id,
+        mode: PromoteMode::Planned,
+        outcome: PromotionOutcome::Failed,
+        epoch: record.epoch,
+        began_at: record.began_at,
+        ended_at: Some(record.at),
+        loss: None,
+        error: Some(record.reason),
+        plan: None,
+        fence: FenceProof::Unproven,
+        steps: record.steps,
+        pause_ms: None,
+    }
+}
+
+fn done(context: &Context, record: PromotionRecord, link: Option<&LinkReport>) -> Promotion {
+    let fence = record.old_primary.as_ref().and_then(|primary| context.fences.of(primary.region));
     let loss = match fence {
         Some(heard) => proven_loss(record.loss, record.fork, &record.totals, &heard),
         None => record.loss,
     };
+    let mut steps = record.steps;
+    if let Some(FenceHeard { at, reached, .. }) = fence {
+        steps.push(Step::done(StepName::OldPrimaryFenced, at, format!("it had reached {reached}")));
+    }
+    if let Some(link) = link.filter(|link| link.peer_role == Some(Role::Standby)) {
+        let detail = format!("{} is a standby of this region, at {}", link.name, link.applied);
+        steps.push(Step::done(StepName::OldPrimaryFollows, link.since, detail));
+    }
     Promotion {
         id: record.id,
+        mode: record.mode,
         outcome: PromotionOutcome::Done,
         epoch: record.epoch,
-        began_at: record.at,
+        began_at: record.began_at,
         ended_at: Some(record.at),
         loss: Some(loss),
         error: None,
         plan: None,
         fence: fence
             .map_or(FenceProof::Unproven, |heard| FenceProof::Acknowledged { at: heard.at, reached: heard.reached }),
+        steps,
+        pause_ms: record.pause_ms,
     }
 }
 

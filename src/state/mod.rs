@@ -15,6 +15,7 @@
 pub mod batch;
 pub mod command;
 pub mod diff;
+pub mod handover;
 pub mod identity;
 pub mod ledger;
 pub mod line;
@@ -32,6 +33,7 @@ use crate::decoding::{Decoder, Kind};
 pub use apply::State;
 pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
 pub use command::{Command, CopyChunk, Outcome, Patch, Refusal, RegionChange, Then};
+pub use handover::{GaveUp, Handover, HandoverAsk, HandoverChange};
 pub use identity::RegionIdentity;
 pub use ledger::{Conflict, KeepDiverged, LedgerEntry, LedgerHead, LedgerId, LedgerState, Review};
 pub use line::EpochStart;

@@ -6,9 +6,12 @@
 //!      │                      ▲                               │
 //!      └──── Fence ──► fenced ┘ BeginSync, FollowPrimary  Fence └──► fenced
 //! ```
+//!
+//! The edges of a switchover are in `handover`.
 
 use super::batch::Totals;
 use super::command::Refusal;
+use super::handover::{Handover, HandoverChange};
 use super::ledger::LedgerState;
 use super::line::{self, EpochStart};
 use crate::clock::UnixMs;
@@ -134,11 +137,13 @@ pub struct PathState {
     pub sync: Option<SyncState>,
     /// Of a standby or a fenced region: who is primary.
     pub primary: Option<KnownPrimary>,
+    /// Kept by a standby that was fenced and follows the new primary: the proof that it stopped.
     pub fence: Option<Fence>,
     /// The newest ledger; `None` in a region that never left a line.
     pub ledger: Option<LedgerState>,
     /// There while the region waits for the primary that it may rejoin.
     pub rejoin: Option<Rejoin>,
+    pub handover: Handover,
     /// Entries in the data tree and bytes of their keys and values.
     pub entries: u64,
     pub bytes: u64,
@@ -171,8 +176,8 @@ pub enum PathChange {
     /// The primary's epoch or address changed (another region was promoted) and this region follows it: a standby, or
     /// a fenced region of which nothing is missing there. The new `history` must extend what this region holds.
     FollowPrimary { epoch: Epoch, history: Vec<EpochStart>, primary: KnownPrimary },
-    /// Standby → primary of `epoch`, which must exceed every epoch seen.
-    /// `by` is the region itself.
+    /// Standby → primary of `epoch`, which must exceed every epoch seen. Also of a region that gave up its right to
+    /// another: that one may have opened the next epoch, so this must be a higher one. `by` is the region itself.
     Promote { epoch: Epoch, at: UnixMs, by: RegionId },
     /// A higher epoch exists: primary → fenced; any other role only remembers it.
     Fence { by_epoch: Epoch, at: UnixMs, primary: Option<KnownPrimary> },
@@ -181,6 +186,8 @@ pub enum PathChange {
     /// An operator lets a region that left its line rejoin the present primary; or lets a standby leave the primary
     /// that it follows for another one of the same epoch.
     AllowRejoin(Rejoin),
+    /// A step of a switchover.
+    Handover(HandoverChange),
 }
 
 impl PathState {
@@ -200,6 +207,7 @@ impl PathState {
             fence: None,
             ledger: None,
             rejoin: None,
+            handover: Handover::default(),
             entries: 0,
             bytes: 0,
             wal_first: 1,
@@ -252,16 +260,24 @@ impl PathState {
                 if let Some(ledger) = &mut next.ledger {
                     ledger.left = true;
                 }
+                next.handover.end();
+                next.handover.gave_up = None;
             }
             PathChange::FollowPrimary { epoch, history, primary } => {
                 self.expect_epoch_not_below(*epoch)?;
-                if self.role == Role::Primary {
+                if self.role == Role::Primary || self.handover.gave_up.is_some() {
                     return Err(self.no_edge("follow another primary without a sync"));
                 }
                 // What was copied may be as new as `whole_at`.
                 let newest = self.sync.as_ref().map_or(self.applied, |sync| self.applied.max(sync.whole_at));
                 if !line::extends(history, &self.history, self.applied) || !line::holds(history, newest) {
                     return Err(self.no_edge("follow a line that lacks what it holds"));
+                }
+                if *epoch > self.epoch || self.primary.as_ref().is_none_or(|known| known.region != primary.region) {
+                    next.handover.end();
+                }
+                if self.role == Role::Standby && *epoch > self.epoch {
+                    next.fence = None;
                 }
                 next.role = Role::Standby;
                 next.epoch = *epoch;
@@ -270,28 +286,27 @@ impl PathState {
                 next.rejoin = None;
             }
             PathChange::Promote { epoch, by, .. } => {
-                if *epoch <= self.epoch {
-                    return Err(Refusal::Epoch { expected: self.epoch.next(), actual: *epoch });
+                let lowest = self.next_epoch();
+                if *epoch < lowest {
+                    return Err(Refusal::Epoch { expected: lowest, actual: *epoch });
                 }
-                if self.role != Role::Standby || !self.is_whole() {
+                let may = self.role == Role::Standby || self.handover.gave_up.is_some();
+                if !may || !self.is_whole() {
                     return Err(self.no_edge("be promoted"));
                 }
-                next.role = Role::Primary;
-                next.epoch = *epoch;
-                // An epoch that this region never got to is no part of its line.
-                next.history.retain(|start| start.first_index <= self.applied.index);
-                next.history.push(EpochStart { epoch: *epoch, first_index: self.applied.index + 1, by: *by });
-                next.primary = None;
-                next.rejoin = None;
+                next.handover.end();
+                next.open(*epoch, *by);
             }
             PathChange::Fence { by_epoch, at, primary } => {
                 if *by_epoch <= self.epoch {
                     return Err(Refusal::Epoch { expected: self.epoch.next(), actual: *by_epoch });
                 }
-                if self.role == Role::Primary {
+                if self.ships() {
                     next.role = Role::Fenced;
                     next.fence = Some(Fence { by_epoch: *by_epoch, at: *at, reached: self.applied, demoted: None });
                 }
+                next.handover.end();
+                next.handover.gave_up = None;
                 next.epoch = *by_epoch;
                 next.primary = primary.clone().or(next.primary);
                 // It was said of an earlier primary.
@@ -317,8 +332,30 @@ impl PathState {
                 }
                 next.rejoin = Some(rejoin.clone());
             }
+            PathChange::Handover(step) => return self.hand_over(step),
         }
         Ok(next)
+    }
+
+    /// The lowest epoch that a promotion of this region may open: one that no other can have opened.
+    pub fn next_epoch(&self) -> Epoch {
+        match self.handover.gave_up {
+            Some(_) => self.epoch.next().next(),
+            None => self.epoch.next(),
+        }
+    }
+
+    /// Becomes the primary of `epoch`, from what it has applied on.
+    pub(super) fn open(&mut self, epoch: Epoch, by: RegionId) {
+        self.role = Role::Primary;
+        self.epoch = epoch;
+        // An epoch that this region never got to is no part of its line.
+        self.history.retain(|start| start.first_index <= self.applied.index);
+        self.history.push(EpochStart { epoch, first_index: self.applied.index + 1, by });
+        self.primary = None;
+        self.fence = None;
+        self.rejoin = None;
+        self.handover.gave_up = None;
     }
 
     /// The last position that this region's line and another share, if this region holds something behind it. Half a

@@ -107,6 +107,7 @@ impl Peer {
             head_at: self.path.applied_at,
             totals: self.path.totals,
             sent_at: clock::now(),
+            handover: None,
         }
     }
 

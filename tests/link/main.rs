@@ -42,7 +42,13 @@ fn records(region: &Region) -> BTreeMap<Vec<u8>, Vec<u8>> {
 
 async fn promote(region: &Region, accept_loss: bool) -> Promotion {
     let plan = region.face().plan(PromoteMode::Forced).await.expect("a plan");
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss, id: PromotionId([7; 16]) };
+    let request = PromoteRequest {
+        mode: PromoteMode::Forced,
+        plan: plan.hash,
+        accept_loss,
+        id: PromotionId([7; 16]),
+        deadline: None,
+    };
     region.face().promote(request).await.expect("an outcome")
 }
 
@@ -345,6 +351,7 @@ async fn a_promotion_with_an_old_plan_is_refused_with_the_new_one() {
         plan: "the hash of other facts".into(),
         accept_loss: true,
         id: PromotionId([8; 16]),
+        deadline: None,
     };
     let promotion = standby.face().promote(request).await.expect("an outcome");
     assert_eq!(promotion.outcome, PromotionOutcome::Failed);

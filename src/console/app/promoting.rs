@@ -102,6 +102,7 @@ fn request(plan: &Plan, id: PromotionId) -> PromoteRequest {
         plan: plan.hash.clone(),
         accept_loss: !(loss.known && loss.entries == 0),
         id,
+        deadline: None,
     }
 }
 

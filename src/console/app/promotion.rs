@@ -21,6 +21,7 @@ pub struct PromotionDesk {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one desk at a time")]
 pub enum Stage {
     /// The region is asked for a plan; the notice says why it is once more.
     Planning {

@@ -6,7 +6,9 @@ use super::desk::TokenDesk;
 use super::msg::{Failure, FailureSort};
 use super::promotion::{Stage, Standing};
 use super::*;
-use crate::api::replication::{EventLevel, FenceProof, Promotion, PromotionOutcome, TokenCreated, Verdict};
+use crate::api::replication::{
+    EventLevel, FenceProof, PromoteMode, Promotion, PromotionOutcome, TokenCreated, Verdict,
+};
 use crate::clock::UnixMs;
 use crate::console::domain::World;
 use crate::console::domain::fixtures::{self, NOW};
@@ -114,6 +116,7 @@ pub fn open_plan(model: &mut Model) {
 fn promotion(outcome: PromotionOutcome) -> Promotion {
     Promotion {
         id: PromotionId([7; 16]),
+        mode: PromoteMode::Forced,
         outcome,
         epoch: Epoch(4),
         began_at: NOW,
@@ -122,6 +125,8 @@ fn promotion(outcome: PromotionOutcome) -> Promotion {
         error: None,
         plan: None,
         fence: FenceProof::Unproven,
+        steps: Vec::new(),
+        pause_ms: None,
     }
 }
 

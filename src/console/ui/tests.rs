@@ -4,7 +4,7 @@
 
 use super::theme::Themes;
 use super::*;
-use crate::api::replication::{EventLevel, FenceProof, Promotion, PromotionOutcome};
+use crate::api::replication::{EventLevel, FenceProof, PromoteMode, Promotion, PromotionOutcome};
 use crate::clock::UnixMs;
 use crate::console::app::msg::{Failure, FailureSort};
 use crate::console::app::tests::{CANARY, give_token, keys, model, models, open_plan, told, type_text};
@@ -97,6 +97,7 @@ fn promoted() -> Model {
     let mut model = sent();
     let promotion = Promotion {
         id: PromotionId([7; 16]),
+        mode: PromoteMode::Forced,
         outcome: PromotionOutcome::Done,
         epoch: Epoch(4),
         began_at: model.now,
@@ -105,6 +106,8 @@ fn promoted() -> Model {
         error: None,
         plan: None,
         fence: FenceProof::Unproven,
+        steps: Vec::new(),
+        pause_ms: None,
     };
     update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(promotion)))));
     model.toasts.clear();

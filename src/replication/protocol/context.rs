@@ -1,16 +1,22 @@
 //! What the halves of the core share: the moment, the durable facts, the peers, and the effects of this step.
 
+use super::handover::Words;
 use super::interface::*;
 use super::message::*;
 use crate::ids::{RegionId, SyncId};
 use crate::state::{Command, KnownPrimary, PathState};
+use std::collections::BTreeMap;
 
 pub(super) struct Context {
     pub options: Options,
+    /// When this core was made.
+    pub started: Now,
     pub now: Now,
     pub path: PathState,
     pub peers: Vec<Peer>,
     pub adopts: Option<Adoption>,
+    /// What is said of handovers to those who ask for one.
+    pub words: BTreeMap<RegionId, Words>,
     /// What this step did so far.
     pub effects: Vec<Effect>,
     /// The newest of the numbers that name calls, proposals and reads.
@@ -35,16 +41,22 @@ pub(super) enum Mutation {
     ForgetGone,
     /// A region leaves its line though its ledger does not keep what only it holds, and its operator said nothing.
     ForgetLedger,
+    /// A standby opens what it asked for before it heard that the primary gave up.
+    OpenUnheard,
+    /// A primary takes back what it gave up before it heard that the standby asks no more.
+    TakeBackUnheard,
 }
 
 impl Context {
     pub fn new(options: Options, now: Now, path: PathState) -> Context {
         Context {
             options,
+            started: now,
             now,
             path,
             peers: Vec::new(),
             adopts: None,
+            words: BTreeMap::new(),
             effects: Vec::new(),
             numbered: 0,
             drawn: 0,
@@ -90,16 +102,23 @@ impl Context {
         id
     }
 
-    pub fn send(&mut self, to: RegionId, ask: Ask) -> CallId {
-        let call = CallId(self.number());
-        let header = Header {
+    /// What a request says of this region now.
+    pub fn header(&self) -> Header {
+        Header {
             dataset: self.path.dataset,
             epoch: self.path.epoch,
             head: self.path.applied,
             head_at: self.path.applied_at,
             totals: self.path.totals,
             sent_at: self.now.wall,
-        };
+            handover: None,
+        }
+    }
+
+    pub fn send(&mut self, to: RegionId, ask: Ask) -> CallId {
+        let call = CallId(self.number());
+        let handover = self.words.get(&to).map(|words| Box::new(words.said(self.now)));
+        let header = Header { handover, ..self.header() };
         let deadline_ms = self.options.timing.request_deadline_ms;
         self.effects.push(Effect::Send { call, to, request: Request { header, ask }, deadline_ms });
         call

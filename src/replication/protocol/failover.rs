@@ -2,15 +2,20 @@
 //!
 //! Three outcomes: done, refused (nothing changed), unknown. The proposal is guarded by the path's record as it was when
 //! the loss was fixed, so it applies once or never, and what its record says of the fork is so.
+//!
+//! A switchover that is under way is replaced: it comes to nothing in the same commit. And a region that gave up to
+//! another may be promoted over it, should that one be gone: into the epoch after the one which that may have opened.
 
 use super::context::Context;
+use super::handover::{Asking, declined, encode, put};
 use super::interface::*;
 use super::plan;
 use super::standby::Standby;
-use crate::ids::Epoch;
+use crate::api::replication::{PromoteMode, Step, StepName};
+use crate::clock::UnixMs;
+use crate::ids::{Epoch, PromotionId};
 use crate::state::{Command, Outcome, PathChange, PathState, RegionChange, Role};
 use crate::storage::keys::Key;
-use bytes::Bytes;
 
 #[derive(Default)]
 pub(super) struct Failover {
@@ -21,6 +26,8 @@ struct Running {
     order: PromoteOrder,
     /// The highest epoch when it began: with a higher one, another region was promoted.
     epoch: Epoch,
+    role: Role,
+    began_at: UnixMs,
     /// What was proposed last, and whether its outcome is still to come.
     proposed: Option<PromotionRecord>,
     proposal: Option<ProposalId>,
@@ -31,8 +38,11 @@ impl Running {
     /// Why the promotion can't happen any more, in words. What was on its way to agreement when the stream was frozen
     /// may still have changed what this region is.
     fn is_overtaken(&self, path: &PathState) -> Option<String> {
-        if path.epoch != self.epoch || path.role != Role::Standby {
+        if path.epoch != self.epoch {
             return Some(format!("another region was promoted meanwhile: epoch {} has begun", path.epoch));
+        }
+        if path.role != self.role {
+            return Some(format!("this region is {} meanwhile", path.role));
         }
         let syncs = "a sync began meanwhile: half a copy is no state to serve".to_owned();
         (!path.is_whole()).then_some(syncs)
@@ -45,19 +55,20 @@ impl Failover {
         self.running.is_some()
     }
 
-    pub fn order(&mut self, ctx: &mut Context, standby: &mut Standby, order: PromoteOrder) {
+    pub fn order(&mut self, ctx: &mut Context, standby: &mut Standby, asking: &Asking, order: PromoteOrder) {
         let id = order.id;
-        if let Some(record) = order.earlier {
-            return ctx.report(Fact::Promotion { id, progress: PromotionProgress::Done(Box::new(record)) });
+        if let Some(end) = order.earlier {
+            return ctx.report(Fact::Promotion { id, progress: end.into() });
         }
+        let plan = plan::plan(ctx, standby, asking, &order.outside, PromoteMode::Forced);
         if let Some(running) = &self.running {
+            let reason = format!("promotion {} is under way", running.order.id);
             let progress = match running.order.id == id {
-                true => PromotionProgress::Running,
-                false => refuse(ctx, standby, &order, format!("promotion {} is under way", running.order.id)),
+                true => PromotionProgress::Running(PromoteMode::Forced),
+                false => PromotionProgress::Refused { reason, plan: Some(Box::new(plan)) },
             };
             return ctx.report(Fact::Promotion { id, progress });
         }
-        let plan = plan::plan(ctx, standby, &order.outside);
         let reason = plan::blocked(&plan).or_else(|| {
             if plan.hash != order.plan {
                 return Some("the facts changed since that plan was made: look at the plan again".to_owned());
@@ -66,17 +77,17 @@ impl Failover {
             unaccepted.then(|| format!("writes may be lost ({}): consent to it with -accept-loss", plan.loss.words))
         });
         if let Some(reason) = reason {
-            let progress = PromotionProgress::Refused { reason, plan: Box::new(plan) };
+            let progress = PromotionProgress::Refused { reason, plan: Some(Box::new(plan)) };
             return ctx.report(Fact::Promotion { id, progress });
         }
         standby.freeze(ctx);
-        let (epoch, again_at) = (ctx.path.epoch, ctx.now.steady_ms);
-        self.running = Some(Running { order, epoch, proposed: None, proposal: None, again_at });
-        ctx.report(Fact::Promotion { id, progress: PromotionProgress::Running });
+        let (epoch, role, again_at, began_at) = (ctx.path.epoch, ctx.path.role, ctx.now.steady_ms, ctx.now.wall);
+        self.running = Some(Running { order, epoch, role, began_at, proposed: None, proposal: None, again_at });
+        ctx.report(Fact::Promotion { id, progress: PromotionProgress::Running(PromoteMode::Forced) });
     }
 
     /// Looks at new facts: they alone say whether the promotion happened.
-    pub fn settle(&mut self, ctx: &mut Context, standby: &Standby) {
+    pub fn settle(&mut self, ctx: &mut Context, standby: &Standby, asking: &Asking) {
         let Some(running) = &self.running else { return };
         let id = running.order.id;
         let done = |record: &&PromotionRecord| ctx.path.role == Role::Primary && ctx.path.epoch == record.epoch;
@@ -85,7 +96,8 @@ impl Failover {
             ctx.report(Fact::Promotion { id, progress });
             self.running = None;
         } else if let Some(reason) = running.is_overtaken(&ctx.path) {
-            let progress = refuse(ctx, standby, &running.order, reason);
+            let plan = plan::plan(ctx, standby, asking, &running.order.outside, PromoteMode::Forced);
+            let progress = PromotionProgress::Refused { reason, plan: Some(Box::new(plan)) };
             ctx.report(Fact::Promotion { id, progress });
             self.running = None;
         }
@@ -102,37 +114,49 @@ impl Failover {
         // A refusal means that the record moved under it: it is proposed again from the new facts.
     }
 
-    pub fn drive(&mut self, ctx: &mut Context, standby: &Standby) {
+    pub fn drive(&mut self, ctx: &mut Context, standby: &Standby, asking: &Asking) {
         let Some(running) = &mut self.running else { return };
         if running.proposal.is_some() || !standby.is_settled() || !ctx.is_due(running.again_at) {
             return;
         }
-        let epoch = ctx.path.epoch.next();
+        let (id, epoch) = (running.order.id, ctx.path.next_epoch());
+        let gave_up_to = ctx.path.handover.gave_up.as_ref().map(|gave_up| gave_up.to.clone());
         let record = PromotionRecord {
-            id: running.order.id,
+            id,
+            mode: PromoteMode::Forced,
             epoch,
+            began_at: running.began_at,
             at: ctx.now.wall,
             fork: ctx.path.applied,
             totals: ctx.path.totals,
-            loss: plan::plan(ctx, standby, &running.order.outside).loss,
-            old_primary: ctx.path.primary.clone(),
+            loss: plan::plan(ctx, standby, asking, &running.order.outside, PromoteMode::Forced).loss,
+            old_primary: ctx.path.primary.clone().or(gave_up_to),
+            pause_ms: None,
+            steps: vec![
+                Step::done(StepName::StreamFrozen, running.began_at, format!("at {}", ctx.path.applied)),
+                Step::done(StepName::Opened, ctx.now.wall, format!("epoch {epoch}")),
+            ],
         };
-        let key = Key::Promotion(record.id.0).to_bytes();
-        let bytes = |encoded: postcard::Result<Vec<u8>>| Bytes::from(encoded.expect("plain values always encode"));
+        let mut puts = vec![put(id, &PromotionEnd::Done(record.clone()))];
+        if let Some(ask) = &ctx.path.handover.asks {
+            let reason = format!("replaced by failover {id}");
+            puts.push(put(ask.id, &declined(ask, ctx.now.wall, reason, asking.steps_so_far(ctx))));
+        }
         let change = RegionChange {
-            expect: vec![(Key::Path.to_bytes(), Some(bytes(postcard::to_stdvec(&ctx.path)))), (key.clone(), None)],
-            puts: vec![(key, Some(bytes(postcard::to_stdvec(&record))))],
+            expect: vec![(Key::Path.to_bytes(), Some(encode(&ctx.path))), (Key::Promotion(id.0).to_bytes(), None)],
+            puts,
             path: Some(PathChange::Promote { epoch, at: ctx.now.wall, by: ctx.options.identity.region }),
         };
         running.proposed = Some(record);
         running.proposal = Some(ctx.propose(Command::Region(change)));
     }
 
+    /// When the promotion of this id began, if it is under way.
+    pub fn began_at(&self, id: PromotionId) -> Option<UnixMs> {
+        self.running.as_ref().filter(|running| running.order.id == id).map(|running| running.began_at)
+    }
+
     pub fn wakes_at(&self) -> Option<u64> {
         self.running.as_ref().filter(|running| running.proposal.is_none()).map(|running| running.again_at)
     }
-}
-
-fn refuse(ctx: &Context, standby: &Standby, order: &PromoteOrder, reason: String) -> PromotionProgress {
-    PromotionProgress::Refused { reason, plan: Box::new(plan::plan(ctx, standby, &order.outside)) }
 }

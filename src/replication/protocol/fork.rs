@@ -30,6 +30,10 @@ pub(super) fn meet(ctx: &Context, from: RegionId, header: &Header, hello: &Hello
     if path.role == Role::Standby && followed(path) >= header.epoch && !path.may_rejoin() {
         return Meeting::Stay(Refused::SameEpoch);
     }
+    // Whoever gave up its right in this epoch waits for what comes of it.
+    if path.handover.gave_up.is_some() {
+        return Meeting::Stay(fenced(path));
+    }
     if !path.is_whole() {
         return Meeting::Leave("the primary changed in the middle of a sync");
     }

@@ -5,7 +5,7 @@
 //! dropping the core, which it does when its node's leadership ends.
 
 use super::message::{Answer, Identity, LedgerStanding, Request, Root};
-use crate::api::replication::{LossEstimate, Plan};
+use crate::api::replication::{LossEstimate, Plan, PromoteMode, Step};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
 use crate::state::diff::{Held, Named, Unnamed};
@@ -150,8 +150,12 @@ pub enum Input {
     Root(Root),
     /// This primary may take writes in this epoch: `by` says who knows.
     Open { dataset: DatasetId, epoch: Epoch, by: OpenedBy },
-    /// The operator asks this standby for a promotion. Safe to repeat.
+    /// The operator asks this standby for a promotion without its primary's consent. Safe to repeat.
     Promote(PromoteOrder),
+    /// The operator asks this standby to take over from its primary. Safe to repeat.
+    Switchover(SwitchoverOrder),
+    /// The operator of this standby wants no more of the switchover under way.
+    CancelSwitchover { id: PromotionId, reason: String },
 }
 
 /// Why a primary takes writes, where it did not at first.
@@ -185,7 +189,19 @@ pub struct PromoteOrder {
     pub accept_loss: bool,
     pub outside: Outside,
     /// The record that the region tree holds under `id` already, if it does.
-    pub earlier: Option<PromotionRecord>,
+    pub earlier: Option<PromotionEnd>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct SwitchoverOrder {
+    pub id: PromotionId,
+    /// The hash of the plan that the operator saw.
+    pub plan: String,
+    /// After so long without an outcome the standby declines.
+    pub deadline_ms: u64,
+    pub outside: Outside,
+    /// The record that the region tree holds under `id` already, if it does.
+    pub earlier: Option<PromotionEnd>,
 }
 
 /// What a plan needs to know and only the driver sees. `None`: could not be found out.
@@ -261,6 +277,8 @@ pub enum Effect {
         after: Bytes,
         limit: ScanLimit,
     },
+    /// The Merkle root of this region as it is now, as `Input::Root`.
+    ReadRoot,
     /// Something to tell people, and to keep in the events of the path.
     Report(Fact),
 }
@@ -269,99 +287,93 @@ pub enum Effect {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fact {
     /// A link changed what it does.
-    Link {
-        peer: RegionId,
-        state: crate::api::replication::LinkState,
-        error: Option<String>,
-    },
+    Link { peer: RegionId, state: crate::api::replication::LinkState, error: Option<String> },
     /// This standby began to take over a primary's data: why, in words.
-    SyncBegan {
-        from: RegionId,
-        kind: SyncKind,
-        reason: &'static str,
-    },
+    SyncBegan { from: RegionId, kind: SyncKind, reason: &'static str },
     /// The sync is done: readers see one position's state again.
-    Whole {
-        applied: Position,
-    },
+    Whole { applied: Position },
     /// This region is fenced, durably.
-    Fenced {
-        by_epoch: Epoch,
-        by: RegionId,
-        reached: Position,
-    },
+    Fenced { by_epoch: Epoch, by: RegionId, reached: Position },
     /// An operator demoted this primary, durably.
-    Demoted {
-        epoch: Epoch,
-        reached: Position,
-        reason: String,
-    },
+    Demoted { epoch: Epoch, reached: Position, reason: String },
     /// All that this region holds and the new primary's line lacks is in its ledger.
-    Diverged {
-        fork: Position,
-        reached: Position,
-        kept: LedgerStanding,
-    },
+    Diverged { fork: Position, reached: Position, kept: LedgerStanding },
     /// Another region said that it is fenced, durably, where it stopped, and what all its batches up to there come to.
-    PeerFenced {
-        peer: RegionId,
-        by_epoch: Epoch,
-        reached: Position,
-        totals: Totals,
-    },
+    PeerFenced { peer: RegionId, by_epoch: Epoch, reached: Position, totals: Totals },
     /// This standby follows a primary of a new epoch.
-    Follows {
-        primary: RegionId,
-        epoch: Epoch,
-    },
+    Follows { primary: RegionId, epoch: Epoch },
     /// The roots of both regions at this position; `equal: false` is an alarm.
-    Roots {
-        peer: RegionId,
-        at: Position,
-        equal: bool,
-    },
+    Roots { peer: RegionId, at: Position, equal: bool },
     /// Two regions are primary in one epoch: an alarm.
-    SameEpoch {
-        peer: RegionId,
-        epoch: Epoch,
-    },
-    Promotion {
-        id: PromotionId,
-        progress: PromotionProgress,
-    },
+    SameEpoch { peer: RegionId, epoch: Epoch },
+    /// Of a promotion in this region.
+    Promotion { id: PromotionId, progress: PromotionProgress },
     /// This primary restarted as a whole: it takes no writes before these regions confirmed its epoch.
-    Closed {
-        epoch: Epoch,
-        waits_for: Vec<RegionId>,
-    },
+    Closed { epoch: Epoch, waits_for: Vec<RegionId> },
     /// It takes writes again.
-    Opened {
-        epoch: Epoch,
-        by: OpenedBy,
-    },
+    Opened { epoch: Epoch, by: OpenedBy },
+    /// Of a switchover to `peer`, in the primary's region.
+    Handover { id: PromotionId, peer: RegionId, stage: HandoverStage },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HandoverStage {
+    /// This region takes no more writes, durably.
+    GaveUp { reached: Position },
+    /// The other region declined: this one is primary again, in the same epoch.
+    TookBack,
 }
 
 /// How a promotion goes. `Done` and `Refused` are final.
 #[derive(Clone, PartialEq, Debug)]
 pub enum PromotionProgress {
-    /// The incoming stream is frozen, or the promotion waits to be agreed on.
-    Running,
+    /// The incoming stream is frozen, the primary is being asked, or the promotion waits to be agreed on.
+    Running(PromoteMode),
     Done(Box<PromotionRecord>),
-    /// Nothing was changed: why, and the plan as it is now.
+    /// The region is not promoted by this id: why, and, where a plan was refused, the plan as it is now.
     Refused {
         reason: String,
-        plan: Box<Plan>,
+        plan: Option<Box<Plan>>,
     },
     /// The region could not say whether it agreed. The core goes on asking; so must who asked.
     Unknown(String),
 }
 
-/// What is kept of a promotion, under `Key::Promotion(id)` as postcard, in the same commit as the new role.
+/// What is kept of a promotion, under `Key::Promotion(id)` as postcard, in the same commit as what it came to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum PromotionEnd {
+    Done(PromotionRecord),
+    /// A switchover that this region will never open by.
+    Declined(DeclinedRecord),
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DeclinedRecord {
+    pub id: PromotionId,
+    /// The epoch that it would have opened.
+    pub epoch: Epoch,
+    pub began_at: UnixMs,
+    pub at: UnixMs,
+    pub reason: String,
+    pub steps: Vec<Step>,
+}
+
+impl From<PromotionEnd> for PromotionProgress {
+    fn from(end: PromotionEnd) -> PromotionProgress {
+        match end {
+            PromotionEnd::Done(record) => PromotionProgress::Done(Box::new(record)),
+            PromotionEnd::Declined(record) => PromotionProgress::Refused { reason: record.reason, plan: None },
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PromotionRecord {
     pub id: PromotionId,
+    pub mode: PromoteMode,
     /// The epoch that it opened.
     pub epoch: Epoch,
+    pub began_at: UnixMs,
     pub at: UnixMs,
     /// What this region had applied: whatever the old primary wrote behind it is lost here, and kept there.
     pub fork: Position,
@@ -369,4 +381,10 @@ pub struct PromotionRecord {
     pub totals: Totals,
     pub loss: LossEstimate,
     pub old_primary: Option<KnownPrimary>,
+    /// Of a switchover: how long no region took writes, from when the primary began to refuse them to when this region
+    /// opened. By each side's steady clock, with half a round trip between them. `None`: this region's leader changed
+    /// before it was on record.
+    pub pause_ms: Option<u64>,
+    /// What happened, up to the opening.
+    pub steps: Vec<Step>,
 }

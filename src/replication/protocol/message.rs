@@ -5,17 +5,18 @@
 //! when, and what it proves. Bodies are encoded with postcard; the driver authenticates them.
 
 use crate::clock::UnixMs;
-use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
+use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId, SyncId};
 use crate::state::diff::Named;
 use crate::state::merkle::{Hash, Nodes, Short};
 use crate::state::{
-    CopyChunk, EpochStart, Fence, KnownPrimary, PathState, Role, Stored, SyncKind, SyncState, Totals, WalEntry,
+    CopyChunk, EpochStart, Fence, Handover, KnownPrimary, PathState, Role, Stored, SyncKind, SyncState, Totals,
+    WalEntry,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages. A region that speaks another refuses the `Hello` and says which it speaks.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Who a region is, in its own words.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -47,6 +48,34 @@ pub struct Header {
     pub totals: Totals,
     /// By the sender's wall clock.
     pub sent_at: UnixMs,
+    /// What the sender has to say to a receiver that asks for a handover.
+    pub handover: Option<Box<HandoverSaid>>,
+}
+
+/// What a primary says of a handover to the standby that asks for it, by the standby's id and number.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HandoverSaid {
+    pub id: PromotionId,
+    pub number: u64,
+    pub word: HandoverWord,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum HandoverWord {
+    /// Writes go on until the standby has nearly all.
+    Waiting,
+    /// Durable: the sender acknowledges nothing behind `reached` in its epoch, until it hears that the receiver asks no
+    /// more.
+    GaveUp {
+        reached: Position,
+        /// Of the data at `reached`, once it was computed.
+        root: Option<Hash>,
+        /// How long ago the sender began to refuse writes, as of when this arrives: by its steady clock, with half of the
+        /// last round trip.
+        age_ms: u64,
+    },
+    /// Why the sender will not give up to this id.
+    Refused(String),
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -147,10 +176,12 @@ pub struct Standing {
     pub applied_at: UnixMs,
     pub totals: Totals,
     pub sync: Option<SyncStanding>,
-    /// Of a fenced region: the proof that it takes no more writes, and where it stopped.
+    /// Of a region that was fenced: the proof that it takes no more writes, and where it stopped.
     pub fence: Option<Fence>,
     /// Of a region that left a line, or is about to: what its newest ledger keeps.
     pub ledger: Option<LedgerStanding>,
+    /// What this region asks for, or asks for no more.
+    pub handover: Handover,
     /// Who this region believes is primary, if not itself.
     pub primary: Option<KnownPrimary>,
     /// By the answering region's wall clock.
@@ -222,7 +253,7 @@ impl SyncStanding {
     }
 }
 
-/// What the answering region wants next. A handover joins here.
+/// What the answering region wants next.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Want {
     /// The log from this index on.
@@ -291,6 +322,7 @@ impl Standing {
             sync: path.sync.as_ref().map(SyncStanding::of),
             fence: path.fence.clone(),
             ledger: LedgerStanding::of(path),
+            handover: path.handover.clone(),
             primary: path.primary.clone(),
             answered_at,
         }

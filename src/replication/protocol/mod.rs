@@ -19,6 +19,7 @@ mod diff;
 pub mod epoch;
 mod failover;
 mod fork;
+mod handover;
 pub mod interface;
 pub mod message;
 mod opening;
@@ -37,12 +38,13 @@ pub use interface::*;
 pub use message::*;
 pub use report::{LagReport, LinkReport};
 
-use crate::api::replication::{LinkState, Plan};
-use crate::ids::RegionId;
+use crate::api::replication::{LinkState, Plan, PromoteMode, Step, StepName};
+use crate::ids::{PromotionId, RegionId};
 use crate::state::{PathState, Role, SyncKind};
 use context::Context;
 use epoch::{Compared, Gate};
 use failover::Failover;
+use handover::{Asking, Giving};
 use opening::Opening;
 use primary::Primary;
 use standby::Standby;
@@ -55,20 +57,26 @@ pub struct Core {
     standby: Standby,
     failover: Failover,
     opening: Opening,
-    role: Role,
+    /// The two halves of a switchover: of a primary, and of a standby.
+    giving: Giving,
+    asking: Asking,
+    /// As the step before left it.
+    was_fenced: bool,
 }
 
 impl Core {
     /// `path` as read after a read barrier. The first input after this is `Input::Peers`.
     pub fn new(options: Options, now: Now, path: PathState) -> Core {
         Core {
-            role: path.role,
+            was_fenced: path.fence.is_some(),
             opening: Opening::new(&path, options.open),
             ctx: Context::new(options, now, path),
             gate: Gate::default(),
             primary: Primary::default(),
             standby: Standby::default(),
             failover: Failover::default(),
+            giving: Giving::default(),
+            asking: Asking::default(),
         }
     }
 
@@ -88,16 +96,17 @@ impl Core {
     /// When the next `Input::Tick` is due, by the steady clock, if nothing comes before.
     pub fn wakes_at(&self) -> Option<u64> {
         let (primary, standby) = (self.primary.wakes_at(&self.ctx), self.standby.wakes_at(&self.ctx));
-        [self.gate.wakes_at(), primary, standby, self.failover.wakes_at()].into_iter().flatten().min()
+        let handovers = [self.giving.wakes_at(&self.ctx), self.asking.wakes_at(&self.ctx)];
+        let others = [self.gate.wakes_at(), primary, standby, self.failover.wakes_at()];
+        others.into_iter().chain(handovers).flatten().min()
     }
 
     /// The links of a primary, or the one that a standby has from its primary, as they are `now`: silence is no input.
     pub fn links(&mut self, now: Now) -> Vec<LinkReport> {
         self.ctx.now = now;
         match self.ctx.path.role {
-            Role::Primary => self.primary.reports(&self.ctx),
+            Role::Primary | Role::Fenced => self.primary.reports(&self.ctx),
             Role::Standby => self.incoming().into_iter().collect(),
-            Role::Fenced => Vec::new(),
         }
     }
 
@@ -120,10 +129,16 @@ impl Core {
         self.opening.waits_for(&self.ctx)
     }
 
-    /// What a failover of this region would do now. Of a region that can't be promoted, the plan says why.
-    pub fn plan(&mut self, now: Now, outside: &Outside) -> Plan {
+    /// What a promotion of this region would do now. Of a region that can't be promoted, the plan says why.
+    pub fn plan(&mut self, now: Now, outside: &Outside, mode: PromoteMode) -> Plan {
         self.ctx.now = now;
-        plan::plan(&self.ctx, &self.standby, outside)
+        plan::plan(&self.ctx, &self.standby, &self.asking, outside, mode)
+    }
+
+    /// The steps of the promotion under way; none of an id that is not.
+    pub fn steps(&self, id: PromotionId) -> Vec<Step> {
+        let frozen = |at| vec![Step::done(StepName::StreamFrozen, at, "nothing more is taken from the primary")];
+        self.asking.steps(&self.ctx, id).or_else(|| self.failover.began_at(id).map(frozen)).unwrap_or_default()
     }
 
     fn input(&mut self, input: Input) {
@@ -143,6 +158,8 @@ impl Core {
                 self.gate.proposed(ctx, id);
                 self.standby.proposed(ctx, id, &result);
                 self.failover.proposed(ctx, id, &result);
+                self.giving.proposed(ctx, id);
+                self.asking.proposed(ctx, id, &result);
             }
             Input::WalRead { read, result } => self.primary.wal_read(ctx, read, result),
             Input::RangeRead { read, result } => self.primary.range_read(ctx, read, result),
@@ -155,9 +172,13 @@ impl Core {
             Input::Root(root) => {
                 self.primary.root(root);
                 self.standby.root(root);
+                self.giving.root(ctx, root);
+                self.asking.root(ctx, root);
             }
             Input::Open { dataset, epoch, by } => self.opening.open(ctx, dataset, epoch, by),
-            Input::Promote(order) => self.failover.order(ctx, &mut self.standby, order),
+            Input::Promote(order) => self.failover.order(ctx, &mut self.standby, &self.asking, order),
+            Input::Switchover(order) => self.asking.order(ctx, &self.standby, order, self.failover.is_frozen()),
+            Input::CancelSwitchover { id, reason } => self.asking.cancel(id, reason),
         }
     }
 
@@ -171,6 +192,9 @@ impl Core {
                 ctx.reply(id, Want::Refused(Refused::Epoch { epoch, primary }));
             }
             Compared::Same | Compared::Elsewhere => {
+                if let Some(said) = &request.header.handover {
+                    self.asking.hear(ctx, from, said);
+                }
                 self.standby.request(ctx, id, from, request, self.failover.is_frozen());
             }
         }
@@ -198,9 +222,7 @@ impl Core {
     /// Draws the consequences of new facts.
     fn settle(&mut self) {
         let ctx = &mut self.ctx;
-        if self.role == Role::Primary
-            && let (Role::Fenced, Some(fence)) = (ctx.path.role, &ctx.path.fence)
-        {
+        if let Some(fence) = ctx.path.fence.as_ref().filter(|_| !self.was_fenced) {
             let by = self.gate.told_by().unwrap_or_default();
             let (by_epoch, reached) = (fence.by_epoch, fence.reached);
             let fact = match fence.demoted.clone() {
@@ -209,10 +231,12 @@ impl Core {
             };
             ctx.report(fact);
         }
-        self.role = ctx.path.role;
+        self.was_fenced = ctx.path.fence.is_some();
         self.opening.settle(ctx);
         self.primary.settle(ctx);
-        self.failover.settle(ctx, &self.standby);
+        self.failover.settle(ctx, &self.standby, &self.asking);
+        self.giving.settle(ctx, &mut self.primary);
+        self.asking.settle(ctx);
         let freed = self.gate.settle(ctx);
         let again = self.standby.settle(ctx);
         for (id, from, request) in freed.into_iter().chain(again) {
@@ -223,8 +247,10 @@ impl Core {
     fn drive(&mut self) {
         let ctx = &mut self.ctx;
         self.gate.drive(ctx);
+        self.giving.drive(ctx, &self.primary, self.opening.is_open(ctx));
         self.primary.drive(ctx);
-        self.failover.drive(ctx, &self.standby);
+        self.failover.drive(ctx, &self.standby, &self.asking);
+        self.asking.drive(ctx, self.failover.is_frozen());
         self.standby.drive(ctx, self.failover.is_frozen());
     }
 

@@ -45,7 +45,7 @@ impl Opening {
     pub fn new(path: &PathState, open: bool) -> Opening {
         Opening {
             seen: (path.role, line(path)),
-            open: (open && path.role == Role::Primary).then(|| line(path)),
+            open: (open && path.ships()).then(|| line(path)),
             confirmed: BTreeSet::new(),
             links_known: false,
             told_closed: None,
@@ -94,8 +94,8 @@ impl Opening {
         if now.0 != Role::Primary || self.is_open(ctx) {
             return;
         }
-        if was != now {
-            // Promoted, or initialised, while this leader looked on.
+        if was.1 != now.1 {
+            // Promoted, or initialised, while this leader looked on. A right that was given up and taken back is none.
             return self.opens(ctx, OpenedBy::Promotion);
         }
         if self.links_known && self.waits_for(ctx).is_empty() {

@@ -27,9 +27,9 @@ pub(super) struct Primary {
 }
 
 impl Primary {
-    /// Looks at new facts: a primary has a link to each peer, any other region has none.
+    /// Looks at new facts: a region that ships its log has a link to each peer, any other has none.
     pub fn settle(&mut self, ctx: &Context) {
-        if ctx.path.role != Role::Primary {
+        if !ctx.path.ships() {
             self.links.clear();
             return;
         }
@@ -163,9 +163,37 @@ impl Primary {
         self.links.values().filter_map(needs).min()
     }
 
+    /// What was heard of each peer, and whether it streams just now.
+    pub fn peers(&self, ctx: &Context) -> impl Iterator<Item = PeerSeen<'_>> {
+        let (now, silent_after) = (ctx.now.steady_ms, ctx.options.timing.silent_after_ms);
+        self.links.values().filter_map(move |link| {
+            let heard = link.heard.as_ref()?;
+            let recent = now.saturating_sub(heard.steady_ms) <= silent_after;
+            let streams = recent && matches!(link.progress, Progress::Streaming(_)) && link.failures == 0;
+            let round_trip_ms = link.clock.map(|clock| clock.round_trip_ms as u64);
+            Some(PeerSeen { region: link.peer.region, standing: &heard.standing, streams, round_trip_ms })
+        })
+    }
+
+    /// There is news for a standby: it is told at once, whatever else is on its way.
+    pub fn hurry(&mut self, ctx: &Context, region: RegionId) {
+        if let Some(link) = self.links.get_mut(&region) {
+            link.heartbeat_at = ctx.now.steady_ms;
+            link.hurried = true;
+        }
+    }
+
     pub fn reports(&self, ctx: &Context) -> Vec<LinkReport> {
         self.links.values().map(|link| report(ctx, link)).collect()
     }
+}
+
+/// A peer as it was heard last.
+pub(super) struct PeerSeen<'a> {
+    pub region: RegionId,
+    pub standing: &'a Standing,
+    pub streams: bool,
+    pub round_trip_ms: Option<u64>,
 }
 
 /// A peer whose data this region is about to take over is not dialled: it dials.
@@ -233,7 +261,9 @@ impl Link {
     }
 
     fn heartbeat(&mut self, ctx: &mut Context, root: Option<Root>) {
-        if ctx.is_due(self.heartbeat_at) && !self.in_flight(|kind| matches!(kind, FlightKind::Heartbeat)) {
+        let waits = self.in_flight(|kind| matches!(kind, FlightKind::Heartbeat)) && !self.hurried;
+        if ctx.is_due(self.heartbeat_at) && !waits {
+            self.hurried = false;
             self.heartbeat_at = ctx.after(ctx.options.timing.heartbeat_every_ms);
             self.send(ctx, Ask::Heartbeat { root }, FlightKind::Heartbeat);
         }
@@ -366,17 +396,9 @@ fn report(ctx: &Context, link: &Link) -> LinkReport {
     let heard = link.heard.as_ref();
     let standing = heard.map(|heard| &heard.standing);
     let lag = heard.filter(|heard| is_behind_us(ctx, &heard.standing)).map(|heard| {
-        let header = Header {
-            dataset: ctx.path.dataset,
-            epoch: ctx.path.epoch,
-            head: ctx.path.applied,
-            head_at: ctx.path.applied_at,
-            totals: ctx.path.totals,
-            sent_at: ctx.now.wall,
-        };
         let Standing { applied, applied_at, totals, .. } = heard.standing;
         let standby = Applied { position: applied, at: applied_at, totals, caught_up_at: heard.caught_up_at };
-        LagReport::between(&header, &standby, heard.at.max(ctx.path.applied_at))
+        LagReport::between(&ctx.header(), &standby, heard.at.max(ctx.path.applied_at))
     });
     let rate = link.rate.per_second(ctx.now.steady_ms).unwrap_or_default();
     let waits = link.retry_at.saturating_sub(ctx.now.steady_ms);

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Invariants:
-//! * `flights` never holds more than `max_parallel` requests that carry data, one `Hello`, one `Compare`, one heartbeat.
+//! * `flights` never holds more than `max_parallel` requests that carry data, one `Hello`, one `Compare`, one heartbeat;
+//!   one heartbeat more for each piece of news of a handover.
 //! * Streaming: every index below `next` is applied by the standby, in flight, or in `missing`.
 //! * Copying: every stretch before `next` is applied by the standby, in flight, or in `unsent`.
 
@@ -21,7 +22,7 @@ use super::rate::Rate;
 use crate::api::replication::LinkState;
 use crate::clock::UnixMs;
 use crate::ids::{Epoch, SyncId};
-use crate::state::{CopyChunk, SyncKind};
+use crate::state::{CopyChunk, Fence, Role, SyncKind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,6 +38,8 @@ pub(super) struct Link {
     /// Nothing is sent before.
     pub retry_at: u64,
     pub heartbeat_at: u64,
+    /// The next heartbeat waits for no answer to the one before.
+    pub hurried: bool,
     pub heard: Option<PeerHeard>,
     pub clock: Option<ClockSeen>,
     pub error: Option<String>,
@@ -109,6 +112,7 @@ pub(super) enum FlightKind {
 pub(super) struct PeerHeard {
     pub standing: Standing,
     pub at: UnixMs,
+    pub steady_ms: u64,
     /// When its answer last showed that it had applied all there was, or when it was first heard.
     pub caught_up_at: UnixMs,
 }
@@ -130,6 +134,7 @@ impl Link {
             failures: 0,
             retry_at: ctx.now.steady_ms,
             heartbeat_at: ctx.now.steady_ms,
+            hurried: false,
             heard: None,
             clock: None,
             error: None,
@@ -238,7 +243,8 @@ impl Link {
         let stale = self.heard.as_ref().is_some_and(|heard| {
             let same = heard.standing.sync.as_ref().map(|sync| sync.id) == standing.sync.as_ref().map(|sync| sync.id)
                 && heard.standing.dataset == standing.dataset;
-            same && (standing.epoch, standing.applied) < (heard.standing.epoch, heard.standing.applied)
+            let age = |it: &Standing| (it.epoch, it.applied, it.handover.asked, it.handover.asks.is_none());
+            same && age(standing) < age(&heard.standing)
         });
         if stale {
             return;
@@ -254,7 +260,12 @@ impl Link {
             _ => (standing.totals.entries(), standing.totals.bytes),
         };
         self.rate.note(ctx.now.steady_ms, entries, bytes);
-        if let Some(fence) = standing.fence.as_ref().filter(|fence| self.fence_proven != Some(fence.by_epoch)) {
+        // A standby keeps what fenced it before it followed: news of this epoch only.
+        let is_news = |fence: &&Fence| {
+            let counts = standing.role == Role::Fenced || fence.by_epoch == ctx.path.epoch;
+            counts && self.fence_proven != Some(fence.by_epoch)
+        };
+        if let Some(fence) = standing.fence.as_ref().filter(is_news) {
             self.fence_proven = Some(fence.by_epoch);
             let (by_epoch, reached) = (fence.by_epoch, fence.reached);
             let totals = standing.totals;
@@ -263,7 +274,7 @@ impl Link {
         let at = ctx.now.wall;
         let earlier = self.heard.as_ref().map(|heard| heard.caught_up_at);
         let caught_up_at = earlier.filter(|_| standing.applied < ctx.path.applied).unwrap_or(at);
-        self.heard = Some(PeerHeard { standing: standing.clone(), at, caught_up_at });
+        self.heard = Some(PeerHeard { standing: standing.clone(), at, steady_ms: ctx.now.steady_ms, caught_up_at });
     }
 
     /// What the link does, in the words of the status.
@@ -309,7 +320,7 @@ impl Link {
             Progress::Probing => Some(self.retry_at).filter(|_| !asks),
             Progress::Copying(_) | Progress::Comparing(_) | Progress::Streaming(_) => match ctx.is_due(self.retry_at) {
                 false => Some(self.retry_at),
-                true => Some(self.heartbeat_at).filter(|_| !beats),
+                true => Some(self.heartbeat_at).filter(|_| !beats || self.hurried),
             },
         };
         flights.into_iter().chain(next).min()

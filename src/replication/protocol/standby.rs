@@ -40,6 +40,7 @@ pub(super) struct Standby {
     again_at: u64,
     heard: Option<Heard>,
     roots: VecDeque<Root>,
+    compared: Option<RootsCompared>,
     /// Of what is agreed on here.
     progress: Rate,
     /// What the buffers belong to.
@@ -89,6 +90,14 @@ pub(super) struct Heard {
     pub writes: Rate,
 }
 
+/// What the newest comparison of roots came to.
+#[derive(Clone, Copy)]
+pub(super) struct RootsCompared {
+    pub at: Position,
+    pub equal: bool,
+    pub when: UnixMs,
+}
+
 /// What an introduction leads to.
 enum Introduction {
     Welcome,
@@ -103,6 +112,10 @@ impl Standby {
     /// The primary that this region follows, if it was heard.
     pub fn heard(&self) -> Option<&Heard> {
         self.heard.as_ref()
+    }
+
+    pub fn roots_compared(&self) -> Option<RootsCompared> {
+        self.compared
     }
 
     /// Whether nothing of the stream is being agreed on.
@@ -469,6 +482,7 @@ impl Standby {
         let Some(theirs) = root.filter(|_| ctx.path.is_whole()) else { return };
         if let Some(at) = self.roots.iter().position(|ours| (ours.dataset, ours.at) == (theirs.dataset, theirs.at)) {
             let equal = self.roots.remove(at).is_some_and(|ours| ours.hash == theirs.hash);
+            self.compared = Some(RootsCompared { at: theirs.at, equal, when: ctx.now.wall });
             ctx.report(Fact::Roots { peer, at: theirs.at, equal });
         }
     }

@@ -152,7 +152,10 @@ pub async fn plan(call: Call) -> Result<Answer> {
     call.node.expect_path(call.param("path"))?;
     let mode = match call.query.get("mode") {
         None | Some("forced") => PromoteMode::Forced,
-        Some(other) => return Err(Error::invalid(format!("`{other}` is no mode of a promotion: use `forced`"))),
+        Some("planned") => PromoteMode::Planned,
+        Some(other) => {
+            return Err(Error::invalid(format!("`{other}` is no mode of a promotion: use `planned` or `forced`")));
+        }
     };
     Ok(Answer::data(&call.node.replication.plan(mode).await?))
 }
@@ -167,6 +170,12 @@ pub async fn promotion(call: Call) -> Result<Answer> {
     call.node.expect_path(call.param("path"))?;
     let id: PromotionId = call.param("id").parse().map_err(Error::Invalid)?;
     Ok(Answer::data(&call.node.replication.promotion(id).await?))
+}
+
+pub async fn cancel_promotion(call: Call) -> Result<Answer> {
+    call.node.expect_path(call.param("path"))?;
+    let id: PromotionId = call.param("id").parse().map_err(Error::Invalid)?;
+    Ok(Answer::data(&call.node.replication.cancel_promotion(id).await?))
 }
 
 pub async fn pause(call: Call) -> Result<Answer> {

@@ -1,7 +1,7 @@
 //! The named checks of a plan, each a fact with its source, its age and what to do about it.
 
 use super::{Facts, seconds};
-use crate::api::replication::{Check, Verdict};
+use crate::api::replication::{Check, PromoteMode, Verdict};
 use crate::state::Role;
 
 /// Clocks that differ by more make times of two regions hard to compare.
@@ -11,6 +11,17 @@ impl Facts<'_> {
     pub(super) fn role(&self) -> Check {
         let path = &self.ctx.path;
         let fact = format!("this region is {} in epoch {}", path.role, path.epoch);
+        if let Some(gave_up) = &path.handover.gave_up {
+            let fact = format!("this region gave up to {} by switchover {}", gave_up.to.name, gave_up.id);
+            let advice =
+                "only if that region is gone: it may have opened the next epoch, which this one skips; ask it first";
+            return match self.mode {
+                PromoteMode::Planned => {
+                    self.own("standby", Verdict::Block, fact, "the right comes back when that region declines")
+                }
+                PromoteMode::Forced => self.own("standby", Verdict::Warn, fact, advice),
+            };
+        }
         match path.role {
             Role::Standby => self.own("standby", Verdict::Pass, fact, ""),
             Role::Primary => self.own("standby", Verdict::Block, fact, "there is nothing to promote"),
@@ -56,7 +67,9 @@ impl Facts<'_> {
             Some(false) => self.own("unsealed", Verdict::Pass, "this node is unsealed".into(), ""),
             Some(true) => {
                 let advice = "unseal it with `twinkeep operator unseal`: until then it serves nobody";
-                self.own("unsealed", Verdict::Warn, "this node is sealed".into(), advice)
+                // While the primary serves, there is no hurry that would be worth an outage.
+                let verdict = if self.mode == PromoteMode::Planned { Verdict::Block } else { Verdict::Warn };
+                self.own("unsealed", verdict, "this node is sealed".into(), advice)
             }
             None => {
                 self.own("unsealed", Verdict::Unknown, "not known whether it is sealed".into(), "look at the nodes")

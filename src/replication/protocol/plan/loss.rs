@@ -2,25 +2,47 @@
 
 use super::{Facts, seconds};
 use crate::api::replication::LossEstimate;
+use crate::clock::UnixMs;
 use crate::state::Class;
 
+/// Of a switchover: the primary stops first.
+pub(in super::super) fn nothing_lost(last_heard_at: Option<UnixMs>) -> LossEstimate {
+    LossEstimate {
+        entries: 0,
+        bytes: 0,
+        ms: 0,
+        known: true,
+        last_heard_at,
+        likely_entries: None,
+        by_class: Vec::new(),
+        words: "nothing: the primary stops first, and all that it acknowledged is here before this region opens".into(),
+    }
+}
+
 impl Facts<'_> {
-    /// What would be lost. Exact only if the primary is known to take no more writes, which a failover can't know
-    /// before it meets the primary again.
+    /// What would be lost. Exact only if the primary is known to take no more writes: because it gave up to this region,
+    /// which has not given the right back. Any other failover can't know before it meets the primary again.
     pub(super) fn loss(&self) -> LossEstimate {
         let path = &self.ctx.path;
+        let unknown = |words: String| LossEstimate { known: false, words, ..nothing_lost(None) };
+        if let Some(gave_up) = &path.handover.gave_up {
+            let (name, next) = (&gave_up.to.name, path.epoch.next());
+            return unknown(format!("unknown: {name} may have opened epoch {next} and taken writes, which stay there"));
+        }
         let Some(heard) = self.heard else {
-            return LossEstimate {
-                entries: 0,
-                bytes: 0,
-                ms: 0,
-                known: false,
-                last_heard_at: None,
-                likely_entries: None,
-                by_class: Vec::new(),
-                words: "unknown: the primary was not heard since this node leads".to_owned(),
-            };
+            return unknown("unknown: the primary was not heard since this node leads".to_owned());
         };
+        if let Some(reached) = self.stopped_at.filter(|reached| *reached == heard.header.head) {
+            let behind = heard.header.totals.since(&path.totals);
+            let entries = reached.index.saturating_sub(path.applied.index);
+            let words = match entries {
+                0 => format!("nothing: the primary gave up at {reached}, and all of it is here"),
+                _ => format!("{entries}, no more: the primary gave up at {reached}"),
+            };
+            let ms = heard.header.head_at.since(path.applied_at).as_millis() as u64;
+            let (bytes, by_class) = if entries == 0 { (0, Vec::new()) } else { (behind.bytes, behind.by_class()) };
+            return LossEstimate { entries, bytes, ms, by_class, words, ..nothing_lost(Some(heard.at)) };
+        }
         let silent_ms = self.silent_ms.unwrap_or_default();
         let entries = heard.header.head.index.saturating_sub(path.applied.index);
         let behind = heard.header.totals.since(&path.totals);

@@ -1,14 +1,21 @@
-//! The plan of a failover: what was checked, what would be lost, and a hash over the facts that matter. Pure: the same
+//! The plan of a promotion: what was checked, what would be lost, and a hash over the facts that matter. Pure: the same
 //! facts make the same plan. Unknown is never good: a check that could not run has not passed.
+//!
+//! A switchover's plan asks whether the primary can hand over, a failover's what is lost without its consent.
 
 mod checks;
 mod loss;
+mod switchover;
+
+pub(super) use loss::nothing_lost;
 
 use super::context::Context;
+use super::handover::Asking;
 use super::interface::*;
-use super::standby::{Heard, Standby};
+use super::standby::{Heard, RootsCompared, Standby};
 use crate::api::replication::{Check, LossEstimate, Plan, PromoteMode, Verdict};
 use crate::clock::UnixMs;
+use crate::ids::Position;
 
 /// While the primary still writes, the loss changes with each heartbeat; the plan's hash only tells whether it is more.
 const LIVE_LOSS_MAX: u64 = 1_000;
@@ -18,30 +25,32 @@ struct Facts<'a> {
     ctx: &'a Context,
     heard: Option<&'a Heard>,
     outside: &'a Outside,
+    mode: PromoteMode,
+    /// Where the primary stopped for what this region asks of it.
+    stopped_at: Option<Position>,
+    roots: Option<RootsCompared>,
     /// How long ago the primary was heard.
     silent_ms: Option<u64>,
     /// Whether it was heard just now.
     live: bool,
 }
 
-pub(super) fn plan(ctx: &Context, standby: &Standby, outside: &Outside) -> Plan {
+pub(super) fn plan(ctx: &Context, standby: &Standby, asking: &Asking, outside: &Outside, mode: PromoteMode) -> Plan {
     let heard = standby.heard();
     let silent_ms = heard.map(|heard| ctx.now.steady_ms.saturating_sub(heard.steady_ms));
     let live = silent_ms.is_some_and(|ms| ms <= ctx.options.timing.silent_after_ms);
-    let facts = Facts { ctx, heard, outside, silent_ms, live };
-    let checks = facts.checks();
-    let loss = facts.loss();
-    let hash = facts.hash(&checks, &loss);
+    let (stopped_at, roots) = (asking.gave_up_at(ctx), standby.roots_compared());
+    let facts = Facts { ctx, heard, outside, mode, stopped_at, roots, silent_ms, live };
+    let (checks, loss) = match mode {
+        PromoteMode::Planned => (facts.of_switchover(), nothing_lost(heard.map(|heard| heard.at))),
+        PromoteMode::Forced => (facts.of_failover(), facts.loss()),
+    };
+    let hash = match mode {
+        PromoteMode::Planned => facts.hash_of_switchover(),
+        PromoteMode::Forced => facts.hash_of_failover(&checks, &loss),
+    };
     let epoch_now = ctx.path.epoch;
-    Plan {
-        mode: PromoteMode::Forced,
-        hash,
-        made_at: ctx.now.wall,
-        epoch_now,
-        epoch_next: epoch_now.next(),
-        checks,
-        loss,
-    }
+    Plan { mode, hash, made_at: ctx.now.wall, epoch_now, epoch_next: ctx.path.next_epoch(), checks, loss }
 }
 
 /// Why the plan can't be carried out, in words; `None` if it can.
@@ -56,7 +65,7 @@ pub(super) fn needs_consent(plan: &Plan) -> bool {
 }
 
 impl Facts<'_> {
-    fn checks(&self) -> Vec<Check> {
+    fn of_failover(&self) -> Vec<Check> {
         vec![
             self.role(),
             self.whole(),
@@ -70,7 +79,7 @@ impl Facts<'_> {
         ]
     }
 
-    fn hash(&self, checks: &[Check], loss: &LossEstimate) -> String {
+    fn hash_of_failover(&self, checks: &[Check], loss: &LossEstimate) -> String {
         let path = &self.ctx.path;
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{} {} {}", path.role, path.epoch, path.dataset).as_bytes());

@@ -10,14 +10,17 @@
 //! * `wait MS`; `lead a` changes the leader; `stall a` and `resume a` keep the region from agreeing
 //! * `restart a` starts all its nodes anew; `override a` opens it for writes
 //! * `demote a reason=…`, `rejoin a [reason=…]`, `ledger a`, `discard a LEDGER/EPOCH:INDEX …`
-//! * `promote b id=N [refuse-loss] [plan=…]`; `plan b`; `status`
+//! * `promote b id=N [refuse-loss] [plan=…]`; `switchover b id=N [deadline=MS]`; `cancel b id=N`, at either side
+//! * `plan b [planned]`; `status`
 
 use super::super::*;
 use super::simulator::region::{Proposal, Proposer, Region};
+use crate::api::replication::PromoteMode;
 use crate::clock::UnixMs;
 use crate::ids::PromotionId;
-use crate::state::{Batch, Class, Command, Op, Outcome, PathChange, RegionChange, Rejoin, Review, SyncKind, Then};
-use crate::storage::keys::Key;
+use crate::state::{
+    Batch, Class, Command, HandoverChange, Op, Outcome, PathChange, RegionChange, Rejoin, Review, SyncKind, Then,
+};
 use crate::storage::{KeyRange, ScanLimit};
 use bytes::Bytes;
 use goldenscript::Context;
@@ -114,7 +117,18 @@ impl goldenscript::Runner for Stage {
             }
             "ledger" => self.ledger(first()?),
             "discard" => self.discard(first()?, &names[1..])?,
-            "plan" => self.plan(first()?),
+            "switchover" => {
+                let id = number("id")?.ok_or("which id?")?;
+                self.switchover(first()?, id, number("deadline")?.unwrap_or(30_000));
+            }
+            "cancel" => {
+                let id = number("id")?.ok_or("which id?")?;
+                self.cancel(first()?, id);
+            }
+            "plan" => {
+                let planned = names.get(1).is_some_and(|name| name == "planned");
+                self.plan(first()?, if planned { PromoteMode::Planned } else { PromoteMode::Forced });
+            }
             "status" => self.status(),
             other => return Err(format!("there is no `{other}`").into()),
         }
@@ -274,6 +288,7 @@ impl Stage {
                 let unnamed = state.unnamed(&named, &after, READ).expect("memory does not fail");
                 return Some(Input::UnnamedRead { read, result: Ok(unnamed) });
             }
+            Effect::ReadRoot => return Some(Input::Root(self.regions[index].root())),
             Effect::Activate { .. } => unreachable!("links of a story are activated"),
             Effect::Report(fact) => self.tell(format!("{name}: {}", self.fact(&fact))),
         }
@@ -290,9 +305,7 @@ impl Stage {
         let what = match &proposal.command {
             Command::Follow { entries } => format!("{} entries from {}", entries.len(), entries[0].position),
             Command::Copy(chunk) => format!("{} copied after {}", chunk.entries.len(), key(&chunk.after)),
-            Command::Region(change) => {
-                format!("{:?}", change.path).split(['(', ' ', '{']).nth(1).unwrap_or("records").to_owned()
-            }
+            Command::Region(change) => change.path.as_ref().map_or_else(|| "records".to_owned(), step_name),
             Command::Patch(patch) => {
                 let puts: Vec<_> = patch.puts.iter().map(|(it, _)| key(it)).collect();
                 let deletes: Vec<_> = patch.deletes.iter().map(key).collect();
@@ -336,8 +349,9 @@ impl Stage {
                 let standing = &answer.standing;
                 let whole = if standing.sync.is_some() { " syncing" } else { "" };
                 let fence = standing.fence.as_ref().map(|it| format!(" reached {}", it.reached)).unwrap_or_default();
+                let asks = if standing.handover.asks.is_some() { " asks" } else { "" };
                 format!(
-                    "{} <- {}  {number} {} in {} at {}{whole}{fence}: {}",
+                    "{} <- {}  {number} {} in {} at {}{whole}{fence}{asks}: {}",
                     name(*to),
                     name(*from),
                     standing.role,
@@ -410,18 +424,42 @@ impl Stage {
         let id = PromotionId(u128::from(id).to_be_bytes());
         let region = &mut self.regions[index];
         let now = region.now(self.now);
-        let earlier = region.state.region(&Key::Promotion(id.0)).expect("memory does not fail");
-        let earlier = earlier.map(|bytes| postcard::from_bytes(&bytes).expect("the core wrote it"));
+        let earlier = region.promotion(id);
         let core = region.core.as_mut().expect("each region of a story has a leader");
-        let plan = plan.unwrap_or_else(|| core.plan(now, &outside()).hash);
+        let plan = plan.unwrap_or_else(|| core.plan(now, &outside(), PromoteMode::Forced).hash);
         self.step(index, Input::Promote(PromoteOrder { id, plan, accept_loss, outside: outside(), earlier }));
     }
 
-    fn plan(&mut self, name: &str) {
+    fn switchover(&mut self, name: &str, id: u64, deadline_ms: u64) {
+        let index = self.index(name);
+        let id = PromotionId(u128::from(id).to_be_bytes());
+        let region = &mut self.regions[index];
+        let (now, earlier) = (region.now(self.now), region.promotion(id));
+        let core = region.core.as_mut().expect("each region of a story has a leader");
+        let plan = core.plan(now, &outside(), PromoteMode::Planned).hash;
+        let order = SwitchoverOrder { id, plan, deadline_ms, outside: outside(), earlier };
+        self.step(index, Input::Switchover(order));
+    }
+
+    fn cancel(&mut self, name: &str, id: u64) {
+        let index = self.index(name);
+        let id = PromotionId(u128::from(id).to_be_bytes());
+        if self.regions[index].state.path().role == Role::Standby {
+            return self.step(index, Input::CancelSwitchover { id, reason: "its operator cancelled it".into() });
+        }
+        let refuse = PathChange::Handover(HandoverChange::Refuse { id });
+        let change = RegionChange { path: Some(refuse), ..RegionChange::default() };
+        if let Outcome::Refused(refusal) = self.agree(index, &Command::Region(change)) {
+            self.tell(format!("{name} refuses: {refusal}"));
+        }
+        self.step(index, Input::Applied);
+    }
+
+    fn plan(&mut self, name: &str, mode: PromoteMode) {
         let index = self.index(name);
         let now = self.regions[index].now(self.now);
         let core = self.regions[index].core.as_mut().expect("each region of a story has a leader");
-        let plan = core.plan(now, &outside());
+        let plan = core.plan(now, &outside(), mode);
         for check in &plan.checks {
             self.tell(format!("{:?} {}: {}", check.verdict, check.name, check.fact));
         }
@@ -524,15 +562,33 @@ impl Stage {
             }
             Fact::Opened { by, .. } => format!("open: {by:?}"),
             Fact::Promotion { progress, .. } => match progress {
-                PromotionProgress::Running => "promotion runs".into(),
+                PromotionProgress::Running(PromoteMode::Forced) => "promotion runs".into(),
+                PromotionProgress::Running(PromoteMode::Planned) => "switchover runs".into(),
                 PromotionProgress::Done(record) => {
-                    format!("promoted to epoch {}, fork at {}, lost: {}", record.epoch, record.fork, record.loss.words)
+                    let pause = record.pause_ms.map(|ms| format!(", pause {ms} ms")).unwrap_or_default();
+                    let (epoch, fork, words) = (record.epoch, record.fork, &record.loss.words);
+                    format!("promoted to epoch {epoch}, fork at {fork}, lost: {words}{pause}")
                 }
                 PromotionProgress::Refused { reason, .. } => format!("promotion refused: {reason}"),
                 PromotionProgress::Unknown(error) => format!("promotion unknown: {error}"),
             },
+            Fact::Handover { peer, stage: HandoverStage::GaveUp { reached }, .. } => {
+                format!("gave up to {} at {reached}", name(peer))
+            }
+            Fact::Handover { peer, stage: HandoverStage::TookBack, .. } => {
+                format!("took back what it gave up to {}", name(peer))
+            }
         }
     }
+}
+
+/// The name of a step along an edge, as it is written in the code.
+fn step_name(step: &PathChange) -> String {
+    let step = match step {
+        PathChange::Handover(step) => format!("{step:?}"),
+        other => format!("{other:?}"),
+    };
+    step.split([' ', '{']).next().unwrap_or_default().to_owned()
 }
 
 fn outside() -> Outside {
@@ -546,7 +602,9 @@ fn standing(path: &PathState) -> String {
         None => format!(", replaying to {}", sync.whole_at),
     });
     let fence = path.fence.as_ref().map(|fence| format!(", reached {}", fence.reached));
-    let rest = sync.into_iter().chain(fence).collect::<String>();
+    let asks = path.handover.asks.as_ref().map(|_| ", asks".to_owned());
+    let gave_up = path.handover.gave_up.as_ref().map(|gave_up| format!(", gave up at {}", gave_up.reached));
+    let rest = sync.into_iter().chain(fence).chain(asks).chain(gave_up).collect::<String>();
     format!("{} in {} at {}{rest}", path.role, path.epoch, path.applied)
 }
 
@@ -571,7 +629,16 @@ fn ask(request: &Request) -> String {
             format!("patch part {}: puts {puts:?}, {gone} gone{last}, read at {}", part.part, part.read_at)
         }
     };
-    format!("{what} [epoch {} head {}]", request.header.epoch, request.header.head)
+    let said = request.header.handover.as_ref().map(|said| match &said.word {
+        HandoverWord::Waiting => ", waiting".to_owned(),
+        HandoverWord::GaveUp { reached, root, .. } => {
+            let root = if root.is_some() { " and its root" } else { "" };
+            format!(", gave up at {reached}{root}")
+        }
+        HandoverWord::Refused(reason) => format!(", refuses: {reason}"),
+    });
+    let said = said.unwrap_or_default();
+    format!("{what} [epoch {} head {}{said}]", request.header.epoch, request.header.head)
 }
 
 fn want(want: &Want) -> String {

@@ -109,6 +109,16 @@ fn the_simulator_sees_a_forgotten_ledger() {
     caught(Mutation::ForgetLedger);
 }
 
+#[test]
+fn the_simulator_sees_an_epoch_opened_before_the_give_up_was_heard() {
+    caught(Mutation::OpenUnheard);
+}
+
+#[test]
+fn the_simulator_sees_a_right_taken_back_unheard() {
+    caught(Mutation::TakeBackUnheard);
+}
+
 fn caught(mutation: Mutation) {
     let found = run_many(SEEDS_TO_CATCH, Some(mutation));
     assert!(found.is_some(), "{SEEDS_TO_CATCH} worlds did not see {mutation:?}");

@@ -3,8 +3,9 @@
 use super::super::super::context::Mutation;
 use super::super::super::*;
 use crate::clock::UnixMs;
-use crate::ids::{DatasetId, Epoch, RegionId};
+use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
 use crate::state::{Command, Outcome, PathChange, RegionChange, State, SyncKind};
+use crate::storage::keys::Key;
 use crate::storage::memory::Memory;
 use crate::storage::{KeyRange, ScanLimit};
 use std::collections::VecDeque;
@@ -113,6 +114,17 @@ impl Region {
     /// Whether it is in the middle of a diff sync.
     pub fn is_patched(&self) -> bool {
         self.state.path().sync.is_some_and(|sync| sync.kind == SyncKind::Diff && sync.cursor.is_some())
+    }
+
+    /// What is on record of a promotion.
+    pub fn promotion(&self, id: PromotionId) -> Option<PromotionEnd> {
+        let record = self.state.region(&Key::Promotion(id.0)).expect("memory does not fail");
+        record.map(|bytes| postcard::from_bytes(&bytes).expect("the core wrote it"))
+    }
+
+    pub fn root(&self) -> Root {
+        let path = self.state.path();
+        Root { dataset: path.dataset, at: path.applied, hash: self.digest() }
     }
 
     /// Over all of the data tree: what the Merkle root stands for.

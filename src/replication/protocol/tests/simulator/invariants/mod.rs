@@ -1,6 +1,8 @@
 //! What must hold at every step, one a file.
 
 mod a_restarted_region_waits;
+mod a_right_is_held_once;
+mod a_switchover_loses_nothing;
 mod answers_are_durable;
 mod epochs_rise;
 mod nobody_rejoins_unseen;
@@ -56,5 +58,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(a_restarted_region_waits::ARestartedRegionWaits::default()),
         Box::new(what_is_left_is_kept::WhatIsLeftIsKept::default()),
         Box::new(nobody_rejoins_unseen::NobodyRejoinsUnseen),
+        Box::new(a_switchover_loses_nothing::ASwitchoverLosesNothing::default()),
+        Box::new(a_right_is_held_once::ARightIsHeldOnce::default()),
     ]
 }

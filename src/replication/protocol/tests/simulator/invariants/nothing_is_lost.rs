@@ -3,7 +3,8 @@
 
 use super::super::super::super::epoch::{followed, holds};
 use super::{Invariant, Region, Seen};
-use crate::ids::{DatasetId, Position};
+use crate::api::replication::PromoteMode;
+use crate::ids::{DatasetId, Epoch, Position};
 use crate::state::{Batch, Op};
 use crate::storage::{KeyRange, ScanLimit};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ pub struct NothingIsLost {
     written: BTreeMap<(DatasetId, Position), Batch>,
     acknowledged: BTreeSet<(DatasetId, Position)>,
     /// Of each promotion: the epoch it opened and the fork it recorded.
-    forks: BTreeMap<(DatasetId, crate::ids::Epoch), Position>,
+    forks: BTreeMap<(DatasetId, Epoch), Position>,
 }
 
 impl Invariant for NothingIsLost {
@@ -33,7 +34,10 @@ impl Invariant for NothingIsLost {
                 Ok(())
             }
             Seen::Promoted { record } => {
-                self.forks.insert((path.dataset, record.epoch), record.fork);
+                // A switchover reports no loss, and excuses none.
+                if record.mode == PromoteMode::Forced {
+                    self.forks.insert((path.dataset, record.epoch), record.fork);
+                }
                 self.estimate(path.dataset, record)
             }
             Seen::Ended if path.is_whole() => self.holds_its_line(region),
@@ -50,8 +54,15 @@ impl NothingIsLost {
             at.0 == dataset && at.1.epoch < record.epoch && at.1.index > fork.index
         };
         let lost = self.written.iter().filter(behind).count() as u64;
-        if loss.entries > lost || (loss.known && loss.entries != lost) {
+        if loss.entries > lost {
             return Err(format!("a promotion reported {} lost behind {fork}, {lost} were written", loss.entries));
+        }
+        // What is known exactly is the last write of the epoch before.
+        let last_epoch = Epoch(record.epoch.0 - 1);
+        let epoch = (dataset, Position::new(last_epoch, 0))..=(dataset, Position::new(last_epoch, u64::MAX));
+        let last = self.written.range(epoch).next_back().map_or(0, |((_, at), _)| at.index);
+        if loss.known && last > fork.index + loss.entries {
+            return Err(format!("a promotion knew of {} lost behind {fork}, the last was {last}", loss.entries));
         }
         let by_class: u64 = loss.by_class.iter().map(|(_, count)| count).sum();
         match by_class == loss.entries {
@@ -69,10 +80,8 @@ impl NothingIsLost {
                 continue;
             }
             if !holds(&path.history, *at) {
-                let reported = self
-                    .forks
-                    .iter()
-                    .any(|((of, epoch), fork)| of == dataset && *epoch > at.epoch && at.index > fork.index);
+                let reported =
+                    self.forks.iter().any(|((of, epoch), fork)| of == dataset && *epoch > at.epoch && at > fork);
                 if self.acknowledged.contains(&(*dataset, *at)) && !reported {
                     return Err(format!("{at} was acknowledged and left out of the line of {}", region.name));
                 }

@@ -7,6 +7,11 @@ use std::collections::BTreeSet;
 pub struct Coverage {
     pub promotions: u32,
     pub repeated_promotions: u32,
+    pub switchovers: u32,
+    pub given_up: u32,
+    pub taken_back: u32,
+    pub declined: u32,
+    pub promoted_itself: u32,
     pub fences: u32,
     pub proofs: u32,
     pub lost_writes: u32,
@@ -34,6 +39,11 @@ impl Coverage {
     pub fn add(&mut self, other: &Coverage) {
         self.promotions += other.promotions;
         self.repeated_promotions += other.repeated_promotions;
+        self.switchovers += other.switchovers;
+        self.given_up += other.given_up;
+        self.taken_back += other.taken_back;
+        self.declined += other.declined;
+        self.promoted_itself += other.promoted_itself;
         self.fences += other.fences;
         self.proofs += other.proofs;
         self.lost_writes += other.lost_writes;
@@ -59,6 +69,11 @@ impl Coverage {
         let counts = [
             ("promotion", self.promotions),
             ("repeated promotion", self.repeated_promotions),
+            ("switchover", self.switchovers),
+            ("give-up", self.given_up),
+            ("right taken back", self.taken_back),
+            ("switchover declined", self.declined),
+            ("region that gave up and was promoted again", self.promoted_itself),
             ("fence", self.fences),
             ("proof of a fence", self.proofs),
             ("lost write", self.lost_writes),

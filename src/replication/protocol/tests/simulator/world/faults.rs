@@ -11,7 +11,7 @@ impl World {
         let count = self.regions.len();
         let (one, other) = (self.chance.gen_range(0..count), self.chance.gen_range(0..count));
         let lasts = self.chance.gen_range(100..6_000);
-        match self.chance.gen_range(0..5) {
+        match self.chance.gen_range(0..6) {
             0 => {
                 self.note(format!("{} changes its leader", self.regions[one].name));
                 self.lose_leader(one)?;
@@ -23,7 +23,12 @@ impl World {
                 self.regions[one].down = true;
                 self.schedule(lasts, Event::Lead { region: one });
             }
-            2 | 3 if one != other => {
+            2 => {
+                let skew_ms = self.chance.gen_range(0..60_000);
+                self.note(format!("the clock of {} jumps to {skew_ms} ahead", self.regions[one].name));
+                self.regions[one].skew_ms = skew_ms;
+            }
+            3 | 4 if one != other => {
                 let both = self.chance.gen_bool(0.6);
                 self.note(format!("cut from {one} to {other}{}", if both { " and back" } else { "" }));
                 self.network.cut(one, other);
@@ -63,7 +68,7 @@ impl World {
         if restarts {
             self.regions[index].saw_open = None;
             self.see(index, &Seen::Restarted)?;
-            if self.fault(15) {
+            if self.fault(30) {
                 let after = self.chance.gen_range(0..3_000);
                 self.schedule(after, Event::Override { region: index });
             }

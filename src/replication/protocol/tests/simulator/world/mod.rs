@@ -1,10 +1,11 @@
 //! One seed's world: its clock, what happens when, and who does what to the regions.
 //!
 //! The loop is here; its parts are the events (`schedule`), what passes between regions (`traffic`), who uses them
-//! (`people`), what goes wrong (`faults`), and how it ends (`rest`).
+//! (`people`, `handovers`, `operators`), what goes wrong (`faults`), and how it ends (`rest`).
 
 mod coverage;
 mod faults;
+mod handovers;
 mod operators;
 mod people;
 mod rest;
@@ -17,6 +18,7 @@ pub use coverage::Coverage;
 use super::invariants::{self, Invariant, Seen};
 use super::network::Network;
 use super::region::{Proposer, Region};
+use crate::api::replication::PromoteMode;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
 use crate::replication::protocol::context::Mutation;
@@ -144,10 +146,11 @@ impl World {
         }
         for _ in 0..self.chance.gen_range(0..=2) {
             let at = self.chance.gen_range(0..FAULTS_MS);
-            let region = self.chance.gen_range(1..count);
+            let region = self.chance.gen_range(0..count);
             let id = PromotionId(self.chance.r#gen());
             self.schedule(at, Event::Promote { region, id, attempts: 6 });
         }
+        self.set_up_switchovers(count);
         self.schedule(0, Event::Client);
         self.schedule(FAULTS_MS, Event::Calm);
     }
@@ -212,6 +215,11 @@ impl World {
                 self.tell_peers(region)
             }
             Event::Promote { region, id, attempts } => self.promote(region, id, attempts),
+            Event::Switchover { region, id, deadline_ms, attempts } => {
+                self.switch_over(region, id, deadline_ms, attempts)
+            }
+            Event::LoseLeader { region } => self.lose_leader(region),
+            Event::Cancel { region, id } => self.cancel(region, id),
             Event::Calm => self.calm(),
             Event::Check => unreachable!("the loop looks at checks itself"),
         }
@@ -258,6 +266,7 @@ impl World {
             }
             Effect::ReadWal { .. }
             | Effect::ReadRange { .. }
+            | Effect::ReadRoot
             | Effect::ReadNodes { .. }
             | Effect::ReadHeld { .. }
             | Effect::ReadUnnamed { .. } => {
@@ -295,12 +304,25 @@ impl World {
             Fact::SameEpoch { epoch, .. } => return Err(format!("two regions are primary in epoch {epoch}")),
             Fact::Promotion { progress: PromotionProgress::Done(record), .. } => {
                 self.note(format!("{} is promoted at {}", self.regions[index].name, record.fork));
-                self.coverage.promotions += 1;
+                match record.mode {
+                    PromoteMode::Forced => self.coverage.promotions += 1,
+                    PromoteMode::Planned => self.coverage.switchovers += 1,
+                }
                 self.coverage.lost_writes += record.loss.entries as u32;
                 self.see(index, &Seen::Promoted { record: &record })?;
             }
             Fact::Promotion { progress: PromotionProgress::Refused { reason, .. }, .. } => {
                 self.note(format!("{} refuses a promotion: {reason}", self.regions[index].name));
+            }
+            Fact::Handover { id, peer, stage: HandoverStage::GaveUp { reached } } => {
+                self.note(format!("{} gives up at {reached}", self.regions[index].name));
+                self.coverage.given_up += 1;
+                let standby = self.index_of(peer);
+                self.trouble(index, standby, id);
+            }
+            Fact::Handover { stage: HandoverStage::TookBack, .. } => {
+                self.note(format!("{} takes back what it gave up", self.regions[index].name));
+                self.coverage.taken_back += 1;
             }
             Fact::Promotion { .. } => self.coverage.repeated_promotions += 1,
             Fact::Closed { .. } => self.coverage.closed += 1,

@@ -2,12 +2,12 @@
 
 use super::World;
 use super::schedule::Event;
+use crate::api::replication::PromoteMode;
 use crate::ids::PromotionId;
 use crate::replication::protocol::tests::simulator::invariants::Seen;
 use crate::replication::protocol::tests::simulator::region::Proposer;
 use crate::replication::protocol::*;
 use crate::state::{Batch, Class, Command, Op, Role};
-use crate::storage::keys::Key;
 use bytes::Bytes;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -67,7 +67,7 @@ impl World {
         let all_but_few = path.applied.index.saturating_sub(2);
         let floor = core.wal_floor().unwrap_or(all_but_few);
         let below = if self.stingy && !self.is_calm() { floor.max(all_but_few) } else { floor };
-        let root = Root { dataset: path.dataset, at: path.applied, hash: region.digest() };
+        let root = region.root();
         if below > path.wal_first {
             self.propose(index, Proposer::Keeper, Command::TrimWal { below });
         }
@@ -88,12 +88,11 @@ impl World {
         }
         let now = self.regions[index].now(self.now);
         let path = self.regions[index].state.path();
-        let opens = (path.dataset, path.epoch.next());
-        let earlier = self.regions[index].state.region(&Key::Promotion(id.0)).expect("memory does not fail");
-        let earlier = earlier.map(|bytes| postcard::from_bytes(&bytes).expect("the core wrote it"));
+        let opens = (path.dataset, path.next_epoch());
+        let earlier = self.regions[index].promotion(id);
         let Some(core) = self.regions[index].core.as_mut() else { return Ok(()) };
         let outside = Outside { sealed: Some(false), voters: Some((3, 3)), credential: Some(true) };
-        let plan = core.plan(now, &outside).hash;
+        let plan = core.plan(now, &outside, PromoteMode::Forced).hash;
         if *self.claimed.entry(opens).or_insert(index) != index {
             return Ok(());
         }

@@ -52,6 +52,9 @@ pub enum Event {
         region: usize,
     },
     Fault,
+    LoseLeader {
+        region: usize,
+    },
     Lead {
         region: usize,
     },
@@ -75,6 +78,16 @@ pub enum Event {
         region: usize,
         id: PromotionId,
         attempts: u32,
+    },
+    Switchover {
+        region: usize,
+        id: PromotionId,
+        deadline_ms: u64,
+        attempts: u32,
+    },
+    Cancel {
+        region: usize,
+        id: PromotionId,
     },
     Calm,
     Check,

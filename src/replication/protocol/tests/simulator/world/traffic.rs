@@ -7,7 +7,7 @@ use crate::ids::RegionId;
 use crate::replication::protocol::tests::simulator::invariants::Seen;
 use crate::replication::protocol::tests::simulator::region::{Proposal, Proposer, Region};
 use crate::replication::protocol::*;
-use crate::state::{Command, Outcome, PathState, State};
+use crate::state::{Command, Outcome, PathState, Role, State};
 use crate::storage::{KeyRange, ScanLimit};
 use rand::Rng;
 
@@ -128,6 +128,13 @@ impl World {
             }
             _ => {}
         }
+        let same_epoch = (before.dataset, before.epoch) == (after.dataset, after.epoch);
+        if before.handover.asks.is_some() && after.handover.asks.is_none() && same_epoch {
+            self.coverage.declined += 1;
+        }
+        if before.handover.gave_up.is_some() && after.role == Role::Primary && !same_epoch {
+            self.coverage.promoted_itself += 1;
+        }
         if before != after {
             self.see(index, &Seen::Agreed { before, after })?;
         }
@@ -165,6 +172,8 @@ impl World {
                 let unnamed = |it: &State| it.unnamed(&named, &after, DIFF_READ).expect("memory does not fail");
                 Input::UnnamedRead { read, result: state.map(unnamed).ok_or_else(failure) }
             }
+            Effect::ReadRoot if fails => return Ok(()),
+            Effect::ReadRoot => Input::Root(self.regions[index].root()),
             _ => return Ok(()),
         };
         self.step(index, input)

@@ -55,5 +55,7 @@ pub fn describe(input: &Input) -> String {
         Input::Root(root) => format!("root {}", root.at),
         Input::Open { epoch, by, .. } => format!("open in {epoch}: {by:?}"),
         Input::Promote(order) => format!("promote {}", order.id),
+        Input::Switchover(order) => format!("switchover {}", order.id),
+        Input::CancelSwitchover { id, .. } => format!("cancel {id}"),
     }
 }
