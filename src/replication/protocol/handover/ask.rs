@@ -237,7 +237,8 @@ impl Asking {
         });
         let progress = match opened {
             Some(stored) => {
-                let since_heard = |heard: &Heard| heard.age_ms + ctx.now.steady_ms.saturating_sub(heard.steady_ms);
+                let since_heard =
+                    |heard: &Heard| heard.age_ms.saturating_add(ctx.now.steady_ms.saturating_sub(heard.steady_ms));
                 let pause_ms = running.gave_up.as_ref().map(since_heard);
                 let mut record = PromotionRecord { pause_ms, at: ctx.now.wall, steps, ..stored.clone() };
                 record.steps.push(Step::done(StepName::Opened, ctx.now.wall, format!("epoch {}", record.epoch)));

@@ -7,6 +7,7 @@
 
 use super::super::*;
 use super::simulator::region::Region;
+use crate::api::replication::PromoteMode;
 use crate::ids::{DatasetId, Epoch, RegionId};
 use crate::state::{Outcome, Role};
 use crate::storage::KeyRange;
@@ -98,7 +99,9 @@ impl Pair {
             let effects = core.step(now, path, input);
             core.links(now);
             core.wal_floor();
-            core.plan(now, &Outside::default());
+            for mode in [PromoteMode::Planned, PromoteMode::Forced] {
+                core.plan(now, &Outside::default(), mode);
+            }
             for effect in effects {
                 self.run(index, effect);
             }
