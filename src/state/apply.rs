@@ -152,6 +152,11 @@ impl State {
         &self.store
     }
 
+    /// Shows a path's record that was corrected without a command.
+    pub(super) fn publish(&self, path: &PathState) {
+        self.path.send_replace(path.clone());
+    }
+
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

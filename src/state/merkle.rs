@@ -71,6 +71,7 @@ fn short(hash: &[u8]) -> Short {
     hash[..size_of::<Short>()].try_into().expect("a hash is longer")
 }
 
+#[derive(Clone)]
 pub struct Merkle {
     hasher: EntryHasher,
     /// 32 bytes a node, in heap order: the root at 1, the leaves from `LEAVES`. Flat, so that an empty tree costs
@@ -135,6 +136,22 @@ impl Merkle {
         (index < 2 * LEAVES).then(|| self.hash(index))
     }
 
+    /// The buckets whose sums are not those of `other`.
+    pub fn differing(&self, other: &Merkle) -> Vec<u16> {
+        let leaf = |bucket: &usize| bytes_of(LEAVES + bucket);
+        let differs = |bucket: &usize| self.nodes[leaf(bucket)] != other.nodes[leaf(bucket)];
+        (0..LEAVES).filter(differs).map(|bucket| bucket as u16).collect()
+    }
+
+    /// Adds to some buckets what lies between two other trees of the same data set.
+    pub fn shift(&mut self, from: &Merkle, to: &Merkle, buckets: &[u16]) {
+        for bucket in buckets.iter().map(|bucket| usize::from(*bucket)) {
+            let leaf = bytes_of(LEAVES + bucket);
+            self.combine_sum(bucket, &from.nodes[leaf.clone()], u64::wrapping_sub);
+            self.combine_sum(bucket, &to.nodes[leaf], u64::wrapping_add);
+        }
+    }
+
     /// What lies four levels below a node; `None` for one that the tree is not compared by.
     pub fn below(&mut self, parent: u32) -> Option<Nodes> {
         if !is_compared(parent) {
@@ -152,7 +169,10 @@ impl Merkle {
 
     fn combine(&mut self, key: &[u8], stored: &Stored, with: fn(u64, u64) -> u64) {
         let hash = self.hasher.hash(key, stored);
-        let bucket = Merkle::bucket(key);
+        self.combine_sum(Merkle::bucket(key), &hash, with);
+    }
+
+    fn combine_sum(&mut self, bucket: usize, hash: &[u8], with: fn(u64, u64) -> u64) {
         let leaf = &mut self.nodes[bytes_of(LEAVES + bucket)];
         for (old, new) in leaf.chunks_exact_mut(8).zip(hash.chunks_exact(8)) {
             let sum = with(word(old), word(new));

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod line;
 pub mod merkle;
 pub mod path;
+pub mod scrub;
 pub mod wal;
 
 mod apply;

@@ -6,6 +6,7 @@ mod crash;
 mod diff;
 mod ledger;
 mod region;
+mod scrub;
 mod sync;
 
 use super::*;
