@@ -23,3 +23,4 @@ pub mod replication_answers;
 pub mod seal;
 pub mod token;
 pub mod vault_replication;
+pub mod verification;

@@ -134,6 +134,21 @@ pub enum LinkState {
     Refused,
 }
 
+impl LinkState {
+    /// As JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LinkState::Connecting => "connecting",
+            LinkState::Activating => "activating",
+            LinkState::FullSync => "full-sync",
+            LinkState::DiffSync => "diff-sync",
+            LinkState::Streaming => "streaming",
+            LinkState::Paused => "paused",
+            LinkState::Refused => "refused",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LinkStatus {
     /// The other region; zero until it was reached for the first time.

@@ -170,6 +170,8 @@ pub enum Replication {
     Pause(OnPath),
     /// Go on sending
     Resume(OnPath),
+    /// Compare the standbys' disks with the primary's data, on the primary, and repair what differs
+    Verify(Verify),
     /// Let a primary that restarted take writes before its standbys confirmed that no other was promoted
     Open(Open),
     /// Make this standby the primary
@@ -230,6 +232,17 @@ pub struct Disconnect {
     pub region: String,
     #[command(flatten)]
     pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    #[command(flatten)]
+    pub path: PathFlag,
+    /// How long to wait for the outcome
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub timeout: String,
     #[command(flatten)]
     pub connection: Connection,
 }

@@ -18,6 +18,7 @@ mod person;
 mod promote;
 mod replication;
 mod status;
+mod verify;
 
 pub use docs::commands_markdown;
 pub use environment::Environment;

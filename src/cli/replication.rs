@@ -35,6 +35,7 @@ pub async fn run(command: Replication, context: &mut Context<'_>) -> Result<Outp
             context.environment.client(&on.connection)?.resume(path).await.map_err(Failure::changed)?;
             said(&on.connection, context, format!("Success! Path {path} goes on."))
         }
+        Replication::Verify(verify) => super::verify::run(verify, context).await,
         Replication::Open(open) => {
             let path = open.path.replication_path.as_str();
             let request = OpenRequest { reason: open.reason };
@@ -257,8 +258,7 @@ fn links(links: &[LinkStatus], age: &impl Fn(UnixMs) -> String) -> String {
             let name = if link.name.is_empty() { link.addresses.join(", ") } else { link.name.clone() };
             let direction = if link.outgoing { "to" } else { "from" };
             let heard = link.last_heard_at.map_or_else(|| "never".to_owned(), age);
-            let state = serde_json::to_value(link.state).ok();
-            let state = state.and_then(|state| state.as_str().map(str::to_owned)).unwrap_or_default();
+            let state = link.state.name().to_owned();
             let trouble = link.error.clone().unwrap_or_else(|| "-".to_owned());
             [format!("{direction} {name}"), state, heard, link.applied.to_string(), lag(link.lag.as_ref()), trouble]
         })

@@ -7,6 +7,7 @@ use crate::api::replication::{
     TokenRequest,
 };
 use crate::api::replication_answers::{Events, LinkList, TokenList};
+use crate::api::verification::Verification;
 use crate::ids::PromotionId;
 use reqwest::Method;
 
@@ -80,6 +81,16 @@ impl Client {
     /// `POST …/open` on a primary that is closed since it restarted
     pub async fn open(&self, path: &str, request: &OpenRequest) -> Result<()> {
         self.request(Method::POST, &[PATH, path, "open"]).json(request).done().await
+    }
+
+    /// `POST …/verify` on a primary: begins, or says how the one goes that is under way
+    pub async fn verify(&self, path: &str) -> Result<Verification> {
+        self.request(Method::POST, &[PATH, path, "verify"]).data().await
+    }
+
+    /// `GET …/verify/:id`
+    pub async fn verification(&self, path: &str, id: &str) -> Result<Verification> {
+        self.get(&[PATH, path, "verify", id]).data().await
     }
 
     /// `GET …/plan?mode=…` on a standby

@@ -8,11 +8,12 @@ use super::activation::activate;
 use super::context::{Context, FenceHeard};
 use super::facts;
 use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, propose, ready, retry, send};
+use super::kept::Kept;
 use super::link_record::LinkRecord;
 use super::links;
 use super::protocol::{
     Answer, Core, DiffBounds, Effect, Fact, Failure, Input, LinkReport, Now, OpenedBy, Options, Outside, PromoteOrder,
-    PromotionProgress, Request, RequestId, Root, SwitchoverOrder,
+    PromotionProgress, Request, RequestId, Root, SwitchoverOrder, Verified,
 };
 use super::reads;
 use super::transport::LinkClient;
@@ -81,6 +82,15 @@ pub(super) enum Ask {
         id: PromotionId,
         reply: oneshot::Sender<PromotionProgress>,
     },
+    /// Verify the standbys, unless that is under way; how it goes. `None`: this region has none, as it is no primary.
+    Verify {
+        id: u64,
+        reply: oneshot::Sender<Option<Verified>>,
+    },
+    /// How the newest verification of this leader goes, or went.
+    Verification {
+        reply: oneshot::Sender<Option<Verified>>,
+    },
     /// How a promotion of this leader goes.
     Promotion {
         id: PromotionId,
@@ -126,6 +136,7 @@ struct Leading {
     loading: Loading,
     housekeeping: bool,
     last_root: Option<Root>,
+    kept: Kept,
 }
 
 /// Whether link records are being read, so that an older read never comes after a newer one.
@@ -247,6 +258,7 @@ impl Driver {
             loading: Loading::No,
             housekeeping: false,
             last_root: None,
+            kept: Kept::default(),
         });
         let text = format!("{} leads {} in term {term}", self.context.config.node, ready.identity.name);
         self.context.events.record(EventLevel::Info, "leader", text);
@@ -350,6 +362,15 @@ impl Driver {
                 });
             }
             Effect::ReadRoot => self.compute_root(),
+            Effect::Freeze { .. }
+            | Effect::Scrub { .. }
+            | Effect::ReadFrozenNodes { .. }
+            | Effect::ReadFrozenHeld { .. } => {
+                if let Some(job) = leading.kept.job(context, effect) {
+                    self.jobs.spawn(job);
+                }
+            }
+            Effect::Thaw => leading.kept.forget(),
             Effect::Report(fact) => self.report(fact),
         }
         None
@@ -396,6 +417,12 @@ impl Driver {
             // Who asked may have gone; nothing depends on it.
             Ask::Reports { reply } => drop(reply.send(leading.core.links(now))),
             Ask::Plan { outside, mode, reply } => drop(reply.send(leading.core.plan(now, &outside, mode))),
+            Ask::Verify { id, reply } => {
+                self.step(Input::Verify { id });
+                let verified = self.leading.as_ref().and_then(|leading| leading.core.verified().cloned());
+                drop(reply.send(verified));
+            }
+            Ask::Verification { reply } => drop(reply.send(leading.core.verified().cloned())),
             Ask::Promotion { id, reply } => {
                 let steps = leading.core.steps(id);
                 let promoted =
@@ -443,6 +470,15 @@ impl Driver {
                     leading.last_root = Some(*root);
                 }
                 self.step(*input);
+            }
+            Job::Frozen { read, moment, result } => {
+                let Some(leading) = &mut self.leading else { return };
+                let result = result.map(|frozen| {
+                    let at = frozen.at();
+                    leading.kept.keep(moment, *frozen);
+                    at
+                });
+                self.step(Input::Frozen { read, result });
             }
             Job::HousekeepingDone => {
                 if let Some(leading) = &mut self.leading {

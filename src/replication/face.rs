@@ -10,11 +10,12 @@ use super::ports::{KeyringPort, RegionConfig};
 use super::protocol::OpenedBy;
 use super::rates::Rates;
 use super::token_records::{self, Issuer, TTL_DEFAULT};
-use super::{opening, promotion, status};
+use super::{opening, promotion, status, verification};
 use crate::api::replication::{
     Event, EventLevel, LinkRequest, LinkStatus, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated,
     TokenInfo, TokenRequest,
 };
+use crate::api::verification::Verification;
 use crate::clock;
 use crate::consensus::Consensus;
 use crate::duration;
@@ -231,6 +232,17 @@ impl Replication {
         let ask = Ask::Open { dataset, epoch, by: OpenedBy::Remembered, reply: None };
         // A loop that ended with the process opens nothing.
         let _ = self.context.asks.send(ask).await;
+    }
+
+    /// Begins to verify the standbys of this primary, on their disks and while writes go on; or says how the verification
+    /// goes that is under way.
+    pub async fn verify(&self) -> Result<Verification> {
+        verification::verify(&self.context).await
+    }
+
+    /// How the newest verification of this leader goes, or came out.
+    pub async fn verification(&self, id: &str) -> Result<Verification> {
+        verification::verification(&self.context, id).await
     }
 
     /// What a promotion of this standby would find and lose, with the hash that `promote` wants.

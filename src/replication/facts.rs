@@ -1,6 +1,6 @@
 //! What the core reports, in words for people: the events of the path.
 
-use super::protocol::{Fact, HandoverStage, OpenedBy, PromotionProgress};
+use super::protocol::{Fact, HandoverStage, OpenedBy, OwnDisk, PromotionProgress, Verified, VerifyOutcome};
 use crate::api::replication::{EventLevel, LinkState, PromoteMode};
 use crate::ids::{Epoch, RegionId};
 
@@ -63,6 +63,7 @@ pub(super) fn words(fact: &Fact, name: impl Fn(RegionId) -> String) -> Option<(E
             (Warn, "opening", text)
         }
         Fact::Opened { epoch, by } => opened(*epoch, by),
+        Fact::Verified(verified) => verification(verified, name),
         Fact::Promotion { progress: PromotionProgress::Running(PromoteMode::Forced), .. } => {
             (Info, "promotion", "the promotion began: the incoming stream is frozen".into())
         }
@@ -106,6 +107,41 @@ fn opened(epoch: Epoch, by: &OpenedBy) -> (EventLevel, &'static str, String) {
         }
     };
     (level, "opening", format!("this region takes writes in epoch {epoch}: {why}"))
+}
+
+/// What came of a verification, standby by standby.
+fn verification(verified: &Verified, name: impl Fn(RegionId) -> String) -> (EventLevel, &'static str, String) {
+    let mut level = EventLevel::Info;
+    let mut texts = Vec::new();
+    match &verified.own {
+        OwnDisk::NotRead | OwnDisk::Sound => {}
+        OwnDisk::Differs(buckets) => {
+            level = EventLevel::Alarm;
+            texts.push(format!("this region's own disk is not what it applied, in {buckets} buckets"));
+        }
+        OwnDisk::Unreadable(why) => {
+            level = EventLevel::Alarm;
+            texts.push(format!("this region's own disk can't be read: {why}"));
+        }
+    }
+    for (peer, standby) in &verified.standbys {
+        let at = standby.at.map(|at| format!(" at {at}")).unwrap_or_default();
+        let (worth, what) = match &standby.outcome {
+            VerifyOutcome::Equal => (EventLevel::Info, format!("holds the same{at}")),
+            VerifyOutcome::Repaired => {
+                (EventLevel::Warn, format!("differed in {} entries and was repaired", standby.entries))
+            }
+            VerifyOutcome::Differs(why) => (EventLevel::Alarm, format!("differs{at}: {why}")),
+            VerifyOutcome::Unchecked(why) => (EventLevel::Warn, format!("was not checked: {why}")),
+            VerifyOutcome::Waiting | VerifyOutcome::Running(_) => (EventLevel::Warn, "was not checked".into()),
+        };
+        level = level.max(worth);
+        texts.push(format!("{} {what}", name(*peer)));
+    }
+    if texts.is_empty() {
+        texts.push("there is no standby".into());
+    }
+    (level, "verify", format!("verification: {}", texts.join("; ")))
 }
 
 fn link(name: &str, state: LinkState, error: Option<&str>) -> (EventLevel, &'static str, String) {

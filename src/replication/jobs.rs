@@ -2,7 +2,7 @@
 
 use super::context::{Context, failure};
 use super::link_record::{self, LinkRecord};
-use super::protocol::{Adoption, Answer, Failure, Input, Peer, Request};
+use super::protocol::{Adoption, Answer, Failure, Input, Peer, ReadId, Request};
 use super::retention::{self, Bounds};
 use super::token_records;
 use super::transport::LinkClient;
@@ -10,6 +10,7 @@ use crate::api::replication::EventLevel;
 use crate::clock::{self, UnixMs};
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
+use crate::state::scrub::Frozen;
 use crate::state::{Command, Outcome, PathState, RegionIdentity};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,12 @@ pub(super) enum Job {
     Links(Result<Links>),
     Activated(Activated),
     Input(Box<Input>),
+    /// What became of an `Effect::Freeze`.
+    Frozen {
+        read: ReadId,
+        moment: u64,
+        result: Result<Box<Frozen>, Failure>,
+    },
     HousekeepingDone,
     Done,
 }

@@ -116,12 +116,14 @@ mod facts;
 mod forecast;
 mod inbound;
 mod jobs;
+mod kept;
 mod links;
 mod opening;
 mod promotion;
 mod rates;
 mod reads;
 mod status;
+mod verification;
 
 pub use decoders::DECODERS;
 pub use face::Replication;

@@ -19,6 +19,9 @@ pub trait KeyringPort: Send + Sync + 'static {
 
     /// Whether clients have stored secrets in this region, which a sync would replace.
     fn holds_client_secrets(&self) -> Result<bool>;
+
+    /// What a key of the data tree is about, in clear: a mount and the first names of a path. `None` on a sealed node.
+    fn place_of(&self, key: &[u8]) -> Option<String>;
 }
 
 /// The node that this runs on, and its bounds.

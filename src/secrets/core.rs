@@ -196,7 +196,8 @@ impl Core {
         Ok(())
     }
 
-    fn view(&self) -> Result<View> {
+    /// What this node holds now, as it would read it for a request.
+    pub fn view(&self) -> Result<View> {
         let known = self.keys().as_ref().ok_or(Error::Sealed)?.known.clone();
         Ok(View { state: self.state().clone(), barrier: self.barrier()?, known, now: self.now() })
     }

@@ -80,6 +80,29 @@ impl Record<'_> {
     }
 }
 
+/// What a key's first bytes say of it.
+pub enum Place<'a> {
+    Kv {
+        mount: MountId,
+        path: &'a [u8],
+    },
+    /// A record whose key names nothing: what it is one of.
+    Kind(&'static str),
+}
+
+pub fn place(key: &[u8]) -> Place<'_> {
+    let Some((kind, rest)) = key.split_first() else { return Place::Kind("an empty key") };
+    let kv = rest.split_first_chunk::<16>().map(|(mount, path)| Place::Kv { mount: MountId(*mount), path });
+    match *kind {
+        KV_METADATA | KV_VERSION | KV_CONFIG => kv.unwrap_or(Place::Kind("a damaged key")),
+        MOUNTS => Place::Kind("sys/mounts"),
+        TOKEN | ACCESSOR | CHILD | EXPIRY => Place::Kind("auth/token"),
+        ROLE => Place::Kind("auth/token/roles"),
+        POLICY => Place::Kind("sys/policies/acl"),
+        _ => Place::Kind("an unknown kind of record"),
+    }
+}
+
 /// The prefix of a token's children, each followed by the child's hash.
 pub fn children_prefix(parent: &[u8; 32]) -> Bytes {
     join(CHILD, &[parent])

@@ -32,6 +32,7 @@ mod key_file;
 mod keyring;
 mod known;
 mod layout;
+mod legible;
 mod lock;
 
 #[cfg(test)]

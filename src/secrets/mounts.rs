@@ -85,6 +85,10 @@ pub struct MountTable {
 }
 
 impl MountTable {
+    pub fn by_id(&self, id: MountId) -> Option<&Mount> {
+        self.mounts.iter().find(|mount| mount.id == id)
+    }
+
     /// What a new region has.
     #[expect(clippy::new_without_default, reason = "the default is an empty table, which no region has")]
     pub fn new() -> MountTable {

@@ -256,6 +256,10 @@ impl KeyringPort for Keyring {
     fn holds_client_secrets(&self) -> Result<bool> {
         self.0.holds_client_secrets()
     }
+
+    fn place_of(&self, key: &[u8]) -> Option<String> {
+        self.0.place_of(key)
+    }
 }
 
 /// Runs what blocks off the async threads.

@@ -106,6 +106,8 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/replication/path/:path/promote" Operator Leader path::promote, "promote this standby; safe to repeat with its id";
     Read "sys/replication/path/:path/promote/:id" Operator Leader path::promotion, "a promotion's progress and outcome";
     Write "sys/replication/path/:path/promote/:id/cancel" Operator Leader path::cancel_promotion, "end a switchover that is not done";
+    Write "sys/replication/path/:path/verify" Operator Leader path::verify, "compare the standbys' disks with this primary, and repair what differs";
+    Read "sys/replication/path/:path/verify/:id" Operator Leader path::verification, "a verification's progress and outcome";
     Write "sys/replication/path/:path/pause" Operator Leader path::pause, "stop sending over the links";
     Write "sys/replication/path/:path/resume" Operator Leader path::resume, "go on sending";
     Write "sys/replication/path/:path/open" Operator Leader path::open, "take writes although no standby has confirmed the epoch since the restart";

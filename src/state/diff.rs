@@ -27,7 +27,7 @@ pub struct Named {
 }
 
 /// Entries of buckets, by the hash that names them.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Held {
     /// Those buckets that were asked for, in order, as many of them as there was room for; at least one.
     pub buckets: Vec<(u16, Vec<(Short, Bytes)>)>,

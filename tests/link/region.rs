@@ -107,6 +107,11 @@ impl KeyringPort for Keyring {
     fn holds_client_secrets(&self) -> Result<bool> {
         Ok(*self.holds_secrets.lock().expect("no test panics with it"))
     }
+
+    fn place_of(&self, key: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(key);
+        Some(text.split('/').next().unwrap_or_default().to_owned())
+    }
 }
 
 impl Region {

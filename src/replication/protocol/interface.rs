@@ -5,11 +5,13 @@
 //! dropping the core, which it does when its node's leadership ends.
 
 use super::message::{Answer, Identity, LedgerStanding, Request, Root};
+use super::report::Verified;
 use crate::api::replication::{LossEstimate, Plan, PromoteMode, Step};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
 use crate::state::diff::{Held, Named, Unnamed};
 use crate::state::merkle::Nodes;
+use crate::state::scrub::Correction;
 use crate::state::{Command, KnownPrimary, Outcome, Stored, SyncKind, Totals, WalEntry};
 use crate::storage::ScanLimit;
 use bytes::Bytes;
@@ -124,28 +126,86 @@ pub enum Input {
     /// The path's record changed (the facts that come with each input say how).
     Applied,
     /// The link records changed. Also right after the core was made.
-    Peers { peers: Vec<Peer>, adopts: Option<Adoption> },
+    Peers {
+        peers: Vec<Peer>,
+        adopts: Option<Adoption>,
+    },
     /// What became of `Effect::Activate`. On success the link record holds a credential by now.
-    Activation { peer: RegionId, result: Result<(), Failure> },
+    Activation {
+        peer: RegionId,
+        result: Result<(), Failure>,
+    },
     /// An authenticated request of `from`; the answer comes as `Effect::Reply` with the same id, at once or after
     /// something was agreed on. The driver numbers it.
-    Request { id: RequestId, from: RegionId, request: Request },
+    Request {
+        id: RequestId,
+        from: RegionId,
+        request: Request,
+    },
     /// The authenticated answer to an own request.
-    Answer { call: CallId, from: RegionId, answer: Answer },
+    Answer {
+        call: CallId,
+        from: RegionId,
+        answer: Answer,
+    },
     /// An own request came to nothing: no connection, no answer in time, or an answer that says nothing.
-    Failed { call: CallId, from: RegionId, failure: Failure },
+    Failed {
+        call: CallId,
+        from: RegionId,
+        failure: Failure,
+    },
     /// What became of `Effect::Propose`.
-    Proposed { id: ProposalId, result: Result<Outcome, Failure> },
+    Proposed {
+        id: ProposalId,
+        result: Result<Outcome, Failure>,
+    },
     /// What `Effect::ReadWal` read; empty if the log holds nothing from there on.
-    WalRead { read: ReadId, result: Result<Vec<WalEntry>, Failure> },
+    WalRead {
+        read: ReadId,
+        result: Result<Vec<WalEntry>, Failure>,
+    },
     /// What `Effect::ReadRange` read.
-    RangeRead { read: ReadId, result: Result<RangeRead, Failure> },
+    RangeRead {
+        read: ReadId,
+        result: Result<RangeRead, Failure>,
+    },
     /// What `Effect::ReadNodes` read, and the position it belongs to.
-    NodesRead { read: ReadId, result: Result<(Position, Vec<Nodes>), Failure> },
+    NodesRead {
+        read: ReadId,
+        result: Result<(Position, Vec<Nodes>), Failure>,
+    },
     /// What `Effect::ReadHeld` read.
-    HeldRead { read: ReadId, result: Result<Held, Failure> },
+    HeldRead {
+        read: ReadId,
+        result: Result<Held, Failure>,
+    },
     /// What `Effect::ReadUnnamed` read.
-    UnnamedRead { read: ReadId, result: Result<Unnamed, Failure> },
+    UnnamedRead {
+        read: ReadId,
+        result: Result<Unnamed, Failure>,
+    },
+    /// What `Effect::Freeze` froze: the position of the moment.
+    Frozen {
+        read: ReadId,
+        result: Result<Position, Failure>,
+    },
+    /// In how many buckets the disk is not what was applied.
+    Scrubbed {
+        read: ReadId,
+        result: Result<usize, Failure>,
+    },
+    FrozenNodesRead {
+        read: ReadId,
+        result: Result<Vec<Nodes>, Failure>,
+    },
+    FrozenHeldRead {
+        read: ReadId,
+        result: Result<Held, Failure>,
+    },
+    /// The operator asks this primary to verify its standbys; nothing happens while that is under way.
+    Verify {
+        id: u64,
+    },
     /// A Merkle root of this region that the driver computed (now and then; it costs).
     Root(Root),
     /// This primary may take writes in this epoch: `by` says who knows.
@@ -279,6 +339,31 @@ pub enum Effect {
     },
     /// The Merkle root of this region as it is now, as `Input::Root`.
     ReadRoot,
+    /// Keep the present moment under this name, in the place of the one before (`State::freeze`).
+    Freeze {
+        read: ReadId,
+        moment: u64,
+    },
+    /// Hold the disk against what was applied, as of the moment that is kept (`State::scrub`).
+    Scrub {
+        read: ReadId,
+        moment: u64,
+        correction: Correction,
+    },
+    /// As `ReadNodes` and `ReadHeld`, of the moment that is kept.
+    ReadFrozenNodes {
+        read: ReadId,
+        moment: u64,
+        parents: Vec<u32>,
+    },
+    ReadFrozenHeld {
+        read: ReadId,
+        moment: u64,
+        buckets: Vec<u16>,
+        bytes_max: usize,
+    },
+    /// Forget the moment that is kept.
+    Thaw,
     /// Something to tell people, and to keep in the events of the path.
     Report(Fact),
 }
@@ -308,6 +393,8 @@ pub enum Fact {
     SameEpoch { peer: RegionId, epoch: Epoch },
     /// Of a promotion in this region.
     Promotion { id: PromotionId, progress: PromotionProgress },
+    /// A verification came to its end.
+    Verified(Box<Verified>),
     /// This primary restarted as a whole: it takes no writes before these regions confirmed its epoch.
     Closed { epoch: Epoch, waits_for: Vec<RegionId> },
     /// It takes writes again.

@@ -6,7 +6,7 @@
 
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId, SyncId};
-use crate::state::diff::Named;
+use crate::state::diff::{Held, Named};
 use crate::state::merkle::{Hash, Nodes, Short};
 use crate::state::{
     CopyChunk, EpochStart, Fence, Handover, KnownPrimary, PathState, Role, Stored, SyncKind, SyncState, Totals,
@@ -99,6 +99,44 @@ pub enum Ask {
         read_at: Position,
     },
     Patch(PatchPart),
+    /// A question of a verification, about the moment that the primary gave this name.
+    Verify {
+        moment: u64,
+        step: VerifyStep,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum VerifyStep {
+    /// Keep the present moment, if that is this position, and read the disk.
+    Freeze { at: Position },
+    /// The children of these nodes of the Merkle tree, as the disk has it.
+    Nodes { parents: Vec<u32> },
+    /// The entries of these buckets.
+    Entries { buckets: Vec<u16> },
+    /// What differs is to be taken over: begin a diff sync with the next introduction.
+    Repair,
+}
+
+/// What a standby answers to a question of a verification.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Found {
+    /// The moment is kept; the log may go on.
+    Frozen,
+    /// The region stands at another position.
+    Elsewhere,
+    /// The disk is still being read: ask again.
+    Busy,
+    /// `scrubbed`: buckets in which the disk was not what the region had applied.
+    Nodes {
+        nodes: Vec<Nodes>,
+        scrubbed: u32,
+    },
+    /// As many of the buckets as there was room for.
+    Entries(Held),
+    Unreadable(String),
+    /// Nothing is known of this moment, or no longer.
+    Gone,
 }
 
 /// A part of what the primary holds in the buckets that the standby named, and the standby does not.
@@ -128,6 +166,7 @@ impl Ask {
             Ask::Heartbeat { .. } => "heartbeat",
             Ask::Compare { .. } => "compare",
             Ask::Patch(_) => "patch",
+            Ask::Verify { .. } => "verify",
         }
     }
 }
@@ -279,6 +318,11 @@ pub enum Want {
         sync: SyncId,
         batch: u64,
         buckets: Vec<Named>,
+    },
+    /// The answer to a question of a verification.
+    Verified {
+        moment: u64,
+        found: Found,
     },
     /// An introduction: the answering region does not know, or no longer, what the sender is to it.
     Hello,

@@ -22,6 +22,7 @@ mod fork;
 mod handover;
 pub mod interface;
 pub mod message;
+mod moment;
 mod opening;
 mod plan;
 mod primary;
@@ -30,13 +31,14 @@ mod rate;
 mod reorder;
 pub mod report;
 mod standby;
+mod verify;
 
 #[cfg(test)]
 mod tests;
 
 pub use interface::*;
 pub use message::*;
-pub use report::{LagReport, LinkReport};
+pub use report::{LagReport, LinkReport, Outcome as VerifyOutcome, OwnDisk, StandbyVerified, Verified};
 
 use crate::api::replication::{LinkState, Plan, PromoteMode, Step, StepName};
 use crate::ids::{PromotionId, RegionId};
@@ -129,6 +131,11 @@ impl Core {
         self.opening.waits_for(&self.ctx)
     }
 
+    /// The newest verification of this leader, if there was one.
+    pub fn verified(&self) -> Option<&Verified> {
+        self.primary.verify.report()
+    }
+
     /// What a promotion of this region would do now. Of a region that can't be promoted, the plan says why.
     pub fn plan(&mut self, now: Now, outside: &Outside, mode: PromoteMode) -> Plan {
         self.ctx.now = now;
@@ -169,6 +176,23 @@ impl Core {
             }
             Input::HeldRead { read, result } => self.standby.held_read(ctx, read, result),
             Input::UnnamedRead { read, result } => self.primary.unnamed_read(ctx, read, result),
+            Input::Frozen { read, result } => {
+                self.standby.moment.frozen(ctx, read, &result);
+                self.primary.verify.frozen(ctx, read, result);
+            }
+            Input::Scrubbed { read, result } => {
+                self.standby.moment.scrubbed(read, &result);
+                self.primary.verify.scrubbed(ctx, read, result);
+            }
+            Input::FrozenNodesRead { read, result } => {
+                self.standby.moment.nodes_read(ctx, read, &result);
+                self.primary.verify.nodes_read(ctx, read, &result);
+            }
+            Input::FrozenHeldRead { read, result } => {
+                self.standby.moment.held_read(ctx, read, &result);
+                self.primary.verify.held_read(ctx, read, &result);
+            }
+            Input::Verify { id } => self.primary.verify_all(ctx, id),
             Input::Root(root) => {
                 self.primary.root(root);
                 self.standby.root(root);

@@ -6,6 +6,7 @@ use super::interface::*;
 use super::message::*;
 use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Streaming};
 use super::report::{Applied, LagReport, LinkReport};
+use super::verify::Verify;
 use crate::clock::UnixMs;
 use crate::ids::{Position, RegionId, SyncId};
 use crate::state::diff::Unnamed;
@@ -24,6 +25,7 @@ pub(super) struct Primary {
     links: BTreeMap<RegionId, Link>,
     /// The newest root that was computed here.
     root: Option<Root>,
+    pub verify: Verify,
 }
 
 impl Primary {
@@ -44,6 +46,11 @@ impl Primary {
                 }
             }
         }
+    }
+
+    /// Verifies every standby, one after the other.
+    pub fn verify_all(&mut self, ctx: &Context, id: u64) {
+        self.verify.order(ctx, id, self.links.keys().copied());
     }
 
     pub fn root(&mut self, root: Root) {
@@ -84,7 +91,15 @@ impl Primary {
                 link.failed(ctx, refused.to_string());
             }
             Want::Refused(refused) => link.refused(ctx, refused.to_string()),
+            Want::Verified { moment, found } => {
+                if matches!(flight.kind, FlightKind::Verify) {
+                    self.verify.answered(ctx, from, moment, found);
+                }
+            }
             Want::Hello => {
+                if matches!(flight.kind, FlightKind::Verify) {
+                    self.verify.repairs(ctx, from);
+                }
                 let was_hello = matches!(flight.kind, FlightKind::Hello);
                 link.restart(Progress::Probing);
                 if was_hello {
@@ -140,7 +155,9 @@ impl Primary {
 
     /// Sends what is due on each link.
     pub fn drive(&mut self, ctx: &mut Context) {
+        self.verify.drive(ctx, &mut self.links);
         for link in self.links.values_mut() {
+            link.hold = self.verify.holds(link.peer.region);
             link.drive(ctx, self.root);
             link.report_state(ctx);
         }
@@ -288,6 +305,7 @@ impl Link {
     fn stream(&mut self, ctx: &mut Context) {
         let has_room = self.has_room();
         let applied = self.heard.as_ref().map_or(0, |heard| heard.standing.applied.index);
+        let newest = self.hold.unwrap_or(u64::MAX).min(ctx.path.applied.index);
         let Progress::Streaming(streaming) = &mut self.progress else { return };
         streaming.missing.retain(|(_, last)| *last > applied);
         if !has_room || streaming.read.is_some() {
@@ -295,7 +313,7 @@ impl Link {
         }
         let (first, last) = match streaming.missing.pop_front() {
             Some((first, last)) => (first.max(applied + 1), last),
-            None if streaming.next <= ctx.path.applied.index => (streaming.next, u64::MAX),
+            None if streaming.next <= newest => (streaming.next, u64::MAX),
             None => return,
         };
         let read = ReadId(ctx.number());
@@ -315,7 +333,8 @@ impl Link {
                 return self.failed(ctx, format!("reading the own log failed: {error}"));
             }
         };
-        entries.retain(|entry| (first..=last).contains(&entry.position.index));
+        let newest = self.hold.unwrap_or(u64::MAX).min(last);
+        entries.retain(|entry| (first..=newest).contains(&entry.position.index));
         let read_through = match entries.last() {
             Some(entry) if entries[0].position.index == first => entry.position.index,
             // The log no longer holds it: the standby needs a sync, and learns so from the next introduction.

@@ -49,6 +49,8 @@ pub(super) struct Link {
     pub since: UnixMs,
     /// The epoch whose fence the peer proved, so that it is reported once.
     pub fence_proven: Option<Epoch>,
+    /// The newest index of the log that may be sent, while a verification brings the standby to one position.
+    pub hold: Option<u64>,
 }
 
 pub(super) enum Progress {
@@ -106,6 +108,7 @@ pub(super) enum FlightKind {
     Copy(CopyChunk),
     Compare,
     Patch(PatchPart),
+    Verify,
 }
 
 /// The peer as it was heard last.
@@ -142,6 +145,7 @@ impl Link {
             reported: None,
             since: ctx.now.wall,
             fence_proven: None,
+            hold: None,
         }
     }
 

@@ -5,6 +5,8 @@ use crate::api::replication::LinkState;
 use crate::clock::UnixMs;
 use crate::ids::{Position, RegionId};
 use crate::state::{Role, Totals};
+use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// One link as this region sees it.
 #[derive(Clone, PartialEq, Debug)]
@@ -48,6 +50,56 @@ pub struct LagReport {
     pub entries: u64,
     pub ms: u64,
     pub observed_at: UnixMs,
+}
+
+/// How a verification goes, or came out.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Verified {
+    pub id: u64,
+    pub began_at: UnixMs,
+    pub ended_at: Option<UnixMs>,
+    pub own: OwnDisk,
+    pub standbys: BTreeMap<RegionId, StandbyVerified>,
+}
+
+/// What the disk of the primary's leader holds, beside what was applied.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OwnDisk {
+    NotRead,
+    Sound,
+    /// So many buckets of the Merkle tree differ.
+    Differs(usize),
+    Unreadable(String),
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct StandbyVerified {
+    pub outcome: Outcome,
+    /// The position of the newest comparison.
+    pub at: Option<Position>,
+    /// Buckets in which the standby's disk was not what it had applied.
+    pub scrubbed: usize,
+    /// Buckets that differed, and entries in those that were looked into.
+    pub buckets: usize,
+    pub entries: usize,
+    /// Some of the keys of those entries.
+    pub keys: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum Outcome {
+    #[default]
+    Waiting,
+    /// What is being done, in words.
+    Running(&'static str),
+    /// Both sides hold the same at that position.
+    Equal,
+    /// They did not; what differed was taken over, and a comparison after it found them equal.
+    Repaired,
+    /// They do not: why that stays so.
+    Differs(String),
+    /// Nothing is known: why.
+    Unchecked(String),
 }
 
 /// How far a standby got.

@@ -11,6 +11,7 @@ use super::epoch::followed;
 use super::fork::{self, Meeting, Told};
 use super::interface::*;
 use super::message::*;
+use super::moment::Moment;
 use super::rate::Rate;
 use super::reorder::{Offered, Reorder};
 use super::report::{Applied, LagReport};
@@ -28,6 +29,7 @@ const WAITING_MAX: usize = 256;
 const WAIT_PART: u64 = 2;
 /// Own roots that are kept to compare with the primary's.
 const ROOTS_MAX: usize = 16;
+const FOUND_TO_DIFFER: &str = "a verification found that this region does not hold what the primary holds";
 const TOO_MUCH_DIFFERS: &str = "so much differs that everything is sent";
 
 #[derive(Default)]
@@ -49,6 +51,7 @@ pub(super) struct Standby {
     announced: Option<Fact>,
     was_whole: bool,
     diff: Diff,
+    pub moment: Moment,
     /// Which ledger was told of.
     told: Told,
 }
@@ -141,6 +144,7 @@ impl Standby {
                         let taken = self.diff.compare(ctx, sync, nodes, read_at);
                         self.answer_taken(ctx, id, taken);
                     }
+                    Ask::Verify { moment, step } => self.moment.ask(ctx, id, moment, step),
                     Ask::Patch(part) => {
                         let taken = self.diff.patch(ctx, part);
                         self.answer_taken(ctx, id, taken);
@@ -183,6 +187,7 @@ impl Standby {
         }
         self.reorder.prune(&ctx.path);
         self.diff.settle(ctx);
+        self.moment.settle(ctx);
         let (entries, bytes) = match &ctx.path.sync {
             Some(sync) if sync.cursor.is_some() => (sync.entries_done, sync.bytes_done),
             _ => (ctx.path.totals.entries(), ctx.path.totals.bytes),
@@ -196,6 +201,7 @@ impl Standby {
     /// The operator promotes this region: everything that waits is turned away.
     pub fn freeze(&mut self, ctx: &mut Context) {
         self.reorder.clear();
+        self.moment.freeze(ctx);
         for waiting in self.waiting.drain(..) {
             ctx.reply(waiting.id, Want::Refused(Refused::Frozen));
         }
@@ -238,6 +244,7 @@ impl Standby {
 
     /// Has the region agree on what is next in turn.
     pub fn drive(&mut self, ctx: &mut Context, frozen: bool) {
+        self.moment.drive(ctx);
         let steady_ms = ctx.now.steady_ms;
         let late: Vec<_> = self.waiting.extract_if(.., |waiting| steady_ms >= waiting.give_up_at).collect();
         for waiting in late {
@@ -265,7 +272,7 @@ impl Standby {
     }
 
     pub fn wakes_at(&self, ctx: &Context) -> Option<u64> {
-        let answers = self.waiting.iter().map(|waiting| waiting.give_up_at);
+        let answers = self.waiting.iter().map(|waiting| waiting.give_up_at).chain(self.moment.wakes_at());
         let again = Some(self.again_at).filter(|at| *at > ctx.now.steady_ms);
         answers.chain(again).min()
     }
@@ -299,6 +306,7 @@ impl Standby {
         let introduction = match introduce(ctx, from, &request.header, hello) {
             Introduction::Refuse(refused) => Introduction::Refuse(refused),
             _ if frozen => Introduction::Refuse(Refused::Frozen),
+            Introduction::Welcome if self.moment.is_to_be_repaired() => Introduction::BeginSync(FOUND_TO_DIFFER),
             Introduction::Welcome if self.diff.gave_up(ctx) => Introduction::BeginSync(TOO_MUCH_DIFFERS),
             introduction => introduction,
         };

@@ -160,6 +160,16 @@ pub async fn plan(call: Call) -> Result<Answer> {
     Ok(Answer::data(&call.node.replication.plan(mode).await?))
 }
 
+pub async fn verify(call: Call) -> Result<Answer> {
+    call.node.expect_path(call.param("path"))?;
+    Ok(Answer::data(&call.node.replication.verify().await?))
+}
+
+pub async fn verification(call: Call) -> Result<Answer> {
+    call.node.expect_path(call.param("path"))?;
+    Ok(Answer::data(&call.node.replication.verification(call.param("id")).await?))
+}
+
 pub async fn promote(call: Call) -> Result<Answer> {
     call.node.expect_path(call.param("path"))?;
     let request: PromoteRequest = call.json()?;

@@ -10,6 +10,7 @@
 //! * `wait MS`; `lead a` changes the leader; `stall a` and `resume a` keep the region from agreeing
 //! * `restart a` starts all its nodes anew; `override a` opens it for writes
 //! * `demote a reason=…`, `rejoin a [reason=…]`, `ledger a`, `discard a LEDGER/EPOCH:INDEX …`
+//! * `verify a`; `damage b KEY=VALUE …` changes what the disk holds behind everybody's back
 //! * `promote b id=N [refuse-loss] [plan=…]`; `switchover b id=N [deadline=MS]`; `cancel b id=N`, at either side
 //! * `plan b [planned]`; `status`
 
@@ -19,9 +20,9 @@ use crate::api::replication::PromoteMode;
 use crate::clock::UnixMs;
 use crate::ids::PromotionId;
 use crate::state::{
-    Batch, Class, Command, HandoverChange, Op, Outcome, PathChange, RegionChange, Rejoin, Review, SyncKind, Then,
+    Batch, Class, Command, HandoverChange, Op, Outcome, PathChange, RegionChange, Rejoin, Review, Stored, SyncKind, Then,
 };
-use crate::storage::{KeyRange, ScanLimit};
+use crate::storage::{KeyRange, ScanLimit, Tree, WriteBatch};
 use bytes::Bytes;
 use goldenscript::Context;
 use std::collections::{BTreeMap, VecDeque};
@@ -129,6 +130,11 @@ impl goldenscript::Runner for Stage {
                 let planned = names.get(1).is_some_and(|name| name == "planned");
                 self.plan(first()?, if planned { PromoteMode::Planned } else { PromoteMode::Forced });
             }
+            "verify" => {
+                let index = self.index(first()?);
+                self.step(index, Input::Verify { id: 1 });
+            }
+            "damage" => self.damage(first()?, &pairs),
             "status" => self.status(),
             other => return Err(format!("there is no `{other}`").into()),
         }
@@ -227,6 +233,21 @@ impl Stage {
         self.step(index, Input::Applied);
     }
 
+    /// Changes what the disk holds, and nobody notices. Values keep the position they had.
+    fn damage(&mut self, name: &str, pairs: &[(String, String)]) {
+        let store = self.regions[self.index(name)].state.store().clone();
+        for (key, value) in pairs {
+            let held = self.regions[self.index(name)].state.data(key.as_bytes()).expect("memory does not fail");
+            let position = held.map(|held| held.position).unwrap_or_default();
+            let mut batch = WriteBatch::new();
+            match value.as_str() {
+                "" => batch.delete(Tree::Data, key.clone()),
+                _ => batch.put(Tree::Data, key.clone(), Stored { position, value: value.clone().into() }.to_bytes()),
+            }
+            store.write(batch).expect("memory does not fail");
+        }
+    }
+
     fn agree(&mut self, index: usize, command: &Command) -> Outcome {
         self.regions[index].agree(command)
     }
@@ -289,6 +310,17 @@ impl Stage {
                 return Some(Input::UnnamedRead { read, result: Ok(unnamed) });
             }
             Effect::ReadRoot => return Some(Input::Root(self.regions[index].root())),
+            Effect::Freeze { read, moment } => {
+                let region = &mut self.regions[index];
+                let frozen = region.state.freeze().expect("memory does not fail");
+                let at = frozen.at();
+                region.kept = Some((moment, frozen));
+                return Some(Input::Frozen { read, result: Ok(at) });
+            }
+            Effect::Scrub { .. } | Effect::ReadFrozenNodes { .. } | Effect::ReadFrozenHeld { .. } => {
+                return Some(self.regions[index].read_kept(effect));
+            }
+            Effect::Thaw => self.regions[index].kept = None,
             Effect::Activate { .. } => unreachable!("links of a story are activated"),
             Effect::Report(fact) => self.tell(format!("{name}: {}", self.fact(&fact))),
         }
@@ -561,6 +593,14 @@ impl Stage {
                 format!("closed until {} confirm", waits_for.iter().map(name).collect::<Vec<_>>().join(", "))
             }
             Fact::Opened { by, .. } => format!("open: {by:?}"),
+            Fact::Verified(verified) => {
+                let standby = |(peer, it): (&RegionId, &StandbyVerified)| {
+                    let keys: Vec<_> = it.keys.iter().map(key).collect();
+                    format!("{} {:?} {keys:?}", name(peer), it.outcome)
+                };
+                let standbys: Vec<_> = verified.standbys.iter().map(standby).collect();
+                format!("verified, own disk {:?}: {}", verified.own, standbys.join("; "))
+            }
             Fact::Promotion { progress, .. } => match progress {
                 PromotionProgress::Running(PromoteMode::Forced) => "promotion runs".into(),
                 PromotionProgress::Running(PromoteMode::Planned) => "switchover runs".into(),
@@ -621,6 +661,12 @@ fn ask(request: &Request) -> String {
             format!("copy after {} through {through}, read at {}", key(&chunk.after), chunk.read_at)
         }
         Ask::Heartbeat { .. } => "heartbeat".into(),
+        Ask::Verify { step, .. } => match step {
+            VerifyStep::Freeze { at } => format!("verify: keep {at}"),
+            VerifyStep::Nodes { parents } => format!("verify: what lies below {} nodes?", parents.len()),
+            VerifyStep::Entries { buckets } => format!("verify: the entries of {} buckets?", buckets.len()),
+            VerifyStep::Repair => "verify: take over what differs".into(),
+        },
         Ask::Compare { nodes, .. } if nodes.is_empty() => "compare: what next?".into(),
         Ask::Compare { nodes, read_at, .. } => format!("compare: {} nodes, read at {read_at}", nodes.len()),
         Ask::Patch(part) => {
@@ -645,6 +691,14 @@ fn want(want: &Want) -> String {
     match want {
         Want::Log { from } => format!("wants the log from {from}"),
         Want::Copy { after, .. } => format!("wants a copy after {}", key(after)),
+        Want::Verified { found, .. } => match found {
+            Found::Frozen => "has kept it".into(),
+            Found::Nodes { nodes, scrubbed } => {
+                format!("tells of {} nodes, {scrubbed} buckets of its disk are not what it applied", nodes.len())
+            }
+            Found::Entries(held) => format!("names {} buckets", held.buckets.len()),
+            other => format!("{other:?}"),
+        },
         Want::Compare { .. } => "wants to be asked what differs".into(),
         Want::Nodes { parents, .. } => format!("wants what lies below {} nodes", parents.len()),
         Want::Diff { buckets, .. } => {
@@ -692,6 +746,9 @@ stories! {
     a_lost_answer_is_sent_again
     nothing_is_answered_before_it_is_agreed_on
     falling_off_the_log
+    a_verification_finds_and_repairs_a_damaged_disk
+    a_verification_of_sound_disks_while_writes_go_on
+    a_damaged_primary_repairs_nobody
     a_diff_sync_goes_on_after_a_cut_and_a_change_of_leader
     a_diff_sync_takes_a_fork_back
     what_is_written_during_a_diff_sync_comes_with_the_log

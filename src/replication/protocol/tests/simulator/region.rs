@@ -4,6 +4,7 @@ use super::super::super::context::Mutation;
 use super::super::super::*;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
+use crate::state::scrub::Frozen;
 use crate::state::{Command, Outcome, PathChange, RegionChange, State, SyncKind};
 use crate::storage::keys::Key;
 use crate::storage::memory::Memory;
@@ -21,6 +22,8 @@ pub struct Region {
     pub state: State,
     /// The core of the present leader; `None` while there is none.
     pub core: Option<Core>,
+    /// The moment that a verification looks at.
+    pub kept: Option<(u64, Frozen)>,
     /// Raft terms stand for leaders: what an earlier leader's core asked for comes back to nobody.
     pub term: u64,
     pub down: bool,
@@ -61,6 +64,7 @@ impl Region {
             name: ["a", "b", "c"][index].to_owned(),
             state,
             core: None,
+            kept: None,
             term: 0,
             down: false,
             saw_open: None,
@@ -79,6 +83,7 @@ impl Region {
     pub fn lead(&mut self, now: u64, forgetful: bool, mutation: Option<Mutation>) {
         self.term += 1;
         self.wake_at = None;
+        self.kept = None;
         let identity = Identity {
             region: self.id,
             name: self.name.clone(),
@@ -108,6 +113,28 @@ impl Region {
         let path = self.state.path();
         if self.core.as_ref().is_some_and(Core::is_open) {
             self.saw_open = Some((path.dataset, path.epoch));
+        }
+    }
+
+    /// Reads what is kept of a moment.
+    pub fn read_kept(&self, effect: Effect) -> Input {
+        let kept = |wanted: u64| {
+            let kept = self.kept.as_ref().filter(|(moment, _)| *moment == wanted).map(|(_, frozen)| frozen);
+            kept.ok_or_else(|| Failure::Retry("it is not kept any more".into()))
+        };
+        match effect {
+            Effect::Scrub { read, moment, correction } => {
+                let scrub = |frozen| self.state.scrub(frozen, correction).expect("memory does not fail");
+                Input::Scrubbed { read, result: kept(moment).map(scrub) }
+            }
+            Effect::ReadFrozenNodes { read, moment, parents } => {
+                Input::FrozenNodesRead { read, result: kept(moment).map(|frozen| frozen.nodes(&parents)) }
+            }
+            Effect::ReadFrozenHeld { read, moment, buckets, bytes_max } => {
+                let held = |frozen: &Frozen| frozen.held(&buckets, bytes_max).expect("memory does not fail");
+                Input::FrozenHeldRead { read, result: kept(moment).map(held) }
+            }
+            other => unreachable!("{other:?} reads nothing that is kept"),
         }
     }
 

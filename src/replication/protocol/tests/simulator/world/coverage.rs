@@ -26,6 +26,9 @@ pub struct Coverage {
     pub remembered: u32,
     pub reasons: BTreeSet<&'static str>,
     pub diff_syncs: u32,
+    /// Standbys that a verification found equal, and that it could not look at.
+    pub verified: u32,
+    pub unchecked: u32,
     /// Patches that put something, and that took something away.
     pub puts: u32,
     pub deletes: u32,
@@ -58,6 +61,8 @@ impl Coverage {
         self.remembered += other.remembered;
         self.reasons.extend(&other.reasons);
         self.diff_syncs += other.diff_syncs;
+        self.verified += other.verified;
+        self.unchecked += other.unchecked;
         self.puts += other.puts;
         self.deletes += other.deletes;
         self.diff_leaders += other.diff_leaders;
@@ -88,6 +93,8 @@ impl Coverage {
             ("open region that was remembered", self.remembered),
             ("fourth reason to sync", self.reasons.len().saturating_sub(3) as u32),
             ("diff sync", self.diff_syncs),
+            ("standby that was verified", self.verified),
+            ("standby that could not be verified", self.unchecked),
             ("patch that puts", self.puts),
             ("patch that deletes", self.deletes),
             ("leader lost in a diff sync", self.diff_leaders),

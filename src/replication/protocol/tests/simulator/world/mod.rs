@@ -269,10 +269,15 @@ impl World {
             | Effect::ReadRoot
             | Effect::ReadNodes { .. }
             | Effect::ReadHeld { .. }
-            | Effect::ReadUnnamed { .. } => {
+            | Effect::ReadUnnamed { .. }
+            | Effect::Freeze { .. }
+            | Effect::Scrub { .. }
+            | Effect::ReadFrozenNodes { .. }
+            | Effect::ReadFrozenHeld { .. } => {
                 let after = self.chance.gen_range(0..8);
                 self.schedule(after, Event::Read { region: index, term, effect: Box::new(effect) });
             }
+            Effect::Thaw => self.regions[index].kept = None,
             Effect::Report(fact) => self.fact(index, fact)?,
         }
         Ok(())
@@ -289,6 +294,7 @@ impl World {
                 self.coverage.reasons.insert(reason);
                 self.coverage.diff_syncs += u32::from(kind == SyncKind::Diff);
             }
+            Fact::Verified(verified) => self.verified(&verified)?,
             Fact::Whole { .. } => self.coverage.whole += 1,
             Fact::Fenced { .. } => self.coverage.fences += 1,
             Fact::Demoted { .. } => {}

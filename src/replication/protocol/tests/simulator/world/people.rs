@@ -57,10 +57,29 @@ impl World {
         self.step(index, Input::Open { dataset: path.dataset, epoch: path.epoch, by })
     }
 
-    /// The driver's housekeeping: trims the log, computes roots.
+    /// No disk of a world is ever damaged.
+    pub(super) fn verified(&mut self, verified: &Verified) -> Result<(), String> {
+        for (peer, standby) in &verified.standbys {
+            match &standby.outcome {
+                VerifyOutcome::Equal => self.coverage.verified += 1,
+                VerifyOutcome::Unchecked(_) => self.coverage.unchecked += 1,
+                other => return Err(format!("the verification of {peer} came out as {other:?}")),
+            }
+        }
+        match verified.own {
+            OwnDisk::NotRead | OwnDisk::Sound => Ok(()),
+            _ => Err(format!("the own disk came out as {:?}", verified.own)),
+        }
+    }
+
+    /// The driver's housekeeping: trims the log, computes roots, verifies now and then.
     pub(super) fn keep(&mut self, index: usize) -> Result<(), String> {
         let after = self.chance.gen_range(200..3_000);
         self.schedule(after, Event::Keep { region: index });
+        if self.chance.gen_bool(0.1) {
+            let id = self.chance.r#gen();
+            self.step(index, Input::Verify { id })?;
+        }
         let region = &self.regions[index];
         let Some(core) = &region.core else { return Ok(()) };
         let path = region.state.path();

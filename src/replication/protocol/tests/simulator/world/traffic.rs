@@ -7,6 +7,7 @@ use crate::ids::RegionId;
 use crate::replication::protocol::tests::simulator::invariants::Seen;
 use crate::replication::protocol::tests::simulator::region::{Proposal, Proposer, Region};
 use crate::replication::protocol::*;
+use crate::state::scrub::Frozen;
 use crate::state::{Command, Outcome, PathState, Role, State};
 use crate::storage::{KeyRange, ScanLimit};
 use rand::Rng;
@@ -167,6 +168,15 @@ impl World {
                 let room = if self.chance.gen_bool(0.2) { 1 } else { bytes_max };
                 let held = state.map(|it| it.held(&buckets, room).expect("memory does not fail"));
                 Input::HeldRead { read, result: held.ok_or_else(failure) }
+            }
+            Effect::Freeze { read, moment } => {
+                let frozen = state.map(|it| it.freeze().expect("memory does not fail"));
+                let result = frozen.as_ref().map(Frozen::at).ok_or_else(failure);
+                self.regions[index].kept = frozen.map(|frozen| (moment, frozen));
+                Input::Frozen { read, result }
+            }
+            Effect::Scrub { .. } | Effect::ReadFrozenNodes { .. } | Effect::ReadFrozenHeld { .. } => {
+                self.regions[index].read_kept(effect)
             }
             Effect::ReadUnnamed { read, named, after, .. } => {
                 let unnamed = |it: &State| it.unnamed(&named, &after, DIFF_READ).expect("memory does not fail");

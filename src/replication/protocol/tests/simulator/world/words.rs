@@ -38,6 +38,7 @@ pub fn describe(input: &Input) -> String {
                 Ask::Copy(chunk) => format!("copy after {:?} at {}", chunk.after, chunk.read_at),
                 Ask::Heartbeat { .. } => "heartbeat".into(),
                 Ask::Compare { nodes, read_at, .. } => format!("compare {} nodes at {read_at}", nodes.len()),
+                Ask::Verify { step, .. } => format!("verify {step:?}"),
                 Ask::Patch(part) => format!("part {} at {}", part.part, part.read_at),
             };
             format!("<- {what} in {} head {}", request.header.epoch, request.header.head)
@@ -52,6 +53,11 @@ pub fn describe(input: &Input) -> String {
         Input::NodesRead { result, .. } => format!("nodes read {:?}", result.as_ref().map(|(_, nodes)| nodes.len())),
         Input::HeldRead { result, .. } => format!("held read {:?}", result.as_ref().map(|it| it.buckets.len())),
         Input::UnnamedRead { result, .. } => format!("unnamed read {:?}", result.as_ref().map(|it| it.entries.len())),
+        Input::Frozen { result, .. } => format!("frozen {result:?}"),
+        Input::Scrubbed { result, .. } => format!("scrubbed {result:?}"),
+        Input::FrozenNodesRead { result, .. } => format!("frozen nodes read {}", result.is_ok()),
+        Input::FrozenHeldRead { result, .. } => format!("frozen entries read {}", result.is_ok()),
+        Input::Verify { id } => format!("verify {id}"),
         Input::Root(root) => format!("root {}", root.at),
         Input::Open { epoch, by, .. } => format!("open in {epoch}: {by:?}"),
         Input::Promote(order) => format!("promote {}", order.id),
