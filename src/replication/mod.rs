@@ -41,6 +41,7 @@
 //! | `Copy` | primary in a full sync, each stretch until it is answered as done | the tree between two keys at a position. Agreed on only at the cursor of the sync it names |
 //! | `Compare` | primary in a diff sync, one at a time | asks what the standby wants next. Brings the nodes of its Merkle tree that were wanted, with the position they were read at |
 //! | `Patch` | primary in a diff sync, each part until it is answered as done | what it holds of some buckets at a position and the standby does not, and what of the standby's is gone. Agreed on in order, and only as the answer to the standby's newest question |
+//! | `Verify` | primary in a verification, one at a time, while streaming | asks the standby to keep the moment of a position, then what its disk holds of it, at last to take over what differs (`protocol/verify.rs`) |
 //! | `Append` | primary while streaming, each stretch of the log until it is answered as done | these batches are durable in the primary region. Agreed on only behind what is applied, without a gap |
 //! | `Heartbeat` | primary, each half second | the primary is alive, and this is its head: a lag that is not renewed is unknown, not zero. May carry a Merkle root to compare |
 //! | answer | the receiver, when its region agreed, or could not in time | where the region stands: role, epoch, received, applied, sync. All of it is durable, so a primary may forget what lies before it. A fenced region's answer is the proof that it takes no more writes, and says where it stopped |
@@ -49,6 +50,7 @@
 //! | … `Compare` | a standby in a diff sync | it is to be asked what it wants next |
 //! | … `Nodes { parents }` | a standby, asked what it wants next | it lacks the hashes below these nodes |
 //! | … `Diff { buckets }` | the same, once it knows which buckets differ | it holds what it names there, and lacks the rest |
+//! | … `Verified(…)` | a standby, asked by `Verify` | what its disk holds at that position |
 //! | … `Hello` | a standby that does not know, or no longer, what the sender is to it | nothing was done: introduce yourself |
 //! | … `Refused(Epoch)` | a region of a higher epoch | the sender's time is over: it fences itself. Names the primary |
 //! | … `Refused(SameEpoch)` | a primary, to another primary of its epoch | an alarm: two promotions did not see each other |
