@@ -209,13 +209,20 @@ pub enum Input {
     /// A Merkle root of this region that the driver computed (now and then; it costs).
     Root(Root),
     /// This primary may take writes in this epoch: `by` says who knows.
-    Open { dataset: DatasetId, epoch: Epoch, by: OpenedBy },
+    Open {
+        dataset: DatasetId,
+        epoch: Epoch,
+        by: OpenedBy,
+    },
     /// The operator asks this standby for a promotion without its primary's consent. Safe to repeat.
     Promote(PromoteOrder),
     /// The operator asks this standby to take over from its primary. Safe to repeat.
     Switchover(SwitchoverOrder),
     /// The operator of this standby wants no more of the switchover under way.
-    CancelSwitchover { id: PromotionId, reason: String },
+    CancelSwitchover {
+        id: PromotionId,
+        reason: String,
+    },
 }
 
 /// Why a primary takes writes, where it did not at first.

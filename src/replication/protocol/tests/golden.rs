@@ -20,7 +20,8 @@ use crate::api::replication::PromoteMode;
 use crate::clock::UnixMs;
 use crate::ids::PromotionId;
 use crate::state::{
-    Batch, Class, Command, HandoverChange, Op, Outcome, PathChange, RegionChange, Rejoin, Review, Stored, SyncKind, Then,
+    Batch, Class, Command, HandoverChange, Op, Outcome, PathChange, RegionChange, Rejoin, Review, Stored, SyncKind,
+    Then,
 };
 use crate::storage::{KeyRange, ScanLimit, Tree, WriteBatch};
 use bytes::Bytes;
