@@ -17,7 +17,7 @@ use world::World;
 /// How many worlds the ordinary test command looks at.
 const SEEDS: u64 = 2_000;
 /// How many it may take to see a deliberate mistake.
-const SEEDS_TO_CATCH: u64 = 200;
+const SEEDS_TO_CATCH: u64 = 2_000;
 /// Another number of worlds, for a longer look.
 const SEEDS_VARIABLE: &str = "TWINKEEP_SEEDS";
 /// Runs one seed alone, with its trace.
