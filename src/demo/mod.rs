@@ -7,7 +7,7 @@
 mod headless;
 mod load;
 mod region;
-mod wan;
+pub mod wan;
 
 use crate::client::{Client, ClientOptions};
 use crate::clock;

@@ -26,8 +26,9 @@
 //!    standby is whole as after a full sync, by replaying the log from where the sync began (`protocol/diff.rs` says why
 //!    that needs no tombstones). A comparison that is cut off starts over: what was patched is equal by then. Where so
 //!    much differs that reading everything again and again would take longer, a full sync takes its place.
-//! 5. *Streaming.* Up to `max_parallel` requests with log entries travel side by side. The standby puts them in order by
-//!    index, agrees, and answers what is durable. What the primary's log no longer holds leads back to 4.
+//! 5. *Streaming.* Up to `max_parallel` requests with log entries travel side by side, each as large as makes it take a
+//!    quarter of a second (`protocol::batch_size`), all together bounded by what the standby puts in order. It puts them in
+//!    order by index, agrees, and answers what is durable. What the primary's log no longer holds leads back to 4.
 //!
 //! # The messages
 //!

@@ -13,6 +13,7 @@
 //! Whatever is waited for ends in a change of the durable facts that come with each input; outcomes of proposals only
 //! say when to look, or to try again.
 
+mod batch_size;
 mod comparing;
 mod context;
 mod diff;

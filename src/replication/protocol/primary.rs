@@ -16,9 +16,11 @@ use crate::storage::ScanLimit;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What one request carries of the log, and of the data tree.
-const APPEND_LIMIT: ScanLimit = ScanLimit { entries: 2048, bytes: 512 << 10 };
-const COPY_LIMIT: ScanLimit = ScanLimit { entries: 4096, bytes: 1 << 20 };
+/// What one request carries of the log, and of the data tree, at most; its bytes are the link's batch size.
+const APPEND_ENTRIES_MAX: usize = 8_192;
+const COPY_ENTRIES_MAX: usize = 16_384;
+/// Stretches of the data tree that are read before there is room to send them.
+const READ_AHEAD: usize = 1;
 
 #[derive(Default)]
 pub(super) struct Primary {
@@ -78,6 +80,7 @@ impl Primary {
         let Some(link) = self.links.get_mut(&from) else { return };
         // Without a flight the link began anew meanwhile, and what the standby wanted then is of no account.
         let Some(flight) = link.flights.remove(&call) else { return };
+        link.measure(ctx, &flight);
         link.hear(ctx, &flight, &answer.standing);
         let busy = matches!(answer.want, Want::Refused(Refused::Busy | Refused::Frozen));
         if !busy {
@@ -117,7 +120,7 @@ impl Primary {
     pub fn failed(&mut self, ctx: &mut Context, call: CallId, from: RegionId, failure: Failure) {
         let Some(link) = self.links.get_mut(&from) else { return };
         let Some(flight) = link.flights.remove(&call) else { return };
-        link.put_back(flight.kind);
+        link.give_up(flight);
         match failure {
             Failure::Retry(error) => link.failed(ctx, error),
             Failure::Final(error) => link.refused(ctx, error),
@@ -271,7 +274,7 @@ impl Link {
             self.flights.iter().filter(|(_, flight)| ctx.is_due(flight.deadline)).map(|(call, _)| *call).collect();
         for call in late {
             if let Some(flight) = self.flights.remove(&call) {
-                self.put_back(flight.kind);
+                self.give_up(flight);
                 self.failed(ctx, "no answer in time".into());
             }
         }
@@ -289,16 +292,17 @@ impl Link {
     fn copy(&mut self, ctx: &mut Context) {
         while self.has_room() {
             let Progress::Copying(copying) = &mut self.progress else { return };
-            if let Some(chunk) = copying.unsent.pop_front() {
-                self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
-                continue;
-            }
-            if let (None, Some(after)) = (copying.read, &copying.next) {
-                let read = ReadId(ctx.number());
-                ctx.effects.push(Effect::ReadRange { read, after: after.clone(), limit: COPY_LIMIT });
-                copying.read = Some(read);
-            }
-            return;
+            let Some(chunk) = copying.unsent.pop_front() else { break };
+            self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
+        }
+        let limit = ScanLimit { entries: COPY_ENTRIES_MAX, bytes: self.batch.bytes() as usize };
+        let Progress::Copying(copying) = &mut self.progress else { return };
+        if let (None, Some(after)) = (copying.read, &copying.next)
+            && copying.unsent.len() < READ_AHEAD
+        {
+            let read = ReadId(ctx.number());
+            ctx.effects.push(Effect::ReadRange { read, after: after.clone(), limit });
+            copying.read = Some(read);
         }
     }
 
@@ -316,8 +320,9 @@ impl Link {
             None if streaming.next <= newest => (streaming.next, u64::MAX),
             None => return,
         };
+        let limit = ScanLimit { entries: APPEND_ENTRIES_MAX, bytes: self.batch.bytes() as usize };
         let read = ReadId(ctx.number());
-        ctx.effects.push(Effect::ReadWal { read, from: first, limit: APPEND_LIMIT });
+        ctx.effects.push(Effect::ReadWal { read, from: first, limit });
         streaming.read = Some(LogRead { read, first, last });
     }
 
@@ -363,7 +368,7 @@ impl Link {
         copying.next = through.clone();
         let RangeRead { entries, read_at, .. } = range;
         let chunk = CopyChunk { sync: copying.sync, after, through, entries, read_at };
-        self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
+        copying.unsent.push_back(chunk);
     }
 
     fn wants_copy(&mut self, flight: Flight, sync: SyncId, after: Bytes) {
@@ -371,7 +376,7 @@ impl Link {
             (Progress::Copying(copying), FlightKind::Copy(chunk)) if copying.sync == sync => {
                 let is_done = chunk.through.as_ref().is_some_and(|through| *through <= after);
                 if chunk.after >= after {
-                    copying.unsent.push_back(chunk);
+                    copying.unsent.push_front(chunk);
                 } else if !is_done {
                     // A stretch that an earlier leader read ends inside this one: from there on all is read anew.
                     self.restart(Progress::Copying(Copying::from(sync, after)));

@@ -10,15 +10,18 @@
 //!
 //! Invariants:
 //! * `flights` never holds more than `max_parallel` requests that carry data, one `Hello`, one `Compare`, one heartbeat;
-//!   one heartbeat more for each piece of news of a handover.
+//!   one heartbeat more for each piece of news of a handover. What they carry costs no more than `IN_FLIGHT_COST_MAX`,
+//!   give or take one request.
 //! * Streaming: every index below `next` is applied by the standby, in flight, or in `missing`.
 //! * Copying: every stretch before `next` is applied by the standby, in flight, or in `unsent`.
 
+use super::batch_size::BatchSize;
 use super::comparing::Comparing;
 use super::context::Context;
 use super::interface::*;
 use super::message::*;
 use super::rate::Rate;
+use super::reorder::{self, BUFFERED_BYTES_MAX};
 use crate::api::replication::LinkState;
 use crate::clock::UnixMs;
 use crate::ids::{Epoch, SyncId};
@@ -26,6 +29,9 @@ use crate::state::{CopyChunk, Fence, Role, SyncKind};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
+/// What is on its way costs so much at most, by the standby's reckoning: half of what it puts in order, since what
+/// was given up here may lie there still. It bounds the memory of both sides, however many requests run side by side.
+const IN_FLIGHT_COST_MAX: u64 = BUFFERED_BYTES_MAX / 2;
 /// After so many failures in a row, the standby is asked where it stands.
 const FAILURES_BEFORE_HELLO: u32 = 3;
 
@@ -44,6 +50,7 @@ pub(super) struct Link {
     pub clock: Option<ClockSeen>,
     pub error: Option<String>,
     pub rate: Rate,
+    pub batch: BatchSize,
     /// What was reported last, and since when.
     pub reported: Option<(LinkState, Option<String>)>,
     pub since: UnixMs,
@@ -75,7 +82,7 @@ pub(super) struct Copying {
     /// Where the next stretch begins; `None` when all was read.
     pub next: Option<Bytes>,
     pub read: Option<ReadId>,
-    /// Stretches whose request failed.
+    /// Stretches whose request failed, or that were read ahead.
     pub unsent: VecDeque<CopyChunk>,
 }
 
@@ -97,8 +104,34 @@ pub(super) struct LogRead {
 
 pub(super) struct Flight {
     pub kind: FlightKind,
+    pub load: Load,
     pub sent: Now,
     pub deadline: u64,
+}
+
+/// What a request carries of the log or the data tree.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Load {
+    /// Keys and values.
+    pub bytes: u64,
+    /// In the memory of the standby.
+    pub cost: u64,
+}
+
+impl Load {
+    fn of(ask: &Ask) -> Load {
+        match ask {
+            Ask::Append { entries } => {
+                let bytes = entries.iter().map(|entry| entry.batch.bytes()).sum();
+                Load { bytes, cost: reorder::log_cost(entries) }
+            }
+            Ask::Copy(chunk) => {
+                let bytes = chunk.entries.iter().map(|(key, stored)| (key.len() + stored.value.len()) as u64).sum();
+                Load { bytes, cost: reorder::chunk_cost(chunk) }
+            }
+            _ => Load::default(),
+        }
+    }
 }
 
 pub(super) enum FlightKind {
@@ -142,6 +175,7 @@ impl Link {
             clock: None,
             error: None,
             rate: Rate::default(),
+            batch: BatchSize::default(),
             reported: None,
             since: ctx.now.wall,
             fence_proven: None,
@@ -179,7 +213,8 @@ impl Link {
     }
 
     pub fn has_room(&self) -> bool {
-        self.data_in_flight() < self.peer.max_parallel.max(1) as usize
+        let cost: u64 = self.flights.values().map(|flight| flight.load.cost).sum();
+        self.data_in_flight() < self.peer.max_parallel.max(1) as usize && cost < IN_FLIGHT_COST_MAX
     }
 
     pub fn in_flight(&self, which: fn(&FlightKind) -> bool) -> bool {
@@ -187,9 +222,27 @@ impl Link {
     }
 
     pub fn send(&mut self, ctx: &mut Context, ask: Ask, kind: FlightKind) {
+        let load = Load::of(&ask);
         let call = ctx.send(self.peer.region, ask);
         let deadline = ctx.after(ctx.options.timing.request_deadline_ms);
-        self.flights.insert(call, Flight { kind, sent: ctx.now, deadline });
+        self.flights.insert(call, Flight { kind, load, sent: ctx.now, deadline });
+    }
+
+    /// A request came to nothing.
+    pub fn give_up(&mut self, flight: Flight) {
+        if flight.carries_data() {
+            self.batch.failed();
+        }
+        self.put_back(flight.kind);
+    }
+
+    /// Learns from how long a request took.
+    pub fn measure(&mut self, ctx: &Context, flight: &Flight) {
+        if flight.carries_data() {
+            let took_ms = ctx.now.steady_ms.saturating_sub(flight.sent.steady_ms);
+            let round_trip_ms = self.clock.map_or(0, |clock| clock.round_trip_ms as u64);
+            self.batch.answered(flight.load.bytes, took_ms, round_trip_ms);
+        }
     }
 
     /// Puts what a request carried back among what is to be sent, as far as the standby lacks it.
@@ -200,7 +253,8 @@ impl Link {
                 streaming.missing.push_back((first.max(applied + 1), last));
             }
             (FlightKind::Copy(chunk), Progress::Copying(copying)) if chunk.sync == copying.sync => {
-                copying.unsent.push_back(chunk);
+                // What the standby waits for comes before what was read ahead.
+                copying.unsent.push_front(chunk);
             }
             (FlightKind::Patch(part), Progress::Comparing(comparing)) if part.sync == comparing.sync => {
                 comparing.put_back(part);

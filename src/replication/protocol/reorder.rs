@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// Bytes that wait for their turn at most. What comes next in turn is always taken.
-const BUFFERED_BYTES_MAX: u64 = 64 << 20;
+pub(super) const BUFFERED_BYTES_MAX: u64 = 64 << 20;
 /// What keeping anything costs beside its own bytes: without it, what is empty could come without end.
 const KEEPING_BYTES: u64 = 256;
 /// How much of the log one proposal takes.
@@ -107,6 +107,16 @@ impl Reorder {
     pub fn clear(&mut self) {
         *self = Reorder::default();
     }
+}
+
+/// What a stretch of the log counts for here. The sender keeps what is on its way below the bound.
+pub(super) fn log_cost(entries: &[WalEntry]) -> u64 {
+    entries.iter().map(entry_bytes).sum()
+}
+
+/// What a stretch of a sync counts for here.
+pub(super) fn chunk_cost(chunk: &CopyChunk) -> u64 {
+    chunk_bytes(chunk)
 }
 
 fn entry_bytes(entry: &WalEntry) -> u64 {
