@@ -129,6 +129,10 @@ impl Load {
                 let bytes = chunk.entries.iter().map(|(key, stored)| (key.len() + stored.value.len()) as u64).sum();
                 Load { bytes, cost: reorder::chunk_cost(chunk) }
             }
+            Ask::Patch(part) => {
+                let bytes = part.puts.iter().map(|(key, stored)| (key.len() + stored.value.len()) as u64).sum();
+                Load { bytes, cost: bytes + reorder::KEEPING_BYTES * (part.puts.len() + part.gone.len()) as u64 }
+            }
             _ => Load::default(),
         }
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Bytes that wait for their turn at most. What comes next in turn is always taken.
 pub(super) const BUFFERED_BYTES_MAX: u64 = 64 << 20;
 /// What keeping anything costs beside its own bytes: without it, what is empty could come without end.
-const KEEPING_BYTES: u64 = 256;
+pub(super) const KEEPING_BYTES: u64 = 256;
 /// How much of the log one proposal takes.
 const FOLLOW_ENTRIES_MAX: usize = 4096;
 const FOLLOW_BYTES_MAX: u64 = 4 << 20;
