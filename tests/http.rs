@@ -220,6 +220,84 @@ async fn tokens_do_what_their_policies_allow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mounts_of_both_versions_cubbyholes_and_wrapping() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+
+    assert_eq!(http.send("POST", "sys/mounts/team/old", r#"{"type":"kv","description":"d"}"#).await.0, 204);
+    let (status, again) = http.send("POST", "sys/mounts/team", r#"{"type":"kv"}"#).await;
+    assert_eq!((status, again), (400, json!({"errors": ["path is already in use at team/old/"]})));
+    let plugin = http.send("POST", "sys/mounts/x", r#"{"type":"pki"}"#).await;
+    assert_eq!(plugin, (400, json!({"errors": ["plugin not found in the catalog: pki"]})));
+    assert_eq!(http.get("sys/mounts").await.1["team/old/"]["type"], "kv");
+    assert_eq!(http.get("sys/mounts/team/old").await.1["data"]["description"], "d");
+    assert_eq!(http.get("sys/mounts/team/old/tune").await.1["max_lease_ttl"], 2_764_800);
+    assert_eq!(http.get("sys/auth/token/tune").await.1["data"]["token_type"], "default-service");
+
+    // KV v1: the body is the secret, digit by digit; a mount may have a folder called `data`.
+    let number = r#"{"n":12345678901234567890.123}"#;
+    for path in ["team/old/a", "team/old/data/b"] {
+        assert_eq!(http.send("PUT", path, number).await.0, 204);
+        let raw = http.request("GET", path).send().await.expect("an answer").text().await.expect("text");
+        assert!(raw.contains("12345678901234567890.123") && raw.contains("\"lease_duration\":2764800"), "{raw}");
+    }
+    assert_eq!(http.send("LIST", "team/old", "").await.1["data"]["keys"], json!(["a", "data/"]));
+    assert_eq!(http.send("PUT", "team/old/a", "").await, (400, json!({"errors": ["missing data fields"]})));
+    assert_eq!(http.get("team/old/none").await, (404, json!({"errors": []})));
+    assert_eq!(http.send("DELETE", "team/old/none", "").await.0, 204);
+
+    // Version 2 of the same mount, at another path.
+    let (status, body) = http.send("POST", "sys/mounts/team/old/tune", r#"{"options":{"version":"2"}}"#).await;
+    assert!(status == 200 && body["warnings"][0].is_string(), "{body}");
+    let (_, moved) = http.send("POST", "sys/remount", r#"{"from":"team/old","to":"new"}"#).await;
+    let id = moved["data"]["migration_id"].as_str().expect("an id");
+    let (_, done) = http.get(&format!("sys/remount/status/{id}")).await;
+    assert_eq!(done["data"]["migration_info"]["status"], "success");
+    assert_eq!(http.get("new/data/data/b").await.1["data"]["metadata"]["version"], 1);
+    assert_eq!(http.get("team/old/data/a").await.0, 404);
+    let nested = r#"{"data":{"a":{"b":1},"c":"x"}}"#;
+    assert_eq!(http.send("PUT", "new/data/s", nested).await.0, 200);
+    assert_eq!(http.get("new/subkeys/s").await.1["data"]["subkeys"], json!({"a": {"b": null}, "c": null}));
+    assert_eq!(http.get("new/subkeys/s?depth=1").await.1["data"]["subkeys"], json!({"a": null, "c": null}));
+    assert_eq!(http.send("DELETE", "sys/mounts/new", "").await.0, 204);
+    assert_eq!(http.get("new/data/s").await.0, 404);
+    assert_eq!(http.send("DELETE", "sys/mounts/cubbyhole", "").await.0, 400);
+
+    // What one token keeps no other sees.
+    assert_eq!(http.send("POST", "cubbyhole/a", r#"{"x":1}"#).await.0, 204);
+    assert_eq!(http.get("cubbyhole/a").await.1["data"], json!({"x": 1}));
+    assert_eq!(http.send("LIST", "cubbyhole", "").await.1["data"]["keys"], json!(["a"]));
+    let (_, made) = http.send("POST", "auth/token/create", r#"{"policies":["default"]}"#).await;
+    let other = Http::of(&region.nodes[0], made["auth"]["client_token"].as_str().expect("a token"));
+    assert_eq!(other.get("cubbyhole/a").await.0, 404);
+
+    // Any answer can be wrapped, by whoever may have it; it is fetched once, by whoever holds its token.
+    assert_eq!(http.send("PUT", "secret/data/w", r#"{"data":{"x":"wrapped"}}"#).await.0, 200);
+    let wrap = |path: &'static str| http.request("GET", path).header("X-Vault-Wrap-TTL", "1m0s");
+    let wrapped: Value = wrap("secret/data/w").send().await.expect("an answer").json().await.expect("JSON");
+    let info = &wrapped["wrap_info"];
+    assert_eq!(
+        (&info["ttl"], &info["creation_path"], &wrapped["data"]),
+        (&json!(60), &json!("secret/data/w"), &Value::Null)
+    );
+    let token = json!({"token": info["token"]}).to_string();
+    let (_, looked) = other.send("POST", "sys/wrapping/lookup", token.clone()).await;
+    assert_eq!(looked["data"]["creation_ttl"], 60);
+    let (_, again) = http.send("POST", "sys/wrapping/rewrap", token.clone()).await;
+    let holder = Http::of(&region.nodes[0], again["wrap_info"]["token"].as_str().expect("a token"));
+    assert_eq!(holder.get("secret/data/w").await.0, 403, "that took its one use");
+    let gone = (400, json!({"errors": ["wrapping token is not valid or does not exist"]}));
+    assert_eq!(other.send("POST", "sys/wrapping/unwrap", token).await, gone);
+    let wrapped: Value = wrap("secret/data/w").send().await.expect("an answer").json().await.expect("JSON");
+    let holder = Http::of(&region.nodes[0], wrapped["wrap_info"]["token"].as_str().expect("a token"));
+    assert_eq!(holder.send("POST", "sys/wrapping/unwrap", "").await.1["data"]["data"]["x"], "wrapped");
+    assert_eq!(holder.send("POST", "sys/wrapping/unwrap", "").await.0, 403);
+    let missing = wrap("secret/data/none").send().await.expect("an answer");
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND, "an error is not wrapped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_and_seal_are_status_codes() {
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::start(folder.path(), "us-east-1", 1).await;

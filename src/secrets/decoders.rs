@@ -3,8 +3,9 @@
 use super::join::{JoinAnswer, JoinChallenge};
 use super::keyring::Keyring;
 use super::kv::KvMetadata;
-use super::mounts::Mount;
+use super::mounts::MountTable;
 use super::seal::SealRecord;
+use super::tokens::{TokenRecord, TokenRole, batch::BatchToken};
 use crate::decoding::{Decoder, Kind};
 use crate::error::Result;
 use crate::sensitive::Sensitive;
@@ -12,7 +13,10 @@ use crate::sensitive::Sensitive;
 pub const DECODERS: &[Decoder] = &[
     Decoder { name: "keyring", again: keyring_again, kind: Kind::Whole },
     Decoder::postcard::<KvMetadata>("kv-metadata"),
-    Decoder::postcard::<Mount>("mount"),
+    Decoder::postcard::<MountTable>("mount-table"),
+    Decoder::postcard::<TokenRecord>("client-token"),
+    Decoder::postcard::<BatchToken>("batch-token"),
+    Decoder::postcard::<TokenRole>("token-role"),
     Decoder::json::<JoinChallenge>("join-challenge"),
     Decoder::json::<JoinAnswer>("join-answer"),
     Decoder { name: "seal-record", again: |bytes| SealRecord::from_bytes(bytes)?.to_bytes(), kind: Kind::Text },

@@ -3,7 +3,7 @@
 //! Every key crosses the link and is seen by whoever can read a disk, so it holds nothing in the clear but kinds,
 //! random ids, keyed hashes, version numbers and the times at which tokens end. Ordinals (the first byte) are never reused.
 
-use super::barrier::{Barrier, TokenHash};
+use super::barrier::{Barrier, TokenHash, first_segment};
 use super::mounts::MountId;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
@@ -27,6 +27,10 @@ const CHILD: u8 = 7;
 const EXPIRY: u8 = 8;
 const ROLE: u8 = 9;
 const POLICY: u8 = 10;
+const KV1: u8 = 11;
+const CUBBYHOLE: u8 = 12;
+/// All that lies in a mount is under one of these, then the mount's id.
+const OF_MOUNTS: [u8; 4] = [KV_METADATA, KV_VERSION, KV_CONFIG, KV1];
 
 /// All KV metadata, whatever the mount; all tokens, token roles and policies.
 pub const KV_METADATA_ALL: &[u8] = &[KV_METADATA];
@@ -56,6 +60,8 @@ pub enum Record<'a> {
     Role(&'a str),
     /// `[0A] keyed hash of the name` → postcard of `policy::store::PolicyRecord`.
     Policy(&'a str),
+    /// `[0B] mount id, segments` in a mount, `[0C] half the token's hash, segments` in a cubbyhole → the JSON text.
+    Plain(Shelf, &'a SecretPath),
 }
 
 impl Record<'_> {
@@ -75,6 +81,7 @@ impl Record<'_> {
             Record::Child(parent, child) => join(CHILD, &[parent, child]),
             Record::Expiry(at, hash) => join(EXPIRY, &[&at.0.to_be_bytes(), hash]),
             Record::Role(name) => join(ROLE, &[&barrier.token_hash(TokenHash::Role, name)]),
+            Record::Plain(shelf, path) => path_key(barrier, shelf.kind(), shelf.id(), path.segments())?.0.into(),
             Record::Policy(name) => join(POLICY, &[&barrier.token_hash(TokenHash::Policy, name)]),
         })
     }
@@ -125,9 +132,72 @@ pub fn ended_token(key: &[u8]) -> Result<[u8; 32]> {
     hash.ok_or_else(|| Error::corrupt("the end of a token does not name its hash"))
 }
 
+/// Where secrets without versions lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shelf {
+    Kv1(MountId),
+    /// Of the token with this hash. Half of it tells tokens apart.
+    Cubbyhole([u8; 32]),
+}
+
+impl Shelf {
+    fn kind(self) -> u8 {
+        match self {
+            Shelf::Kv1(_) => KV1,
+            Shelf::Cubbyhole(_) => CUBBYHOLE,
+        }
+    }
+
+    fn id(self) -> MountId {
+        match self {
+            Shelf::Kv1(mount) => mount,
+            Shelf::Cubbyhole(token) => {
+                let mut half = [0; 16];
+                half.copy_from_slice(&token[..16]);
+                MountId(half)
+            }
+        }
+    }
+
+    /// The prefix of all that lies there.
+    pub fn prefix(self) -> Bytes {
+        join(self.kind(), &[&self.id().0])
+    }
+}
+
+/// The prefixes of all that lies in a mount.
+pub fn of_mount(mount: MountId) -> [Bytes; 4] {
+    OF_MOUNTS.map(|kind| join(kind, &[&mount.0]))
+}
+
+/// The path in the key of a `Record::Plain`.
+pub fn plain_path(barrier: &Barrier, key: &[u8]) -> Result<SecretPath> {
+    let wrong = || Error::corrupt("a stored path does not decode");
+    let (mut above, mut rest) = key.split_at_checked(1 + 16).ok_or_else(wrong)?;
+    let mut names = Vec::new();
+    while !rest.is_empty() {
+        let segment = first_segment(rest).ok_or_else(wrong)?;
+        names.push(barrier.open_segment(above, segment)?);
+        above = segment;
+        rest = &rest[segment.len()..];
+    }
+    SecretPath::parse(&names.join("/"))
+}
+
+/// What has folders: the secrets of a KV v2 mount by their metadata, or a shelf.
+#[derive(Clone, Copy)]
+pub enum Tree {
+    Kv2(MountId),
+    Plain(Shelf),
+}
+
 /// The prefix of what lies in `folder`, and what the names in it are authenticated with.
-pub fn folder_prefix(barrier: &Barrier, mount: MountId, folder: &Folder) -> Result<(Vec<u8>, Vec<u8>)> {
-    let (key, last) = path_key(barrier, KV_METADATA, mount, folder.segments())?;
+pub fn folder_prefix(barrier: &Barrier, tree: Tree, folder: &Folder) -> Result<(Vec<u8>, Vec<u8>)> {
+    let (kind, id) = match tree {
+        Tree::Kv2(mount) => (KV_METADATA, mount),
+        Tree::Plain(shelf) => (shelf.kind(), shelf.id()),
+    };
+    let (key, last) = path_key(barrier, kind, id, folder.segments())?;
     let above = key[last..].to_vec();
     Ok((key, above))
 }

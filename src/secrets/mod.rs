@@ -22,6 +22,7 @@ pub mod policy;
 pub mod seal;
 pub mod tokens;
 pub mod vault;
+pub mod wrapping;
 
 mod aead;
 mod barrier;
@@ -34,13 +35,15 @@ mod known;
 mod layout;
 mod legible;
 mod lock;
+mod mount_changes;
 
 #[cfg(test)]
 mod tests;
 
 pub use core::{Clock, Written};
 pub use decoders::DECODERS;
-pub use mounts::{Mount, MountId, Table};
+pub use mount_changes::{MountRequest, MountTuning};
+pub use mounts::{KvKind, Mount, MountId, Table};
 pub use policy::{Acl, Asked, Decision, Operation};
 pub use seal::{SealKind, Split};
 pub use tokens::{Caller, Leases, Parent, RoleKind, TokenInfo, TokenKind, TokenMade, TokenRequest, TokenRole};

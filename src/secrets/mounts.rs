@@ -4,12 +4,13 @@ use super::core::{View, Written, decode};
 use super::layout::Record;
 use super::vault::Vault;
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::state::Op;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A mount's id: all that its records' keys say about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -47,10 +48,24 @@ pub struct Mount {
     pub options: BTreeMap<String, String>,
     /// Kept out of replication: none is.
     pub local: bool,
+    /// Zero: the region's.
+    pub default_ttl: Duration,
+    pub max_ttl: Duration,
+    /// It was of KV v1 and some of its secrets still are: it serves nothing until they are taken over.
+    pub upgrading: bool,
+}
+
+/// The two kinds of KV mounts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KvKind {
+    /// Version 1.
+    Plain,
+    /// Version 2.
+    Versioned,
 }
 
 impl Mount {
-    fn new(table: Table, path: &str, kind: &str, description: &str) -> Mount {
+    pub(super) fn new(table: Table, path: &str, kind: &str, description: &str) -> Mount {
         let suffix = hex::encode(clock::random_bytes::<4>());
         Mount {
             id: MountId(clock::random_bytes()),
@@ -61,11 +76,17 @@ impl Mount {
             description: description.to_owned(),
             options: BTreeMap::new(),
             local: false,
+            default_ttl: Duration::ZERO,
+            max_ttl: Duration::ZERO,
+            upgrading: false,
         }
     }
 
-    pub fn is_kv2(&self) -> bool {
-        self.kind == "kv" && self.options.get("version").is_some_and(|version| version == "2")
+    /// `None` of what is no KV mount.
+    pub fn kv(&self) -> Option<KvKind> {
+        let versioned = self.options.get("version").is_some_and(|version| version == "2");
+        let kind = if versioned { KvKind::Versioned } else { KvKind::Plain };
+        (self.kind == "kv").then_some(kind)
     }
 
     /// Where requests for it begin: `secret/`, `auth/token/`.
@@ -80,8 +101,9 @@ impl Mount {
 /// All mounts of a region: one record, so that it changes as one.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct MountTable {
-    /// By route.
-    mounts: Vec<Mount>,
+    pub(super) mounts: Vec<Mount>,
+    /// Mounts that were disabled, and whose secrets are not all gone yet.
+    pub(super) dropping: Vec<MountId>,
 }
 
 impl MountTable {
@@ -100,7 +122,7 @@ impl MountTable {
             Mount::new(Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
             Mount::new(Table::Auth, "token/", "token", "token based credentials"),
         ];
-        MountTable { mounts }
+        MountTable { mounts, dropping: Vec::new() }
     }
 
     /// The mount that answers for `path` (without `/v1/`), and what is left of the path. `secret` finds `secret/`.
@@ -112,6 +134,19 @@ impl MountTable {
         };
         let matches = self.mounts.iter().filter_map(|mount| rest_of(mount).map(|rest| (mount, rest)));
         matches.max_by_key(|(mount, _)| mount.route().len())
+    }
+}
+
+/// Fails where there is no such mount of this kind, or none that serves just now.
+pub fn expect_kv(view: &View, id: MountId, kind: KvKind) -> Result<()> {
+    let table = table(view)?;
+    match table.mounts.iter().find(|mount| mount.id == id) {
+        Some(mount) if mount.upgrading => Err(Error::invalid(
+            "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and \
+             will resume service shortly.",
+        )),
+        Some(mount) if mount.kv() == Some(kind) => Ok(()),
+        _ => Err(Error::NotFound("the mount is there no longer".to_owned())),
     }
 }
 

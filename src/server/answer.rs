@@ -2,17 +2,21 @@
 
 use crate::api::envelope::{Doubled, Envelope};
 use crate::clock;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Of a region that takes no client requests in its present role, as Vault's health has it for a DR secondary.
 pub const STATUS_WRONG_ROLE: u16 = 472;
 /// How long a client should wait before it asks again when there is no leader, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
+
+/// No longer answer is wrapped.
+const WRAPPED_BYTES_MAX: usize = 4 << 20;
 
 /// A handler's answer.
 pub struct Answer {
@@ -40,6 +44,37 @@ impl Answer {
     /// Under `data` and at the top level as well, as Vault answers `sys/mounts` and its like.
     pub fn data_and_top<T: Serialize>(payload: &T) -> Answer {
         Answer::json(&Doubled::new(request_id(), payload))
+    }
+
+    /// As `data`, to be looked at again after `lease`.
+    pub fn leased<T: Serialize>(payload: &T, lease: Duration) -> Answer {
+        Answer::json(&Envelope { lease_duration: lease.as_secs(), ..Envelope::new(request_id(), payload) })
+    }
+
+    /// Under `wrap_info` in the envelope. It has no id, as in Vault: the answer inside has its own.
+    pub fn wrapped(payload: Value) -> Answer {
+        Answer::json(&Envelope::<()> { data: None, wrap_info: Some(payload), ..Envelope::new("", ()) })
+    }
+
+    /// An answer that was kept as text.
+    pub fn json_text(text: &str) -> Answer {
+        Answer { status: 200, headers: Vec::new(), body: Body::from(text.to_owned()) }.typed("application/json")
+    }
+
+    /// Whether there is something in it for the client, and it is no error.
+    pub fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The text of an answer in JSON; `None` of any other.
+    pub async fn text_to_wrap(self) -> Result<Option<String>> {
+        let json = HeaderValue::from_static("application/json");
+        if !self.headers.contains(&(header::CONTENT_TYPE, json)) {
+            return Ok(None);
+        }
+        let wrong = || Error::internal("an answer could not be wrapped");
+        let bytes = axum::body::to_bytes(self.body, WRAPPED_BYTES_MAX).await.map_err(|_| wrong())?;
+        String::from_utf8(bytes.into()).map(Some).map_err(|_| wrong())
     }
 
     /// Under `auth` in the envelope.

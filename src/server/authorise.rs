@@ -22,6 +22,8 @@ const PROTECTED: &[(Option<Verb>, &str)] = &[
     (Some(Verb::List), "auth/token/accessors"),
     (None, "auth/token/create-orphan"),
     (None, "auth/token/revoke-orphan"),
+    (None, "sys/auth/*path"),
+    (None, "sys/remount"),
     (None, "sys/seal"),
     (None, "sys/step-down"),
     (Some(Verb::Write), "sys/replication/path/"),

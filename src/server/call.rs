@@ -5,7 +5,8 @@ use super::pattern::Params;
 use super::request::{self, Query, Verb};
 use super::routes::Route;
 use crate::error::{Error, Result};
-use crate::secrets::{Caller, Mount};
+use crate::secrets::kv::Plain;
+use crate::secrets::{Caller, KvKind, Mount};
 use crate::sensitive::SensitiveString;
 use axum::http::HeaderMap;
 use bytes::Bytes;
@@ -51,9 +52,17 @@ impl Call {
     pub async fn is_new_record(&self, route: &Route) -> Result<bool> {
         let vault = &self.node.vault;
         Ok(match (route.pattern, &self.mount) {
-            ("{mount}/data/*path" | "{mount}/metadata/*path", Some(mount)) if mount.is_kv2() => {
+            ("{mount}/data/*path" | "{mount}/metadata/*path", Some(mount)) if mount.kv() == Some(KvKind::Versioned) => {
                 vault.kv_metadata(mount.id, self.param("path")).await?.is_none()
             }
+            ("{kv1}/*path", Some(mount)) => {
+                vault.plain_get(Plain::of_mount(mount.id), self.param("path")).await?.is_none()
+            }
+            ("cubbyhole/*path", _) => match Plain::cubbyhole(self.caller()?) {
+                Ok(own) => vault.plain_get(own, self.param("path")).await?.is_none(),
+                // Its handler says what is wrong.
+                Err(_) => false,
+            },
             ("auth/token/roles/:role", _) => vault.token_role(self.param("role")).await?.is_none(),
             _ => false,
         })
@@ -70,6 +79,10 @@ impl Call {
             let why = missing.or(expected).unwrap_or_default();
             Error::invalid(format!("the body does not have the fields and types of this request{why}"))
         })
+    }
+
+    pub fn mount_is_kv(&self) -> bool {
+        self.mount.as_ref().is_some_and(|mount| mount.kv().is_some())
     }
 
     /// Who calls.

@@ -1,4 +1,5 @@
-//! What the leader of a primary region clears away: tokens that have ended.
+//! What the leader of a primary region clears away: tokens that have ended, and what lies in
+//! mounts that were disabled; and a mount that is upgraded it upgrades to the end.
 
 use super::node::Node;
 use crate::consensus::Consensus;
@@ -21,7 +22,8 @@ pub async fn keep(node: Arc<Node>, shutdown: CancellationToken) {
         }
         // As many steps as there are, but no longer than this node is the one to take them.
         while is_due(&node) && !shutdown.is_cancelled() {
-            match node.vault.sweep_tokens().await {
+            let steps = async { Ok(node.vault.sweep_tokens().await? | node.vault.tidy_mounts().await?) };
+            match steps.await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {

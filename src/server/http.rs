@@ -4,14 +4,15 @@ use super::answer::Answer;
 use super::authorise;
 use super::call::Call;
 use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER};
-use super::handlers::no_route;
+use super::handlers::{no_route, wrapping};
 use super::node::Node;
-use super::pattern::Params;
+use super::pattern::{MountKind, Params, Within};
 use super::request::{CleanPath, Query, Verb, clean_path};
 use super::routes::{self, Found, Route, Runs, Who};
 use crate::clock;
 use crate::consensus::{self, Consensus};
 use crate::error::{Error, Result};
+use crate::secrets::{KvKind, Mount};
 use crate::state::Role;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -27,6 +28,9 @@ const LEADER_WAIT: Duration = Duration::from_secs(8);
 const LEADER_IF_ANY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two attempts to reach a leader, if nothing changed meanwhile.
 const LEADER_PAUSE: Duration = Duration::from_millis(100);
+
+/// What answers about wrapped answers is not wrapped once more.
+const NOT_WRAPPED: &[&str] = &["sys/wrapping/unwrap", "sys/wrapping/lookup", "sys/wrapping/rewrap"];
 
 /// The route of what is at no path: refused like any other without a token, then 404.
 static NO_ROUTE: Route = Route {
@@ -70,8 +74,8 @@ async fn handle(
     let query = Query::of(&parts.uri);
     let verb = Verb::of(&parts.method, &query);
     let mount = node.mount_of(&path).await;
-    let mount_len = mount.as_ref().map(|mount| mount.path.trim_end_matches('/').len()).or_else(|| first_segment(&path));
-    let (route, params) = match routes::find(verb, &path, mount_len) {
+    let within = mount.as_ref().map(within).or_else(|| first_segment(&path));
+    let (route, params) = match routes::find(verb, &path, within) {
         Found::Route(route, params) => (route, params),
         Found::OtherMethods(methods) => return Ok(method_not_allowed(&parts, &methods)),
         Found::Nothing => (&NO_ROUTE, Params::default()),
@@ -117,7 +121,12 @@ async fn run_authorised(route: &Route, mut call: Call) -> Result<Answer> {
         Err(Error::PermissionDenied) => return Ok(Answer::error(403, authorise::DENIED)),
         Err(error) => return Err(error),
     }
-    (route.handler)(call).await
+    let wraps = !NOT_WRAPPED.contains(&route.pattern);
+    let Some(ttl) = authorise::wrap_ttl(&call)?.filter(|_| wraps) else {
+        return (route.handler)(call).await;
+    };
+    let answer = (route.handler)(call.clone()).await?;
+    if answer.is_good() { wrapping::wrapped(&call, answer, ttl).await } else { Ok(answer) }
 }
 
 /// Here if this node leads, else wherever the leader is. While there is none, and when leadership is lost before
@@ -181,10 +190,20 @@ fn no_leader(why: &str) -> Error {
     Error::unavailable(format!("no leader of this region can be reached ({why}); try again"))
 }
 
-/// The length of the path's first segment, which would be a mount if there were one.
-fn first_segment(path: &str) -> Option<usize> {
+fn within(mount: &Mount) -> Within {
+    let kind = match mount.kv() {
+        Some(KvKind::Plain) => MountKind::Kv1,
+        Some(KvKind::Versioned) => MountKind::Kv2,
+        None => MountKind::BuiltIn,
+    };
+    Within { len: mount.path.trim_end_matches('/').len(), kind }
+}
+
+/// The path's first segment, which would be a mount if there were one.
+fn first_segment(path: &str) -> Option<Within> {
     let first = path.split('/').next()?;
-    (!matches!(first, "" | "sys" | "auth")).then_some(first.len())
+    let open = !matches!(first, "" | "sys" | "auth" | "cubbyhole");
+    open.then_some(Within { len: first.len(), kind: MountKind::Kv2 })
 }
 
 fn redirect(path: String, parts: &Parts) -> Response<Body> {

@@ -1,7 +1,7 @@
 //! Patterns of paths, as the table of routes writes them.
 //!
 //! A segment is a literal, `:name` for one segment, or, as the last one, `*name` for all that is left, which may be
-//! nothing. `{mount}` as the first segment stands for the path of a mount.
+//! nothing. `{mount}` as the first segment stands for the path of a mount of KV v2, `{kv1}` for one of KV v1.
 
 /// What a pattern's names stand for in one request.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,13 +17,40 @@ impl Params {
 /// The name that `{mount}` goes by in `Params`.
 pub const MOUNT: &str = "mount";
 
-/// Matches a clean path, whose first segments up to `mount_len` bytes are its mount, if it lies in one.
-pub fn matches(pattern: &'static str, path: &str, mount_len: Option<usize>) -> Option<Params> {
+/// The mount that a path lies in: how many bytes of the path are its own, and which of the patterns are for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Within {
+    pub len: usize,
+    pub kind: MountKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MountKind {
+    Kv1,
+    Kv2,
+    /// With patterns of its own: `sys/…`, `cubbyhole/…`.
+    BuiltIn,
+}
+
+impl MountKind {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            MountKind::Kv1 => Some("{kv1}"),
+            MountKind::Kv2 => Some("{mount}"),
+            MountKind::BuiltIn => None,
+        }
+    }
+}
+
+/// Matches a clean path, which may lie in a mount.
+pub fn matches(pattern: &'static str, path: &str, within: Option<Within>) -> Option<Params> {
     let mut params = Params::default();
     let mut pattern_rest = pattern;
     let mut path_rest = path;
-    if let Some(rest) = pattern.strip_prefix("{mount}") {
-        let (mount, below) = path.split_at_checked(mount_len?)?;
+    if pattern.starts_with('{') {
+        let within = within?;
+        let rest = pattern.strip_prefix(within.kind.name()?)?;
+        let (mount, below) = path.split_at_checked(within.len)?;
         params.0.push((MOUNT, mount.to_owned()));
         pattern_rest = rest.trim_start_matches('/');
         path_rest = below.trim_start_matches('/');
@@ -70,8 +97,12 @@ mod tests {
 
     #[test]
     fn a_mount_may_be_several_segments_and_be_called_like_a_part_of_the_api() {
-        let params = matches("{mount}/data/*path", "team/data/data/x", Some("team/data".len())).expect("a match");
+        let within = |kind| Some(Within { len: "team/data".len(), kind });
+        let params = matches("{mount}/data/*path", "team/data/data/x", within(MountKind::Kv2)).expect("a match");
         assert_eq!((params.get(MOUNT), params.get("path")), ("team/data", "x"));
         assert_eq!(matches("{mount}/data/*path", "team/data/x", None), None);
+        assert_eq!(matches("{mount}/data/*path", "team/data/data/x", within(MountKind::Kv1)), None);
+        let params = matches("{kv1}/*path", "team/data/data/x", within(MountKind::Kv1)).expect("a match");
+        assert_eq!((params.get(MOUNT), params.get("path")), ("team/data", "data/x"));
     }
 }

@@ -3,9 +3,9 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    health, kv, link, membership, mounts, path, policy, replication_status, seal, token, token_roles,
+    health, kv, link, membership, mounts, path, plain, policy, replication_status, seal, token, token_roles, wrapping,
 };
-use super::pattern::{self, Params};
+use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Write};
 use crate::error::Result;
 use std::future::Future;
@@ -77,7 +77,21 @@ pub static ROUTES: &[Route] = routes! {
     Read "sys/internal/ui/mounts" Operator Leader mounts::ui_mounts, "the mounts a token can see";
     Read "sys/internal/ui/mounts/*path" Client Leader mounts::preflight, "the mount that a path lies in";
     Read "sys/mounts" Client Leader mounts::list, "all mounts";
+    Read "sys/mounts/*path" Client Leader mounts::read, "one mount, or its settings below `tune`";
+    Write "sys/mounts/*path" Client Leader mounts::write, "enable a secret engine, or change its settings below `tune`";
+    Delete "sys/mounts/*path" Client Leader mounts::disable, "disable a secret engine, with all that lies in it";
+    Write "sys/remount" Client Leader mounts::remount, "move a mount to another path";
+    Read "sys/remount/status/:id" Client Leader mounts::remount_status, "how far a move is: it is done when it was answered";
+    Write "sys/wrapping/wrap" Client Leader wrapping::wrap, "keep a value for who holds the token that is answered";
+    Write "sys/wrapping/unwrap" Client Leader wrapping::unwrap, "fetch a wrapped answer, once";
+    Write "sys/wrapping/lookup" Client Leader wrapping::lookup, "when and where a wrapped answer came to be";
+    Write "sys/wrapping/rewrap" Client Leader wrapping::rewrap, "move a wrapped answer to a new token";
+    Read "cubbyhole/*path" Client Leader plain::read, "a secret of one's token alone";
+    Write "cubbyhole/*path" Client Leader plain::write, "keep a secret of one's token alone";
+    Delete "cubbyhole/*path" Client Leader plain::delete, "delete a secret of one's token alone";
+    List "cubbyhole/*path" Client Leader plain::list, "names in one's cubbyhole";
     Read "sys/auth" Client Leader mounts::auth_list, "all ways to log in";
+    Read "sys/auth/*path" Client Leader mounts::read_auth, "a way to log in, or its settings below `tune`";
     Write "sys/capabilities" Operator Leader policy::capabilities, "what a token may do at paths";
     Write "sys/capabilities-self" Operator Leader policy::capabilities_self, "what one's own token may do at paths";
     Write "sys/capabilities-accessor" Operator Leader policy::capabilities_accessor, "what a token may do, by its accessor";
@@ -137,9 +151,14 @@ pub static ROUTES: &[Route] = routes! {
     Write "auth/token/revoke-accessor" Client Leader token::revoke_accessor, "end a token by its accessor";
     Write "auth/token/revoke-self" Client Leader token::revoke_self, "end one's own token";
     Write "auth/token/tidy" Client Leader token::tidy, "nothing: tokens are removed as they end";
+    Read "{kv1}/*path" Client Leader plain::read, "read a secret of KV v1";
+    Write "{kv1}/*path" Client Leader plain::write, "write a secret of KV v1";
+    Delete "{kv1}/*path" Client Leader plain::delete, "delete a secret of KV v1";
+    List "{kv1}/*path" Client Leader plain::list, "names below a path of KV v1";
     Write "{mount}/data/*path" Client Leader kv::write, "write a new version of a secret";
     Patch "{mount}/data/*path" Client Leader kv::patch, "change some fields of a secret";
     Read "{mount}/data/*path" Client Leader kv::read, "read a version, the newest one or `?version=N`";
+    Read "{mount}/subkeys/*path" Client Leader kv::subkeys, "the names of a secret's fields";
     Delete "{mount}/data/*path" Client Leader kv::delete_newest, "delete the newest version; it can be undeleted";
     Write "{mount}/delete/*path" Client Leader kv::delete_versions, "delete versions; they can be undeleted";
     Write "{mount}/undelete/*path" Client Leader kv::undelete, "bring deleted versions back";
@@ -161,11 +180,11 @@ pub enum Found {
     Nothing,
 }
 
-/// Finds the route for a clean path whose first `mount_len` bytes are its mount, if it lies in one.
-pub fn find(verb: Option<Verb>, path: &str, mount_len: Option<usize>) -> Found {
+/// Finds the route for a clean path, which may lie in a mount.
+pub fn find(verb: Option<Verb>, path: &str, within: Option<Within>) -> Found {
     let mut others = Vec::new();
     for route in ROUTES {
-        let Some(params) = pattern::matches(route.pattern, path, mount_len) else { continue };
+        let Some(params) = pattern::matches(route.pattern, path, within) else { continue };
         if Some(route.verb) == verb {
             return Found::Route(route, params);
         }
@@ -195,13 +214,16 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::pattern::MountKind;
 
     #[test]
     fn no_two_rows_are_the_same_and_each_is_found_by_its_own_pattern() {
         for (at, route) in ROUTES.iter().enumerate() {
-            let path = route.pattern.replace("{mount}", "secret").replace([':', '*'], "");
-            let mount_len = route.pattern.starts_with("{mount}").then_some("secret".len());
-            let Found::Route(found, _) = find(Some(route.verb), &path, mount_len) else {
+            let path = route.pattern.replace("{mount}", "secret").replace("{kv1}", "secret").replace([':', '*'], "");
+            let kinds = [("{mount}", MountKind::Kv2), ("{kv1}", MountKind::Kv1)];
+            let kind = kinds.iter().find(|(name, _)| route.pattern.starts_with(name));
+            let within = kind.map(|(_, kind)| Within { len: "secret".len(), kind: *kind });
+            let Found::Route(found, _) = find(Some(route.verb), &path, within) else {
                 panic!("{} is not found", route.pattern)
             };
             let position = ROUTES.iter().position(|other| std::ptr::eq(other, found));

@@ -234,7 +234,7 @@ fn nothing_is_decoded_that_is_not_tried() {
         ("state/wal.rs", "wal-entry"),
         ("state/identity.rs", "region-identity"),
         ("server/peers.rs", "node-report"),
-        ("secrets/core.rs", "kv-metadata, mount"),
+        ("secrets/core.rs", "kv-metadata, mount-table, client-token, batch-token, token-role"),
         ("secrets/keyring.rs", "keyring"),
         ("replication/reads.rs", "path-record"),
         ("replication/promotion.rs", "promotion-record"),

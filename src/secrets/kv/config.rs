@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::Record;
 use crate::secrets::lock::{Gate, Lock};
-use crate::secrets::mounts::MountId;
+use crate::secrets::mounts::{self, KvKind, MountId};
 use crate::secrets::vault::Vault;
 use crate::state::Class;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,7 @@ pub struct KvConfigChange {
 
 /// The configuration of a mount; the defaults if nobody changed them.
 pub fn read(view: &View, mount: MountId) -> Result<KvConfig> {
+    mounts::expect_kv(view, mount, KvKind::Versioned)?;
     Ok(view.get(&Record::KvConfig(mount).key(&view.barrier)?)?.unwrap_or_default())
 }
 

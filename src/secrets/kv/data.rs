@@ -56,7 +56,7 @@ impl Vault {
         cas: Option<u64>,
     ) -> Result<Written<KvVersion>> {
         let secret = Secret::new(mount, path)?;
-        check_data(data.expose())?;
+        check_object(data.expose())?;
         let evaluate = move |view: &View| {
             let config = config::read(view, secret.mount)?;
             let metadata = secret.metadata(view)?.unwrap_or_else(|| KvMetadata::new(view.now));
@@ -75,7 +75,7 @@ impl Vault {
         cas: Option<u64>,
     ) -> Result<Written<KvPatched>> {
         let secret = Secret::new(mount, path)?;
-        check_data(patch.expose())?;
+        check_object(patch.expose())?;
         let evaluate = move |view: &View| {
             let nothing = |patched| Ok((patched, Vec::new()));
             let Some(metadata) = secret.metadata(view)? else { return nothing(KvPatched::Missing) };
@@ -86,7 +86,7 @@ impl Vault {
                 KvFound::Gone(version) => nothing(KvPatched::Gone(version)),
                 KvFound::Live { data, .. } => {
                     let data = merge::merge(data.expose(), patch.expose())?;
-                    check_data(data.expose())?;
+                    check_object(data.expose())?;
                     let (version, ops) = add_version(view, &secret, metadata, &config, data.expose())?;
                     Ok((KvPatched::Done(version), ops))
                 }
@@ -154,7 +154,7 @@ fn check_cas(cas: Option<u64>, metadata: &KvMetadata, required_by_mount: bool) -
 }
 
 /// Fails if it is no JSON object or too large. The parser's own words could quote the secret: they are left out.
-fn check_data(data: &str) -> Result<()> {
+pub fn check_object(data: &str) -> Result<()> {
     if data.len() > DATA_BYTES_MAX {
         return Err(Error::TooLarge { got: data.len() as u64, max: DATA_BYTES_MAX as u64 });
     }
@@ -166,7 +166,7 @@ fn check_data(data: &str) -> Result<()> {
     }
 }
 
-fn text(data: &Sensitive) -> Result<SensitiveString> {
+pub fn text(data: &Sensitive) -> Result<SensitiveString> {
     let text = std::str::from_utf8(data.expose()).map_err(|_| Error::corrupt("a version's data is no text"))?;
     Ok(SensitiveString::new(text))
 }

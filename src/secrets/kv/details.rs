@@ -4,8 +4,8 @@ use super::metadata::KvMetadata;
 use super::{Secret, list};
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
-use crate::secrets::layout::{Folder, Record};
-use crate::secrets::mounts::MountId;
+use crate::secrets::layout::{Folder, Record, Tree};
+use crate::secrets::mounts::{self, KvKind, MountId};
 use crate::secrets::vault::Vault;
 use crate::state::{Class, Op};
 use std::collections::BTreeMap;
@@ -76,7 +76,11 @@ impl Vault {
     /// The names in a folder in byte order: `a` is a secret, `a/` a folder. Empty if there is no such folder.
     pub async fn kv_list(&self, mount: MountId, folder: &str) -> Result<Vec<String>> {
         let folder = Folder::parse(folder)?;
-        self.core.read(move |view| list::names(view, mount, &folder)).await
+        let list = move |view: &View| {
+            mounts::expect_kv(view, mount, KvKind::Versioned)?;
+            list::names(view, Tree::Kv2(mount), &folder)
+        };
+        self.core.read(list).await
     }
 
     async fn change_metadata(

@@ -3,15 +3,14 @@
 use crate::error::{Error, Result};
 use crate::secrets::barrier::first_segment;
 use crate::secrets::core::View;
-use crate::secrets::layout::{self, Folder};
-use crate::secrets::mounts::MountId;
+use crate::secrets::layout::{self, Folder, Tree};
 use crate::storage::{KeyRange, ScanLimit, after_prefix};
 
 /// One stretch of the scan. Where folders alternate with secrets, the rest of a stretch is read in vain.
 const STRETCH: ScanLimit = ScanLimit { entries: 128, bytes: 1 << 20 };
 
-pub fn names(view: &View, mount: MountId, folder: &Folder) -> Result<Vec<String>> {
-    let (prefix, above) = layout::folder_prefix(&view.barrier, mount, folder)?;
+pub fn names(view: &View, tree: Tree, folder: &Folder) -> Result<Vec<String>> {
+    let (prefix, above) = layout::folder_prefix(&view.barrier, tree, folder)?;
     let mut range = KeyRange::prefix(&prefix);
     let mut names = Vec::new();
     loop {

@@ -4,25 +4,31 @@
 //!
 //! `config` is the mount's settings, `metadata` the rules of versions without storage, `data` what `data/PATH` does,
 //! `versions` delete, undelete and destroy, `details` what `metadata/PATH` does, `list` folders, `merge` JSON merge patch.
+//! `plain` is KV v1 and the cubbyhole, `upgrade` makes a v1 mount a v2 one.
 
 pub mod config;
 pub mod data;
 pub mod details;
 pub mod metadata;
+pub mod plain;
 pub mod versions;
 
 mod list;
 mod merge;
+mod upgrade;
 
 pub use config::{DeleteVersionAfter, KvConfig, KvConfigChange};
 pub use data::{KvFound, KvPatched, KvVersion};
 pub use details::{CustomMetadataChange, KvMetadataChange};
 pub use metadata::{KvMetadata, VersionInfo};
+pub use plain::Plain;
+
+pub(super) use upgrade::step as upgrade_step;
 
 use super::core::View;
 use super::layout::{Record, SecretPath};
 use super::lock::{Gate, Lock};
-use super::mounts::MountId;
+use super::mounts::{self, KvKind, MountId};
 use crate::error::Result;
 use crate::state::Op;
 
@@ -43,7 +49,9 @@ impl Secret {
         Lock::Within(Gate::Mounts, [self.mount.0.as_slice(), self.path.as_str().as_bytes()].concat())
     }
 
+    /// Fails where the mount is there no longer.
     fn metadata(&self, view: &View) -> Result<Option<KvMetadata>> {
+        mounts::expect_kv(view, self.mount, KvKind::Versioned)?;
         view.get(&Record::KvMetadata(self.mount, &self.path).key(&view.barrier)?)
     }
 

@@ -1,7 +1,7 @@
 //! No stored byte tells a secret: neither values, nor names, nor tokens, nor keys.
 
 use super::*;
-use crate::secrets::kv::{CustomMetadataChange, KvMetadataChange};
+use crate::secrets::kv::{CustomMetadataChange, KvMetadataChange, Plain};
 use crate::storage::{KeyRange, ScanLimit, Tree};
 use std::collections::BTreeMap;
 
@@ -35,10 +35,17 @@ async fn nothing_of_a_client_is_stored_in_the_clear() {
     f.vault.policy_put(CANARY, &format!("path \"{CANARY}\" {{ capabilities = [\"read\"] }}")).await.unwrap();
     f.vault.token_role_put(CANARY, |_| Ok(())).await.unwrap();
 
-    let mut forbidden: Vec<Vec<u8>> = [CANARY, "secret/", f.root.expose(), token.expose(), &info.accessor]
-        .iter()
-        .map(|text| text.as_bytes().to_vec())
-        .collect();
+    let own = Plain::cubbyhole(&f.caller().await).unwrap();
+    f.vault.plain_put(own, CANARY, SensitiveString::new(data.clone())).await.unwrap();
+    let wrapped = f.vault.wrap(CANARY, Duration::from_secs(60), SensitiveString::new(data)).await.unwrap().value;
+    let mount = MountRequest { kind: "kv".into(), description: CANARY.into(), ..MountRequest::default() };
+    f.vault.mount_enable(CANARY, mount).await.unwrap();
+
+    let mut forbidden: Vec<Vec<u8>> =
+        [CANARY, "secret/", f.root.expose(), token.expose(), &info.accessor, wrapped.token.expose()]
+            .iter()
+            .map(|text| text.as_bytes().to_vec())
+            .collect();
     // The keys themselves, as text and as bytes; a share's first byte is only its number.
     for key in &f.keys {
         forbidden.push(key.expose().as_bytes().to_vec());

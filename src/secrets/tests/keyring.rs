@@ -51,7 +51,7 @@ async fn default_mounts_are_found_by_the_longest_prefix() {
     let shown: Vec<_> = f.vault.mounts(Table::Secret).await.unwrap();
     let paths: Vec<_> = shown.iter().map(|mount| (mount.path.as_str(), mount.kind.as_str())).collect();
     assert_eq!(paths, [("cubbyhole/", "cubbyhole"), ("secret/", "kv"), ("sys/", "system")]);
-    assert!(shown[1].is_kv2() && shown[1].accessor.starts_with("kv_"));
+    assert!(shown[1].kv() == Some(KvKind::Versioned) && shown[1].accessor.starts_with("kv_"));
     assert_eq!(shown[1].id.to_string().len(), 36);
     let auth = f.vault.mounts(Table::Auth).await.unwrap();
     assert_eq!((auth.len(), auth[0].path.as_str()), (1, "token/"));

@@ -21,7 +21,8 @@ pub use create::{Parent, TokenKind, TokenMade, TokenRequest};
 pub use leases::Leases;
 pub use roles::{RoleKind, TokenRole};
 
-pub(super) use record::{TokenRecord, good_record, new_root, store_new};
+pub(super) use record::{TokenRecord, good_record, new_root, new_token, store_new};
+pub(super) use revoke::remove_one;
 
 use self::batch::BatchToken;
 use super::barrier::TokenHash;

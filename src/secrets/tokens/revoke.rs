@@ -5,7 +5,7 @@ use super::record::TokenRecord;
 use super::{Caller, hash_of, hash_of_accessor};
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
-use crate::secrets::layout::{self, Record};
+use crate::secrets::layout::{self, Record, Shelf};
 use crate::secrets::lock::{Gate, Lock};
 use crate::secrets::vault::Vault;
 use crate::sensitive::SensitiveString;
@@ -145,6 +145,9 @@ pub fn remove_one(view: &View, hash: [u8; 32]) -> Result<Vec<Op>> {
     if let Some(end) = record.expires_at {
         ops.push(Op::Delete { key: Record::Expiry(end, hash).key(&view.barrier)? });
     }
+    let cubbyhole = KeyRange::prefix(&Shelf::Cubbyhole(hash).prefix());
+    let cubbyhole = view.state.scan_data(&cubbyhole, ScanLimit::NONE)?;
+    ops.extend(cubbyhole.into_iter().map(|(key, _)| Op::Delete { key }));
     Ok(ops)
 }
 

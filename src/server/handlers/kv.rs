@@ -11,14 +11,14 @@ use crate::secrets::kv::{
     CustomMetadataChange, DeleteVersionAfter, KvConfigChange, KvFound, KvMetadata, KvMetadataChange, KvPatched,
     KvVersion,
 };
-use crate::secrets::{Mount, MountId};
+use crate::secrets::{KvKind, MountId};
 use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::request::{Verb, parse_body};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -71,6 +71,36 @@ pub async fn read(call: Call) -> Result<Answer> {
         }
         KvFound::Gone(version) => Ok(gone(version)),
         KvFound::Missing => Ok(Answer::missing()),
+    }
+}
+
+/// The names of the fields, without their values: `?depth=N` goes no deeper.
+pub async fn subkeys(call: Call) -> Result<Answer> {
+    let Some(mount) = kv2(&call) else { return no_route(call).await };
+    let depth = call.query.number::<usize>("depth")?.unwrap_or(0);
+    match call.node.vault.kv_get(mount, call.param("path"), call.query.number("version")?).await? {
+        KvFound::Live { data, version } => {
+            let data: Value =
+                serde_json::from_str(data.expose()).map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
+            let subkeys = without_values(&data, depth, 0);
+            Ok(Answer::data(&json!({ "metadata": version_metadata(version), "subkeys": subkeys })))
+        }
+        KvFound::Gone(version) => {
+            let metadata = version_metadata(version);
+            Ok(Answer::data(&json!({ "metadata": metadata, "subkeys": null })).with_status(404))
+        }
+        KvFound::Missing => Ok(Answer::missing()),
+    }
+}
+
+fn without_values(value: &Value, depth_max: usize, depth: usize) -> Value {
+    match value {
+        Value::Object(fields) if !fields.is_empty() && (depth_max == 0 || depth < depth_max) => {
+            let names = fields.iter().map(|(name, value)| (name.clone(), without_values(value, depth_max, depth + 1)));
+            Value::Object(names.collect())
+        }
+        Value::Object(fields) if fields.is_empty() && depth == 0 => Value::Object(Map::new()),
+        _ => Value::Null,
     }
 }
 
@@ -167,7 +197,7 @@ pub async fn write_config(call: Call) -> Result<Answer> {
 
 /// The mount, if it is of KV version 2: the only kind that these routes are for.
 fn kv2(call: &Call) -> Option<MountId> {
-    call.mount.as_ref().filter(|mount| Mount::is_kv2(mount)).map(|mount| mount.id)
+    call.mount.as_ref().filter(|mount| mount.kv() == Some(KvKind::Versioned)).map(|mount| mount.id)
 }
 
 fn unless_merge_patch(call: &Call) -> Option<Answer> {

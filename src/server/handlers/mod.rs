@@ -8,11 +8,13 @@ pub mod link;
 pub mod membership;
 pub mod mounts;
 pub mod path;
+pub mod plain;
 pub mod policy;
 pub mod replication_status;
 pub mod seal;
 pub mod token;
 pub mod token_roles;
+pub mod wrapping;
 
 use super::answer::Answer;
 use super::call::Call;

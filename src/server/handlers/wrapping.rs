@@ -1,0 +1,73 @@
+//! Response wrapping: what clients ask of wrapped answers, and wrapping any answer on demand.
+
+use super::{fields, written};
+use crate::error::{Error, Result};
+use crate::secrets::wrapping::{self, Wrapped, Wrapping};
+use crate::sensitive::SensitiveString;
+use crate::server::answer::Answer;
+use crate::server::authorise::wrap_ttl;
+use crate::server::call::Call;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Answers the body itself, which is then wrapped as any other answer.
+pub async fn wrap(call: Call) -> Result<Answer> {
+    if wrap_ttl(&call)?.is_none() {
+        return Err(Error::invalid("endpoint requires response wrapping to be used"));
+    }
+    Ok(Answer::data(&call.object()?))
+}
+
+/// The token stands in the body, or is the one that the request came with.
+pub async fn unwrap(call: Call) -> Result<Answer> {
+    let named = named(&call)?;
+    let done = call.node.vault.unwrap(wrapping(&call, &named)?).await?;
+    let answer = done.value.ok_or_else(wrapping::invalid)?;
+    Ok(written(Answer::json_text(answer.expose()), done.position))
+}
+
+pub async fn lookup(call: Call) -> Result<Answer> {
+    let named = named(&call)?;
+    let found = call.node.vault.wrapping_lookup(wrapping(&call, &named)?).await?.ok_or_else(wrapping::invalid)?;
+    Ok(Answer::data(&json!({
+        "creation_path": found.path,
+        "creation_time": found.created_at.rfc3339(),
+        "creation_ttl": found.ttl.as_secs(),
+    })))
+}
+
+pub async fn rewrap(call: Call) -> Result<Answer> {
+    let named = named(&call)?;
+    let done = call.node.vault.rewrap(wrapping(&call, &named)?).await?;
+    Ok(written(Answer::wrapped(shown(&done.value.ok_or_else(wrapping::invalid)?)), done.position))
+}
+
+/// `answer` wrapped for `ttl`, if it says anything.
+pub async fn wrapped(call: &Call, answer: Answer, ttl: Duration) -> Result<Answer> {
+    let Some(text) = answer.text_to_wrap().await? else { return Ok(Answer::empty()) };
+    let done = call.node.vault.wrap(&call.path, ttl, SensitiveString::new(text)).await?;
+    Ok(written(Answer::wrapped(shown(&done.value)), done.position))
+}
+
+fn named(call: &Call) -> Result<Option<SensitiveString>> {
+    let token = fields::text(&call.object()?, "token")?;
+    Ok(Some(token).filter(|token| !token.is_empty()).map(SensitiveString::new))
+}
+
+fn wrapping<'a>(call: &'a Call, named: &'a Option<SensitiveString>) -> Result<Wrapping<'a>> {
+    match (named, call.token()) {
+        // Some clients send their wrapping token both ways.
+        (Some(named), Some(own)) if named.expose() != own.expose() => Ok(Wrapping::Named(named)),
+        _ => Ok(Wrapping::Own(call.caller()?)),
+    }
+}
+
+fn shown(wrapped: &Wrapped) -> Value {
+    json!({
+        "token": wrapped.token.expose(),
+        "accessor": wrapped.accessor,
+        "ttl": wrapped.ttl.as_secs(),
+        "creation_time": wrapped.created_at.rfc3339(),
+        "creation_path": wrapped.path,
+    })
+}
