@@ -262,9 +262,18 @@ pub struct Open {
 pub struct Promote {
     #[command(flatten)]
     pub path: PathFlag,
-    /// Without the primary's consent; the only mode so far
+    /// Switch over: the primary stops first, and nothing is lost. So without either flag, if the primary answers
+    #[arg(long, conflicts_with = "forced")]
+    pub planned: bool,
+    /// Fail over, without the primary's consent. So without either flag, if the primary does not answer
     #[arg(long)]
     pub forced: bool,
+    /// How long a switchover may take before it comes to nothing, like 10s; 30 seconds if not said
+    #[arg(long, value_name = "DURATION")]
+    pub deadline: Option<String>,
+    /// End the switchover of this id that is not done: at the standby, or at the primary before it gave up
+    #[arg(long, value_name = "ID", conflicts_with_all = ["planned", "forced", "dry_run", "accept_loss", "deadline"])]
+    pub cancel: Option<String>,
     /// Show the checks and what may be lost, and change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -1,4 +1,5 @@
-//! `replication promote`, `operator replicate-resume`: make a standby the primary.
+//! `replication promote`, `operator replicate-resume`: make a standby the primary, by a switchover if its primary answers,
+//! else by a failover.
 //!
 //! The plan first: the checks, and what may be lost. Then consent: in a terminal the region's name typed by a person; without one,
 //! `-accept-loss`, unless the plan knows that nothing can be lost. Then the promotion, which has an id, so that asking
@@ -9,7 +10,7 @@ use super::args::{Format, Promote};
 use super::failure::{EXIT_LOCAL, Failure};
 use super::output::{Output, grouped, json, span, table};
 use crate::api::replication::{
-    FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, Verdict,
+    FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, StepName, Verdict,
 };
 use crate::client::{Client, ClientError};
 use crate::clock;
@@ -27,10 +28,11 @@ pub async fn run(promote: Promote, context: &mut Context<'_>) -> Result<Output, 
     let wait =
         crate::duration::parse(&promote.timeout).map_err(|error| Failure::local(format!("-timeout: {error}")))?;
     let path = promote.path.replication_path.as_str();
-    // `-forced` names the only mode there is.
-    let mode = PromoteMode::Forced;
     let region = client.path_status(path).await.map_err(Failure::asked)?.region.name;
-    let plan = client.plan(path, mode).await.map_err(Failure::asked)?;
+    if let Some(id) = &promote.cancel {
+        return cancel(&client, path, &region, id, format).await;
+    }
+    let (mode, plan) = plan(&client, path, &promote).await?;
     if promote.dry_run {
         let output = Output::of(format, &plan, |plan| shown(plan, path, &region));
         let exit = if blocks(&plan).is_empty() { 0 } else { EXIT_LOCAL };
@@ -41,11 +43,45 @@ pub async fn run(promote: Promote, context: &mut Context<'_>) -> Result<Output, 
         return Err(Failure::local(text));
     }
     let accept_loss = consent(&plan, path, &region, promote.accept_loss, context)?;
-    let request =
-        PromoteRequest { mode, plan: plan.hash, accept_loss, id: PromotionId(clock::random_bytes()), deadline: None };
+    let (id, deadline) = (PromotionId(clock::random_bytes()), promote.deadline.map(Into::into));
+    let request = PromoteRequest { mode, plan: plan.hash, accept_loss, id, deadline };
     let promotion = outcome(&client, path, &request, wait).await?;
     let promotion = with_proof_of_fence(&client, path, promotion, wait).await;
     conclude(&promotion, path, &region, format)
+}
+
+/// As was asked for; else a switchover, unless the primary does not answer.
+async fn plan(client: &Client, path: &str, promote: &Promote) -> Result<(PromoteMode, Plan), Failure> {
+    let asked = match promote.forced {
+        true => PromoteMode::Forced,
+        false => PromoteMode::Planned,
+    };
+    let plan = client.plan(path, asked).await.map_err(Failure::asked)?;
+    let silent = plan.checks.iter().any(|check| check.name == "primary" && check.verdict == Verdict::Block);
+    if promote.forced || promote.planned || !silent {
+        return Ok((asked, plan));
+    }
+    let plan = client.plan(path, PromoteMode::Forced).await.map_err(Failure::asked)?;
+    Ok((PromoteMode::Forced, plan))
+}
+
+async fn cancel(client: &Client, path: &str, region: &str, id: &str, format: Format) -> Result<Output, Failure> {
+    let id: PromotionId = id.parse().map_err(|error| Failure::local(format!("-cancel: {error}")))?;
+    let promotion = client.cancel_promotion(path, id).await.map_err(Failure::asked)?;
+    match promotion.outcome {
+        PromotionOutcome::Failed => {
+            let why = promotion.error.as_deref().unwrap_or("it was cancelled");
+            let text = || format!("Switchover {id} came to nothing: {why}");
+            Ok(Output::text(if format == Format::Json { json(&promotion) } else { text() }))
+        }
+        PromotionOutcome::Done => {
+            let text = format!("Too late: switchover {id} is done. {}", done(&promotion, region));
+            Err(Failure::server(text))
+        }
+        PromotionOutcome::Running | PromotionOutcome::Unknown => {
+            Err(Failure::unknown(format!("Whether switchover {id} comes to nothing is not known yet: cancel it again")))
+        }
+    }
 }
 
 /// Whether a loss is accepted; an error unless the promotion may go ahead.
@@ -122,13 +158,22 @@ async fn with_proof_of_fence(client: &Client, path: &str, promotion: Promotion, 
     while promotion.outcome == PromotionOutcome::Done && clock::steady() < deadline {
         // Who does not answer now proves nothing, and takes nothing back either.
         if let Ok(Some(later)) = client.promotion(path, promotion.id).await
-            && matches!(later.fence, FenceProof::Acknowledged { .. })
+            && is_seen_through(&later)
         {
             return later;
         }
         tokio::time::sleep(OUTCOME_POLL).await;
     }
     promotion
+}
+
+/// Whether the old primary did its part: it is fenced, and after a switchover follows.
+fn is_seen_through(promotion: &Promotion) -> bool {
+    let follows = promotion.steps.iter().any(|step| step.name == StepName::OldPrimaryFollows);
+    match promotion.mode {
+        PromoteMode::Planned => follows,
+        PromoteMode::Forced => matches!(promotion.fence, FenceProof::Acknowledged { .. }),
+    }
 }
 
 fn unknown(id: PromotionId, path: &str, error: &ClientError) -> Failure {
@@ -152,7 +197,9 @@ fn conclude(promotion: &Promotion, path: &str, region: &str, format: Format) -> 
         PromotionOutcome::Done => Ok(Output::text(text)),
         PromotionOutcome::Failed => {
             let now = promotion.plan.as_ref().map(|plan| format!("\n\nAs it is now:\n\n{}", shown(plan, path, region)));
-            Err(Failure::server(format!("{region} was not promoted: {why}{}", now.unwrap_or_default())))
+            let planned = promotion.mode == PromoteMode::Planned && promotion.plan.is_none();
+            let rest = if planned { ". The old primary takes writes again as soon as it hears so" } else { "" };
+            Err(Failure::server(format!("{region} was not promoted: {why}{rest}{}", now.unwrap_or_default())))
         }
         PromotionOutcome::Running | PromotionOutcome::Unknown => {
             let id = promotion.id;
@@ -163,6 +210,13 @@ fn conclude(promotion: &Promotion, path: &str, region: &str, format: Format) -> 
 }
 
 fn done(promotion: &Promotion, region: &str) -> String {
+    let pause = promotion.pause_ms.map(|ms| format!(" No region took writes for {ms} ms.")).unwrap_or_default();
+    if is_seen_through(promotion) && promotion.mode == PromoteMode::Planned {
+        let epoch = promotion.epoch;
+        return format!(
+            "Success! {region} is primary, in epoch {epoch}.{pause}\nThe old primary follows it. Nothing was lost."
+        );
+    }
     let lost = promotion
         .loss
         .as_ref()
@@ -175,7 +229,7 @@ fn done(promotion: &Promotion, region: &str) -> String {
              Stop it, or keep clients away from it, until `replication status` there says fenced."
             .to_owned(),
     };
-    format!("Success! {region} is primary, in epoch {}.{lost}\n{fence}", promotion.epoch)
+    format!("Success! {region} is primary, in epoch {}.{pause}{lost}\n{fence}", promotion.epoch)
 }
 
 fn shown(plan: &Plan, path: &str, region: &str) -> String {
@@ -194,9 +248,13 @@ fn shown(plan: &Plan, path: &str, region: &str) -> String {
             [check.name.clone(), verdict.to_owned(), check.fact.clone(), format!("{}, {age} ago", check.source), advice]
         })
         .collect();
+    let what = match plan.mode {
+        PromoteMode::Planned => "Switch over to",
+        PromoteMode::Forced => "Fail over to",
+    };
     let checks = table(["Check", "Verdict", "Fact", "Source", "What to do"], &rows);
     format!(
-        "Promote {region} on path {path}: epoch {} → {}\n\n{checks}\n\nIt would lose: {}",
+        "{what} {region} on path {path}: epoch {} → {}\n\n{checks}\n\nIt would lose: {}",
         plan.epoch_now,
         plan.epoch_next,
         loss_words(&plan.loss)

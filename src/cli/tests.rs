@@ -333,8 +333,8 @@ fn plan(entries: u64, known: bool, verdict: &str) -> Value {
 
 fn promotion(outcome: &str) -> Value {
     json!({"data": {
-        "id": "00".repeat(16), "outcome": outcome, "epoch": 2, "began_at": 5, "ended_at": null, "loss": null,
-        "error": "because", "plan": null, "fence": {"proof": "unproven"}
+        "id": "00".repeat(16), "mode": "forced", "outcome": outcome, "epoch": 2, "began_at": 5, "ended_at": null, "loss": null,
+        "error": "because", "plan": null, "fence": {"proof": "unproven"}, "steps": [], "pause_ms": null
     }})
 }
 
@@ -413,6 +413,30 @@ async fn a_dry_run_shows_the_plan_and_changes_nothing() {
     assert!(output.text.contains("BLOCK"), "{}", output.text);
     assert_eq!(fake.run(&format!("{RESUME} -accept-loss")).await.expect_err("blocked").exit, 1);
     assert!(fake.heard(PROMOTE).is_none(), "nothing was asked for");
+}
+
+#[tokio::test]
+async fn a_primary_that_answers_is_switched_over_from() {
+    let fake = standby(plan(0, true, "pass"), "done").await;
+    fake.run(RESUME).await.expect("promoted");
+    assert_eq!(fake.heard(PROMOTE).expect("asked")["mode"], "planned");
+    fake.run("twinkeep replication promote -forced -deadline=5s -timeout=0s").await.expect("promoted");
+    let sent = fake.heard(PROMOTE).expect("asked");
+    assert_eq!((&sent["mode"], &sent["deadline"]), (&json!("forced"), &json!("5s")));
+}
+
+#[tokio::test]
+async fn a_primary_that_does_not_answer_is_failed_over_from() {
+    let mut silent = plan(0, true, "pass");
+    silent["data"]["checks"][0]["name"] = json!("primary");
+    silent["data"]["checks"][0]["verdict"] = json!("block");
+    let fake = standby(silent, "done").await;
+    let failure = fake.run(&format!("{RESUME} -accept-loss")).await.expect_err("this server's plans all block");
+    assert!(
+        failure.text.starts_with("Fail over to eu-west-1") || failure.text.contains("primary: it is"),
+        "{}",
+        failure.text
+    );
 }
 
 #[tokio::test]

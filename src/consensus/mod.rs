@@ -97,7 +97,7 @@ pub trait Transport: Send + Sync + 'static {
 async fn pass(gate: &WriteGate, term: u64, state: &State) -> Result<()> {
     let passed = gate.pass(term).await;
     match state.path().role {
-        Role::Standby | Role::Fenced if passed.is_err() => Err(Error::WrongRole(wrong_role(state))),
+        Role::Standby | Role::Fenced if passed.is_err() => Err(wrong_role(state)),
         _ => passed,
     }
 }
@@ -105,15 +105,26 @@ async fn pass(gate: &WriteGate, term: u64, state: &State) -> Result<()> {
 /// The error that a client sees for a write that apply refused.
 pub fn refused_write(refusal: &Refusal, state: &State) -> Error {
     match refusal {
-        Refusal::Role { .. } | Refusal::Epoch { .. } => Error::WrongRole(wrong_role(state)),
+        Refusal::Role { .. } | Refusal::Epoch { .. } => wrong_role(state),
         other => Error::unavailable(format!("the write was not made: {other}; send it again")),
     }
 }
 
-/// Why this region refuses in its present role, and whom to ask.
-pub fn wrong_role(state: &State) -> WrongRole {
+/// Why this region refuses in its present role, and whom to ask. In the middle of a switchover nobody takes writes, and
+/// it is not yet known who will: the same request is to be sent again.
+pub fn wrong_role(state: &State) -> Error {
     let path = state.path();
+    if let Some(gave_up) = &path.handover.gave_up {
+        return Error::unavailable(in_handover(&gave_up.to.name));
+    }
     let role = if path.is_whole() { path.role.name().to_owned() } else { "syncing".to_owned() };
     let primary = path.primary.map(|primary| (primary.name, primary.addresses.first().cloned().unwrap_or_default()));
-    WrongRole { role, epoch: path.epoch, primary }
+    Error::WrongRole(WrongRole { role, epoch: path.epoch, primary })
+}
+
+/// What a client reads that writes while its region hands over to another.
+pub fn in_handover(to: &str) -> String {
+    format!(
+        "this region hands over to {to}, which takes no writes yet either: nothing was written, try again in a moment"
+    )
 }

@@ -438,7 +438,10 @@ impl Driver {
                 self.step(Input::Switchover(*order));
             }
             Ask::CancelSwitchover { id, reply } => {
-                leading.promoting(id, PromoteMode::Planned, now.wall).waiting.push(reply);
+                // Without an entry it came to its end just now, and its record says how.
+                if let Some(promoting) = leading.promotions.get_mut(&id) {
+                    promoting.waiting.push(reply);
+                }
                 self.step(Input::CancelSwitchover { id, reason: "its operator cancelled it".into() });
             }
         }

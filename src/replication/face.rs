@@ -17,7 +17,7 @@ use crate::api::replication::{
 };
 use crate::api::verification::Verification;
 use crate::clock;
-use crate::consensus::Consensus;
+use crate::consensus::{Consensus, in_handover};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Epoch, PromotionId};
@@ -205,9 +205,11 @@ impl Replication {
         opening::override_closed(&self.context, reason).await
     }
 
-    /// Why this primary takes no writes; `None` if it does, is none, or this node does not lead it.
+    /// Why this primary takes no writes, or one that is handing over; `None` if it does, is none, or this node does not
+    /// lead it.
     pub fn closed(&self) -> Option<String> {
-        self.context.opening.closed()
+        let gave_up = self.context.state().path().handover.gave_up;
+        gave_up.map(|gave_up| in_handover(&gave_up.to.name)).or_else(|| self.context.opening.closed())
     }
 
     /// The data set and the epoch in which this node saw its region open for writes, since the node started: what it

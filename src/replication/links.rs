@@ -31,7 +31,7 @@ struct Put {
 pub(super) async fn connect(context: &Arc<Context>, request: LinkRequest) -> Result<()> {
     context.lead().await?;
     if context.state().path().role != Role::Primary {
-        return Err(Error::WrongRole(consensus::wrong_role(context.state())));
+        return Err(consensus::wrong_role(context.state()));
     }
     let mut activations = context.activations.subscribe();
     let put = put(context, &request).await?;

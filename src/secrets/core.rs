@@ -191,7 +191,7 @@ impl Core {
             return Err(Error::Uninitialised);
         }
         if path.role != Role::Primary || !path.is_whole() {
-            return Err(Error::WrongRole(wrong_role(self.state())));
+            return Err(wrong_role(self.state()));
         }
         Ok(())
     }

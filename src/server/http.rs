@@ -101,7 +101,7 @@ async fn run(route: &Route, mut call: Call) -> Result<Response<Body>> {
         let path = call.node.state.path();
         // Before the token: whoever asks the wrong region is told the right one.
         if route.who == Who::Client && (path.role != Role::Primary || !path.is_whole()) {
-            return Err(Error::WrongRole(consensus::wrong_role(&call.node.state)));
+            return Err(consensus::wrong_role(&call.node.state));
         }
         let token = call.token().ok_or(Error::PermissionDenied)?;
         let caller = call.node.vault.authenticate(&token).await?;

@@ -1,6 +1,7 @@
 //! Two regions in one process with a real link between them: activation, full sync, streaming, faults, failover.
 
 mod region;
+mod switchover;
 
 use region::{Region, Speaks, Wire, until_in_step, within};
 use std::collections::BTreeMap;

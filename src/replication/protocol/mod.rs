@@ -166,7 +166,7 @@ impl Core {
                 self.gate.proposed(ctx, id);
                 self.standby.proposed(ctx, id, &result);
                 self.failover.proposed(ctx, id, &result);
-                self.giving.proposed(ctx, id);
+                self.giving.proposed(ctx, id, &result);
                 self.asking.proposed(ctx, id, &result);
             }
             Input::WalRead { read, result } => self.primary.wal_read(ctx, read, result),

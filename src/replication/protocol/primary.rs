@@ -8,7 +8,7 @@ use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Stre
 use super::report::{Applied, LagReport, LinkReport};
 use super::verify::Verify;
 use crate::clock::UnixMs;
-use crate::ids::{Position, RegionId, SyncId};
+use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
 use crate::state::diff::Unnamed;
 use crate::state::merkle::Nodes;
 use crate::state::{CopyChunk, Role, WalEntry};
@@ -24,6 +24,8 @@ const READ_AHEAD: usize = 1;
 
 #[derive(Default)]
 pub(super) struct Primary {
+    /// What the links belong to.
+    line: Option<(DatasetId, Epoch)>,
     links: BTreeMap<RegionId, Link>,
     /// The newest root that was computed here.
     root: Option<Root>,
@@ -33,8 +35,12 @@ pub(super) struct Primary {
 impl Primary {
     /// Looks at new facts: a region that ships its log has a link to each peer, any other has none.
     pub fn settle(&mut self, ctx: &Context) {
-        if !ctx.path.ships() {
+        let line = (ctx.path.dataset, ctx.path.epoch);
+        // What was in flight in an earlier epoch says nothing in this one.
+        if self.line.replace(line) != Some(line) || !ctx.path.ships() {
             self.links.clear();
+        }
+        if !ctx.path.ships() {
             return;
         }
         let dialled = |region: &RegionId| ctx.peer(*region).is_some_and(|peer| is_dialled(ctx, peer));
@@ -199,6 +205,13 @@ impl Primary {
     pub fn hurry(&mut self, ctx: &Context, region: RegionId) {
         if let Some(link) = self.links.get_mut(&region) {
             link.heartbeat_at = ctx.now.steady_ms;
+            link.hurried = true;
+        }
+    }
+
+    /// The next heartbeat is sent in its time, even if the one before is not answered: it may be lost.
+    pub fn insist(&mut self, region: RegionId) {
+        if let Some(link) = self.links.get_mut(&region) {
             link.hurried = true;
         }
     }

@@ -10,8 +10,8 @@
 //!
 //! Invariants:
 //! * `flights` never holds more than `max_parallel` requests that carry data, one `Hello`, one `Compare`, one heartbeat;
-//!   one heartbeat more for each piece of news of a handover. What they carry costs no more than `IN_FLIGHT_COST_MAX`,
-//!   give or take one request.
+//!   more heartbeats, one each period of them and one for each piece of news, while a handover is under way. What they
+//!   carry costs no more than `IN_FLIGHT_COST_MAX`, give or take one request.
 //! * Streaming: every index below `next` is applied by the standby, in flight, or in `missing`.
 //! * Copying: every stretch before `next` is applied by the standby, in flight, or in `unsent`.
 

@@ -41,7 +41,7 @@ pub async fn health(call: Call) -> Result<Answer> {
         ("uninitcode", code::UNINITIALISED)
     } else if health.sealed {
         ("sealedcode", code::SEALED)
-    } else if path.role != Role::Primary || !path.is_whole() {
+    } else if !path.ships() || !path.is_whole() {
         ("drsecondarycode", code::STANDBY_REGION)
     } else if health.closed.is_some() {
         ("closedcode", code::CLOSED)

@@ -21,10 +21,16 @@ pub(in super::super) struct Asking {
     order: Option<SwitchoverOrder>,
     /// The ask under way.
     running: Option<Running>,
-    proposal: Option<ProposalId>,
+    proposal: Option<(ProposalId, Proposed)>,
     again_at: u64,
     /// What was opened, until the pause is on record.
     opened: Option<Opened>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Proposed {
+    Step,
+    Pause,
 }
 
 struct Running {
@@ -136,12 +142,20 @@ impl Asking {
         }
         if let (None, Some(ask)) = (&self.running, asks) {
             let id = ask.id;
-            self.order.take_if(|order| order.id == id);
+            let ordered = self.order.take_if(|order| order.id == id).is_some();
             self.running = Some(Running::new(ask, ctx.now.steady_ms));
-            ctx.report(Fact::Promotion { id, progress: PromotionProgress::Running(PromoteMode::Planned) });
+            // What an earlier leader began goes on here.
+            if !ordered {
+                ctx.report(Fact::Promotion { id, progress: PromotionProgress::Running(PromoteMode::Planned) });
+            }
         }
         if let Some(running) = &mut self.running {
             running.look(ctx);
+        }
+        if let Some(order) = self.order.take_if(|_| ctx.path.role != Role::Standby) {
+            let reason = format!("this region is {} in epoch {} meanwhile", ctx.path.role, ctx.path.epoch);
+            let progress = PromotionProgress::Refused { reason, plan: None };
+            ctx.report(Fact::Promotion { id: order.id, progress });
         }
         if self.opened.is_some() && ctx.path.role != Role::Primary {
             self.opened = None;
@@ -149,13 +163,12 @@ impl Asking {
     }
 
     pub fn proposed(&mut self, ctx: &mut Context, id: ProposalId, result: &Result<Outcome, Failure>) {
-        if self.proposal != Some(id) {
-            return;
+        let Some((_, proposed)) = self.proposal.take_if(|(proposal, _)| *proposal == id) else { return };
+        if !matches!(result, Ok(Outcome::Changed)) {
+            self.again_at = ctx.after(ctx.options.timing.propose_again_ms);
         }
-        self.proposal = None;
-        self.again_at = ctx.after(ctx.options.timing.propose_again_ms);
-        if self.running.is_none() && self.order.is_none() {
-            if let (Some(_), Ok(Outcome::Changed | Outcome::Refused(_))) = (&self.opened, result) {
+        if proposed == Proposed::Pause {
+            if result.is_ok() {
                 self.opened = None;
             }
             return;
@@ -185,13 +198,13 @@ impl Asking {
         if frozen || self.proposal.is_some() || !ctx.is_due(self.again_at) {
             return;
         }
-        let change = match (&self.order, &mut self.running, &self.opened) {
-            (_, Some(running), _) => running.next_step(ctx),
-            (Some(order), None, _) => ask(ctx, order),
-            (None, None, Some(opened)) => Some(opened.measured()),
-            (None, None, None) => None,
+        let (change, proposed) = match (&self.order, &mut self.running, &self.opened) {
+            (_, Some(running), _) => (running.next_step(ctx), Proposed::Step),
+            (Some(order), None, _) => (ask(ctx, order), Proposed::Step),
+            (None, None, Some(opened)) => (Some(opened.measured()), Proposed::Pause),
+            (None, None, None) => return,
         };
-        self.proposal = change.map(|change| ctx.propose(Command::Region(change)));
+        self.proposal = change.map(|change| (ctx.propose(Command::Region(change)), proposed));
     }
 
     pub fn wakes_at(&self, ctx: &Context) -> Option<u64> {
@@ -275,7 +288,7 @@ impl Running {
     fn look(&mut self, ctx: &Context) {
         if self.is_late(ctx) {
             let stage = match self.gave_up {
-                None => "before the primary gave up",
+                None => "before the primary said that it gave up",
                 Some(_) => "before this region had all that the primary reached",
             };
             let late = || format!("its deadline of {} s passed {stage}", self.ask.deadline_ms.div_ceil(1000));

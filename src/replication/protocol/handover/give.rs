@@ -5,7 +5,7 @@ use super::super::interface::*;
 use super::super::message::{HandoverSaid, HandoverWord, Root};
 use super::super::primary::{PeerSeen, Primary};
 use crate::ids::{Epoch, PromotionId, RegionId};
-use crate::state::{Command, GaveUp, HandoverAsk, HandoverChange, PathChange, RegionChange, Role};
+use crate::state::{Command, GaveUp, HandoverAsk, HandoverChange, Outcome, PathChange, RegionChange, Role};
 use std::collections::BTreeMap;
 
 /// How far the standby may be behind when the primary stops taking writes: what a moment ships, since nobody can write
@@ -59,12 +59,15 @@ impl Giving {
         for (region, _) in words.iter().filter(|(region, words)| news(region, words)) {
             primary.hurry(ctx, *region);
         }
+        if let Some(gave_up) = &ctx.path.handover.gave_up {
+            primary.insist(gave_up.to.region);
+        }
         ctx.words = words;
     }
 
-    pub fn proposed(&mut self, ctx: &Context, id: ProposalId) {
-        if self.proposal == Some(id) {
-            self.proposal = None;
+    pub fn proposed(&mut self, ctx: &Context, id: ProposalId, result: &Result<Outcome, Failure>) {
+        let ours = self.proposal.take_if(|proposal| *proposal == id).is_some();
+        if ours && !matches!(result, Ok(Outcome::Changed)) {
             self.again_at = ctx.after(ctx.options.timing.propose_again_ms);
         }
     }

@@ -768,4 +768,11 @@ stories! {
     a_diverged_region_keeps_a_ledger_and_rejoins
     a_diverged_standby_keeps_its_surplus
     one_of_two_primaries_is_demoted
+    a_switchover_loses_nothing
+    a_switchover_is_cancelled_before_the_give_up
+    a_switchover_is_declined_after_the_give_up
+    a_switchover_is_cut_in_the_middle
+    a_switchover_survives_new_leaders
+    a_region_that_gave_up_is_promoted_again
+    a_failover_replaces_a_switchover
 }

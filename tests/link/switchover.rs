@@ -1,0 +1,155 @@
+//! A switchover over a real link: nothing is lost, the direction is reversed and reversed again, a pause is measured; and
+//! what ends it before it is done.
+
+use super::linked;
+use super::region::{Region, until_in_step, within};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use twinkeep::api::replication::{
+    FenceProof, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, StepName, StepState,
+};
+use twinkeep::error::Error;
+use twinkeep::ids::{Epoch, PromotionId};
+use twinkeep::state::Role;
+
+async fn switch_over(to: &Region, id: u8, deadline: &str) -> Promotion {
+    let plan = to.face().plan(PromoteMode::Planned).await.expect("a plan");
+    let request = PromoteRequest {
+        mode: PromoteMode::Planned,
+        plan: plan.hash,
+        accept_loss: false,
+        id: PromotionId([id; 16]),
+        deadline: Some(deadline.into()),
+    };
+    to.face().promote(request).await.expect("an answer")
+}
+
+/// Asks until it is done or failed.
+async fn outcome(region: &Region, id: u8) -> Promotion {
+    within(async {
+        loop {
+            let promotion = region.face().promotion(PromotionId([id; 16])).await.expect("known");
+            if matches!(promotion.outcome, PromotionOutcome::Done | PromotionOutcome::Failed) {
+                return promotion;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
+
+/// Until the old primary is a standby of this region, as it says of its promotion.
+async fn until_followed(region: &Region, id: u8) -> Promotion {
+    within(async {
+        loop {
+            let promotion = region.face().promotion(PromotionId([id; 16])).await.expect("known");
+            if promotion.steps.iter().any(|step| step.name == StepName::OldPrimaryFollows) {
+                return promotion;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_the_direction_is_reversed_twice() {
+    let (one, other) = linked().await;
+    let (one, other) = (Arc::new(one), Arc::new(other));
+    let stop = Arc::new(AtomicBool::new(false));
+    // Clients go to whoever takes their writes.
+    let writer = tokio::spawn({
+        let (regions, stop) = ([one.clone(), other.clone()], stop.clone());
+        async move {
+            let mut acknowledged = Vec::new();
+            let mut number = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let key = format!("written/{number}");
+                let region = &regions[number % 2];
+                match region.write(&key, "it").await {
+                    Ok(_) => acknowledged.push(key),
+                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
+                }
+                number += 1;
+            }
+            acknowledged
+        }
+    });
+    for (id, from, to) in [(1, &one, &other), (2, &other, &one), (3, &one, &other)] {
+        let epoch = from.state.path().epoch.next();
+        let first = switch_over(to, id, "20s").await;
+        assert!(first.plan.is_none(), "{first:?}");
+        let promotion = outcome(to, id).await;
+        assert_eq!((promotion.outcome, promotion.epoch), (PromotionOutcome::Done, epoch), "{promotion:?}");
+        assert_eq!(promotion.loss.as_ref().map(|loss| (loss.known, loss.entries)), Some((true, 0)));
+        let followed = until_followed(to, id).await;
+        let names: Vec<_> = followed.steps.iter().map(|step| (step.name, step.state)).collect();
+        let done = |name| (name, StepState::Done);
+        assert_eq!(
+            names[..5],
+            [StepName::Asked, StepName::GaveUp, StepName::CaughtUp, StepName::RootsEqual, StepName::Opened].map(done)
+        );
+        assert!(matches!(followed.fence, FenceProof::Acknowledged { .. }), "{followed:?}");
+        println!("no region took writes for {:?} ms", followed.pause_ms);
+        assert_eq!(from.state.path().role, Role::Standby);
+        assert!(from.state.path().fence.is_some_and(|fence| fence.by_epoch == epoch), "the proof that it stopped");
+        // The pause is on record, for whoever asks later.
+        assert!(followed.pause_ms.is_some_and(|ms| ms < 5_000));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let acknowledged = writer.await.expect("the writer ran");
+    until_in_step(&other, &one).await;
+    assert!(!acknowledged.is_empty());
+    for key in &acknowledged {
+        for region in [&one, &other] {
+            assert!(
+                region.state.data(key.as_bytes()).expect("readable").is_some(),
+                "{key} was acknowledged and is gone"
+            );
+        }
+    }
+    assert_eq!(one.state.root(), other.state.root());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_ends_it_and_the_primary_goes_on() {
+    let (primary, standby) = linked().await;
+    // The primary is heard, and ships nothing.
+    primary.face().pause().await.expect("paused");
+    let asked = switch_over(&standby, 1, "1s").await;
+    assert_eq!(asked.outcome, PromotionOutcome::Failed, "{asked:?}");
+    assert!(asked.error.expect("a reason").contains("deadline"));
+    assert_eq!(asked.steps.last().map(|step| (step.name, step.state)), Some((StepName::GaveUp, StepState::Failed)));
+    primary.face().resume().await.expect("resumed");
+    primary.write("later", "goes on").await.expect("written");
+    until_in_step(&primary, &standby).await;
+    let again = switch_over(&standby, 1, "20s").await;
+    assert_eq!(again.outcome, PromotionOutcome::Failed, "by that id it never opens any more");
+    assert_eq!((primary.state.path().role, standby.state.path().epoch), (Role::Primary, Epoch(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_cancelled_at_either_side() {
+    let (primary, standby) = linked().await;
+    let id = PromotionId([1; 16]);
+    primary.face().pause().await.expect("paused");
+    let (asked, cancelled) = tokio::join!(switch_over(&standby, 1, "60s"), async {
+        standby.until_path(|path| path.handover.asks.is_some()).await;
+        standby.face().cancel_promotion(id).await.expect("an answer")
+    });
+    assert_eq!((asked.outcome, cancelled.outcome), (PromotionOutcome::Failed, PromotionOutcome::Failed));
+    assert!(cancelled.error.expect("a reason").contains("cancelled"));
+    assert_eq!(standby.face().cancel_promotion(id).await.expect("again").outcome, PromotionOutcome::Failed);
+
+    let id = PromotionId([2; 16]);
+    let refused = primary.face().cancel_promotion(id).await.expect("an answer");
+    assert_eq!(refused.outcome, PromotionOutcome::Failed);
+    primary.face().resume().await.expect("resumed");
+    until_in_step(&primary, &standby).await;
+    switch_over(&standby, 2, "60s").await;
+    let ended = outcome(&standby, 2).await;
+    assert!(ended.error.expect("a reason").contains("primary's operator"));
+    assert_eq!((primary.state.path().role, primary.state.path().epoch), (Role::Primary, Epoch(1)));
+    let unknown = standby.face().cancel_promotion(PromotionId([9; 16])).await;
+    assert!(matches!(unknown, Err(Error::NotFound(_))));
+}
