@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) async fn verify(context: &Arc<Context>) -> Result<Verification> {
     context.lead().await?;
     if context.state().path().role != Role::Primary {
-        return Err(Error::WrongRole(consensus::wrong_role(context.state())));
+        return Err(consensus::wrong_role(context.state()));
     }
     let id = u64::from_be_bytes(clock::random_bytes());
     let verified = context.ask(|reply| Ask::Verify { id, reply }).await?;
