@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod envelope;
 pub mod health;
 pub mod kv;
+pub mod ledger;
 pub mod mounts;
 pub mod replication;
 pub mod replication_answers;

@@ -46,6 +46,9 @@ pub struct PathStatus {
     /// Who is primary, as far as a standby or a fenced region knows.
     pub primary: Option<PrimaryInfo>,
     pub fence: Option<FenceInfo>,
+    /// Of a region that left a line, or is about to: what the new primary never got.
+    #[serde(default)]
+    pub ledger: Option<super::ledger::LedgerSummary>,
     /// Of a primary: one for each standby. Of a standby: the one from its primary, once it was connected.
     pub links: Vec<LinkStatus>,
     pub tokens: TokenSummary,
@@ -112,6 +115,9 @@ pub struct FenceInfo {
     pub by_epoch: Epoch,
     pub at: UnixMs,
     pub reached: Position,
+    /// Of a region that an operator demoted: why.
+    #[serde(default)]
+    pub demoted: Option<String>,
 }
 
 /// What a link is doing.

@@ -176,6 +176,81 @@ pub enum Replication {
     Open(Open),
     /// Make this standby the primary
     Promote(Promote),
+    /// Have this primary stop being it: of two primaries, the one that is to give way
+    Demote(Demote),
+    /// Let this region rejoin the present primary, once its ledger was reviewed
+    Rejoin(Rejoin),
+    /// What this region holds that the new primary never got
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Ledger {
+    /// List all entries and what became of them
+    List(OnPath),
+    /// Print whole entries as JSON, their values encrypted as they were written
+    Export(OnPath),
+    /// Write entries on the new primary; exits 1 if some met newer writes there
+    Replay(Replay),
+    /// Decide against entries; they are kept, with the reason
+    Discard(Discard),
+}
+
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// Entries as `ledger list` names them, like 1/1:1042, separated by commas
+    #[arg(long, value_name = "ENTRY", value_delimiter = ',', required_unless_present = "all", conflicts_with = "all")]
+    pub entries: Vec<String>,
+    /// All that nobody has decided on
+    #[arg(long)]
+    pub all: bool,
+    /// Write them although the new primary changed the same things since
+    #[arg(long, conflicts_with = "all")]
+    pub overwrite: bool,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Discard {
+    /// Entries as `ledger list` names them, like 1/1:1042, separated by commas
+    #[arg(long, value_name = "ENTRY", value_delimiter = ',', required_unless_present = "all", conflicts_with = "all")]
+    pub entries: Vec<String>,
+    /// All that nobody has decided on
+    #[arg(long)]
+    pub all: bool,
+    /// Why they are of no use; kept for good
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Rejoin {
+    /// Why it may rejoin although entries of its ledger were not reviewed
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct Demote {
+    /// Why another region is to be primary; kept for good
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// A command on a path that needs nothing else.

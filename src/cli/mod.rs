@@ -11,6 +11,7 @@ mod environment;
 mod failure;
 mod flags;
 mod kv;
+mod ledger;
 mod login;
 mod operator;
 mod output;

@@ -43,6 +43,9 @@ pub async fn run(command: Replication, context: &mut Context<'_>) -> Result<Outp
             said(&open.connection, context, format!("Success! Path {path} takes writes. The reason is kept."))
         }
         Replication::Promote(promote) => super::promote::run(promote, context).await,
+        Replication::Demote(demote) => super::ledger::run_demote(demote, context).await,
+        Replication::Rejoin(rejoin) => super::ledger::run_rejoin(rejoin, context).await,
+        Replication::Ledger(ledger) => super::ledger::run(ledger, context).await,
     }
 }
 
@@ -203,6 +206,9 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
     if let Some(fence) = &status.fence {
         let fact = format!("by epoch {}, {}; it had reached {}", fence.by_epoch, age(fence.at), fence.reached);
         rows.push(("fenced", fact));
+    }
+    if let Some(ledger) = &status.ledger {
+        rows.push(("ledger", super::ledger::summary(ledger)));
     }
     rows.push(("observed", format!("{} ago", span(now.since(status.observed_at).as_millis() as u64))));
     let mut text = key_values(&rows);

@@ -68,6 +68,11 @@ impl Client {
         self.kv(Method::PUT, mount, "delete", path)?.json(&body).done().await
     }
 
+    /// `DELETE :mount/metadata/:path`: the secret with all its versions, for good
+    pub async fn kv_delete_metadata(&self, mount: &str, path: &str) -> Result<()> {
+        self.kv(Method::DELETE, mount, "metadata", path)?.done().await
+    }
+
     /// `GET :mount/metadata/:path`
     pub async fn kv_metadata(&self, mount: &str, path: &str) -> Result<Option<Metadata>> {
         self.kv(Method::GET, mount, "metadata", path)?.data_if_any().await

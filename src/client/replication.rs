@@ -2,6 +2,9 @@
 
 use super::request::list;
 use super::{Client, EventStream, Result};
+use crate::api::ledger::{
+    DemoteRequest, DiscardAnswer, DiscardRequest, LedgerExport, LedgerPage, RejoinRequest, ReplayAnswer, ReplayRequest,
+};
 use crate::api::replication::{
     Event, LinkRequest, OpenRequest, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenInfo,
     TokenRequest,
@@ -91,6 +94,40 @@ impl Client {
     /// `GET …/verify/:id`
     pub async fn verification(&self, path: &str, id: &str) -> Result<Verification> {
         self.get(&[PATH, path, "verify", id]).data().await
+    }
+
+    /// `GET …/ledger`, a page
+    pub async fn ledger(&self, path: &str, after: Option<&str>) -> Result<LedgerPage> {
+        let request = self.get(&[PATH, path, "ledger"]);
+        let request = after.into_iter().fold(request, |request, after| request.query("after", after));
+        request.data().await
+    }
+
+    /// `GET …/ledger/export`, a page
+    pub async fn export_ledger(&self, path: &str, after: Option<&str>) -> Result<LedgerExport> {
+        let request = self.get(&[PATH, path, "ledger", "export"]);
+        let request = after.into_iter().fold(request, |request, after| request.query("after", after));
+        request.data().await
+    }
+
+    /// `POST …/ledger/replay` on the region that has the ledger. To repeat it is safe.
+    pub async fn replay(&self, path: &str, request: &ReplayRequest) -> Result<ReplayAnswer> {
+        self.request(Method::POST, &[PATH, path, "ledger", "replay"]).json(request).data().await
+    }
+
+    /// `POST …/ledger/discard`
+    pub async fn discard(&self, path: &str, request: &DiscardRequest) -> Result<DiscardAnswer> {
+        self.request(Method::POST, &[PATH, path, "ledger", "discard"]).json(request).data().await
+    }
+
+    /// `POST …/rejoin`
+    pub async fn rejoin(&self, path: &str, request: &RejoinRequest) -> Result<()> {
+        self.request(Method::POST, &[PATH, path, "rejoin"]).json(request).done().await
+    }
+
+    /// `POST …/demote` on a primary
+    pub async fn demote(&self, path: &str, request: &DemoteRequest) -> Result<()> {
+        self.request(Method::POST, &[PATH, path, "demote"]).json(request).done().await
     }
 
     /// `GET …/plan?mode=…` on a standby

@@ -5,12 +5,16 @@ use super::context::{Context, Fences};
 use super::driver::{ASKS_MAX, Ask, Driver};
 use super::events::Events;
 use super::inbound::Inbound;
+use super::link_record;
 use super::links::{self, Pause};
 use super::ports::{KeyringPort, RegionConfig};
 use super::protocol::OpenedBy;
 use super::rates::Rates;
 use super::token_records::{self, Issuer, TTL_DEFAULT};
-use super::{opening, promotion, status, verification};
+use super::{accept, ledger, opening, promotion, status, verification};
+use crate::api::ledger::{
+    AcceptAnswer, AcceptRequest, DiscardAnswer, DiscardRequest, LedgerExport, LedgerPage, ReplayAnswer, ReplayRequest,
+};
 use crate::api::replication::{
     Event, EventLevel, LinkRequest, LinkStatus, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated,
     TokenInfo, TokenRequest,
@@ -21,7 +25,8 @@ use crate::consensus::{Consensus, in_handover};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Epoch, PromotionId};
-use crate::state::Role;
+use crate::sensitive::SensitiveString;
+use crate::state::{LedgerId, Role};
 use crate::tls::Fingerprint;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,13 +115,17 @@ impl Replication {
         context.lead().await?;
         let ttl = request.ttl.as_ref().map(duration::from_json).transpose()?.unwrap_or(TTL_DEFAULT);
         let region = context.region().await?;
-        // The core takes no introduction to a fenced region: its token would be spent for nothing.
-        if context.state().path().role == Role::Fenced {
-            return Err(Error::Conflict(format!(
-                "{} is fenced and can't become a standby as it is: start it anew with empty data directories, and make \
-                 the token there",
-                region.name
-            )));
+        // A fenced region that the new primary reaches already needs no token, and must not be told that its data may go.
+        let path = context.state().path();
+        if let (Role::Fenced, Some(primary)) = (path.role, path.primary) {
+            let linked = context.blocking(move |context| link_record::get(context.state(), primary.region)).await?;
+            if linked.is_some_and(|link| link.credential.is_some()) {
+                return Err(Error::Conflict(format!(
+                    "{} is fenced and has a link with {}: it needs no token, but its operator's word, `twinkeep \
+                     replication rejoin`",
+                    region.name, primary.name
+                )));
+            }
         }
         // A standby's secrets are its primary's. Whoever holds secrets of its own must be asked before they go.
         let own_data = context.state().path().role != Role::Standby;
@@ -264,6 +273,40 @@ impl Replication {
 
     pub async fn promotion(&self, id: PromotionId) -> Result<Promotion> {
         promotion::promotion(&self.context, id).await
+    }
+
+    /// What this region holds that the new primary never got, in the order in which it was written.
+    pub async fn ledger(&self, after: Option<LedgerId>, limit: Option<usize>) -> Result<LedgerPage> {
+        ledger::page(&self.context, after, limit.unwrap_or(ledger::PAGE_DEFAULT)).await
+    }
+
+    pub async fn export_ledger(&self, after: Option<LedgerId>) -> Result<LedgerExport> {
+        ledger::export(&self.context, after).await
+    }
+
+    /// Writes entries of the ledger on the new primary, in the name of who owns the token. Safe to repeat.
+    pub async fn replay(&self, request: ReplayRequest, token: SensitiveString) -> Result<ReplayAnswer> {
+        ledger::replay(&self.context, request, token).await
+    }
+
+    /// Decides against entries of the ledger. They are kept, with the reason.
+    pub async fn discard(&self, request: DiscardRequest) -> Result<DiscardAnswer> {
+        ledger::discard(&self.context, request).await
+    }
+
+    /// Takes entries of another region's ledger as new writes of this primary.
+    pub async fn accept(&self, request: AcceptRequest) -> Result<AcceptAnswer> {
+        accept::accept(&self.context, request).await
+    }
+
+    /// Lets this region leave its line for the present primary's, once that introduces itself.
+    pub async fn rejoin(&self, reason: Option<String>) -> Result<()> {
+        ledger::rejoin(&self.context, reason).await
+    }
+
+    /// Has this primary stop being it, durably.
+    pub async fn demote(&self, reason: &str) -> Result<()> {
+        ledger::demote(&self.context, reason).await
     }
 
     /// A body that came to `…/link/:kind`, and the body to answer. It is authenticated here: the endpoint needs no token.

@@ -55,9 +55,10 @@
 //! | … `Hello` | a standby that does not know, or no longer, what the sender is to it | nothing was done: introduce yourself |
 //! | … `Refused(Epoch)` | a region of a higher epoch | the sender's time is over: it fences itself. Names the primary |
 //! | … `Refused(SameEpoch)` | a primary, to another primary of its epoch | an alarm: two promotions did not see each other |
-//! | … `Refused(…)` | other data set, other version, fenced, frozen by a promotion, busy | nothing was done, and why |
+//! | … `Refused(Fenced)` | a fenced region that holds what the sender lacks | it waits for its operator; what its ledger holds |
+//! | … `Refused(…)` | other data set, other version, frozen by a promotion, busy | nothing was done, and why |
 //!
-//! Switchover (a handover in the answers) and rejoin take their place among these; see `protocol::Want`.
+//! Switchover (a handover in the answers) takes its place among these; see `protocol::Want`.
 //!
 //! # Epochs and fencing
 //!
@@ -75,6 +76,20 @@
 //! next epoch, guarded by the path's record as it was when the loss was fixed, with a record under the id of who asked: so
 //! to ask twice promotes once, and what the record says of the fork is so. It is done, refused, or unknown, and unknown is
 //! never taken for either of the others.
+//!
+//! # Meeting again
+//!
+//! Histories say which region opened each epoch, so that two lines are told apart even where two regions opened the same
+//! one. A region that hears the introduction of another line's primary finds the fork (`state::line`). If it holds nothing
+//! behind it, it follows, the old primary as well. Else it first agrees on copies of its log behind the fork, a bounded
+//! stretch at a time: the ledger (`state::ledger`), without which `PathState::change` lets no region leave its line. A
+//! standby, whose surplus is what it had received and the promoted one had not, then syncs by itself. A fenced region says
+//! `Refused(Fenced)` with what its ledger holds, and waits until its operator lets it rejoin; over entries that nobody
+//! reviewed only with a reason. The next introduction leads to a diff sync.
+//!
+//! A replay (`ledger`, `accept`) sends entries to the new primary with the operator's token. They are written there only
+//! over values that both lines share, or over earlier entries of the same ledger; which entries were taken is agreed on in
+//! the same commit, so that none is written twice.
 //!
 //! # Restart
 //!
@@ -96,7 +111,11 @@
 //! * A standby does not follow the log while a copy goes on; the primary's log must hold what is written meanwhile, or a
 //!   diff sync begins over what was copied. Its bounds (`retention`) are in bytes and in time, so a long copy of a busy primary needs large
 //!   ones; the status forecasts when a standby that lags leaves the log (`forecast`).
-//! * A fenced region waits for its operator. Its log and data stay as they are.
+//! * A fenced region that holds what the new primary lacks waits for its operator. Its log and data stay as they are.
+//! * What lies behind a fork and is in no log any more is in no ledger either, which counts it. Half a copy is no state:
+//!   what a standby had copied of a line that is left, and not yet applied as log, is neither kept nor counted.
+//! * A replay writes what was written, not what was meant: whoever read something else meanwhile and acted on it, or a
+//!   mount or a policy that changed since, is not looked at.
 
 pub mod crypto;
 pub mod envelope;
@@ -110,6 +129,7 @@ pub mod token;
 pub mod token_records;
 pub mod transport;
 
+mod accept;
 mod activation;
 mod context;
 mod decoders;
@@ -120,6 +140,8 @@ mod forecast;
 mod inbound;
 mod jobs;
 mod kept;
+mod ledger;
+mod ledger_wire;
 mod links;
 mod opening;
 mod promotion;

@@ -5,6 +5,7 @@ use super::retention::Bounds;
 use crate::error::Result;
 use crate::tls::Fingerprint;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 
 /// The keyring, which replication carries from region to region but never reads. All calls may block.
 pub trait KeyringPort: Send + Sync + 'static {
@@ -22,6 +23,17 @@ pub trait KeyringPort: Send + Sync + 'static {
 
     /// What a key of the data tree is about, in clear: a mount and the first names of a path. `None` on a sealed node.
     fn place_of(&self, key: &[u8]) -> Option<String>;
+
+    /// The same with the whole path, for who showed a token that may know. `None` on a sealed node.
+    fn describe(&self, key: &[u8]) -> Option<String>;
+
+    /// Whether a value is readable here: written for this key, with a key of this keyring. Fails with `Error::Sealed`
+    /// on a sealed node.
+    fn opens(&self, key: &[u8], value: &[u8]) -> Result<bool>;
+
+    /// Waits until no client write is between its evaluation and its outcome, and lets none begin before what comes
+    /// back is dropped.
+    fn hold_writes(&self) -> BoxFuture<'_, Box<dyn Send>>;
 }
 
 /// The node that this runs on, and its bounds.

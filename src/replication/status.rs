@@ -5,6 +5,7 @@ use super::context::Context;
 use super::driver::Ask;
 use super::forecast::{Growth, forecast};
 use super::handshake::Party;
+use super::ledger_wire;
 use super::link_record::{self, LinkRecord};
 use super::protocol::{LinkReport, PROTOCOL, SyncStage, SyncStanding};
 use super::token_records;
@@ -80,11 +81,13 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
             name: primary.name.clone(),
             addresses: primary.addresses.clone(),
         }),
-        fence: path.fence.as_ref().map(|fence| FenceInfo {
+        fence: path.fence.as_ref().filter(|_| path.role == Role::Fenced).map(|fence| FenceInfo {
             by_epoch: fence.by_epoch,
             at: fence.at,
             reached: fence.reached,
+            demoted: fence.demoted.clone(),
         }),
+        ledger: ledger_wire::summary(path),
         links: reports.into_iter().map(|report| link(context, report, &stored)).collect(),
         tokens: stored.tokens,
         nodes: nodes(&standing, sealed, context.opening.saw_open(path), now),

@@ -10,6 +10,7 @@ use super::protocol::Failure;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
+use crate::sensitive::SensitiveString;
 use crate::tls::{self, Fingerprint};
 use bytes::{Bytes, BytesMut};
 use reqwest::StatusCode;
@@ -64,8 +65,30 @@ impl Http {
         }
     }
 
-    /// Posts to each address in turn, beginning with the one that answered last, until one takes the body.
+    /// Posts a body of the link to whichever node takes it.
     pub async fn post(&self, kind: &str, body: Bytes, deadline: Instant) -> Result<Bytes, Failure> {
+        self.post_below(&format!("link/{kind}"), None, body, deadline).await
+    }
+
+    /// Posts to an endpoint of the path for an operator who showed this token here.
+    pub async fn post_as(
+        &self,
+        token: &SensitiveString,
+        endpoint: &str,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, Failure> {
+        self.post_below(endpoint, Some(token), body, deadline).await
+    }
+
+    /// Posts to each address in turn, beginning with the one that answered last, until one takes the body.
+    async fn post_below(
+        &self,
+        endpoint: &str,
+        token: Option<&SensitiveString>,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, Failure> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let first = self.preferred.load(Ordering::Relaxed);
         let mut last = Failure::Retry("no address of the other region is known".into());
@@ -75,7 +98,7 @@ impl Http {
             if left.is_zero() {
                 break;
             }
-            match self.post_to(&addresses[at], kind, body.clone(), left).await {
+            match self.post_to(&addresses[at], endpoint, token, body.clone(), left).await {
                 Err(Failure::Retry(text)) => {
                     // Should it have used up the time, the next request begins with the next address.
                     self.preferred.store((at + 1) % addresses.len(), Ordering::Relaxed);
@@ -90,9 +113,20 @@ impl Http {
         Err(last)
     }
 
-    async fn post_to(&self, address: &str, kind: &str, body: Bytes, left: Duration) -> Result<Bytes, Failure> {
-        let url = format!("{address}/v1/sys/replication/path/{}/link/{kind}", self.path);
-        let request = self.client.post(url).header("content-type", "application/octet-stream").body(body);
+    async fn post_to(
+        &self,
+        address: &str,
+        endpoint: &str,
+        token: Option<&SensitiveString>,
+        body: Bytes,
+        left: Duration,
+    ) -> Result<Bytes, Failure> {
+        let url = format!("{address}/v1/sys/replication/path/{}/{endpoint}", self.path);
+        let kind = if token.is_some() { "application/json" } else { "application/octet-stream" };
+        let mut request = self.client.post(url).header("content-type", kind).body(body);
+        if let Some(token) = token {
+            request = request.header("x-vault-token", token.expose());
+        }
         let unreachable = |error: reqwest::Error| Failure::Retry(format!("{address}: {}", words(&error)));
         let response = request.timeout(left).send().await.map_err(unreachable)?;
         let status = response.status();

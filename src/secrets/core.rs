@@ -8,7 +8,7 @@
 use super::barrier::Barrier;
 use super::keyring::Keyring;
 use super::known::Known;
-use super::lock::{Held, Lock, Locks};
+use super::lock::{AllHeld, Held, Lock, Locks};
 use super::tokens::Leases;
 use crate::clock::UnixNs;
 use crate::consensus::{Consensus, wrong_role};
@@ -200,6 +200,11 @@ impl Core {
     pub fn view(&self) -> Result<View> {
         let known = self.keys().as_ref().ok_or(Error::Sealed)?.known.clone();
         Ok(View { state: self.state().clone(), barrier: self.barrier()?, known, now: self.now() })
+    }
+
+    /// While this is held, no write is between its evaluation and its outcome, and none begins.
+    pub async fn hold_writes(&self) -> AllHeld {
+        self.locks.hold_all().await
     }
 
     fn keys(&self) -> MutexGuard<'_, Option<Keys>> {

@@ -39,6 +39,12 @@ pub struct Held {
     _record: Option<OwnedMutexGuard<()>>,
 }
 
+/// Everything, until it is dropped.
+pub struct AllHeld {
+    _gates: [OwnedRwLockWriteGuard<()>; 2],
+    _records: Vec<OwnedMutexGuard<()>>,
+}
+
 impl Locks {
     pub fn new() -> Locks {
         Locks {
@@ -63,6 +69,16 @@ impl Locks {
                 Held { _shared: None, _alone: Some(self.gate(gate).write_owned().await), _record: None }
             }
         }
+    }
+
+    /// All gates and all records, in an order in which no two wait for each other.
+    pub async fn hold_all(&self) -> AllHeld {
+        let gates = [self.mounts.clone().write_owned().await, self.tokens.clone().write_owned().await];
+        let mut records = Vec::with_capacity(RECORD_LOCKS);
+        for record in &self.records {
+            records.push(record.clone().lock_owned().await);
+        }
+        AllHeld { _gates: gates, _records: records }
     }
 
     fn gate(&self, gate: Gate) -> Arc<RwLock<()>> {

@@ -33,6 +33,7 @@ mod key_file;
 mod keyring;
 mod known;
 mod layout;
+mod ledger;
 mod legible;
 mod lock;
 mod mount_changes;

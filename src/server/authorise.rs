@@ -26,6 +26,8 @@ const PROTECTED: &[(Option<Verb>, &str)] = &[
     (None, "sys/remount"),
     (None, "sys/seal"),
     (None, "sys/step-down"),
+    (Some(Verb::Read), "sys/replication/path/:path/ledger"),
+    (Some(Verb::Read), "sys/replication/path/:path/ledger/export"),
     (Some(Verb::Write), "sys/replication/path/"),
     (Some(Verb::Delete), "sys/replication/path/"),
 ];

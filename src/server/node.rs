@@ -19,6 +19,7 @@ use crate::storage::keys::Key;
 use crate::storage::{self, SharedStore};
 use crate::tls::Fingerprint;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -259,6 +260,18 @@ impl KeyringPort for Keyring {
 
     fn place_of(&self, key: &[u8]) -> Option<String> {
         self.0.place_of(key)
+    }
+
+    fn describe(&self, key: &[u8]) -> Option<String> {
+        self.0.describe(key)
+    }
+
+    fn opens(&self, key: &[u8], value: &[u8]) -> Result<bool> {
+        self.0.opens(key, value)
+    }
+
+    fn hold_writes(&self) -> BoxFuture<'_, Box<dyn Send>> {
+        Box::pin(async { Box::new(self.0.hold_writes().await) as Box<dyn Send> })
     }
 }
 

@@ -3,7 +3,8 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    health, kv, link, membership, mounts, path, plain, policy, replication_status, seal, token, token_roles, wrapping,
+    health, kv, ledger, link, membership, mounts, path, plain, policy, replication_status, seal, token, token_roles,
+    wrapping,
 };
 use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Write};
@@ -125,6 +126,13 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/replication/path/:path/pause" Operator Leader path::pause, "stop sending over the links";
     Write "sys/replication/path/:path/resume" Operator Leader path::resume, "go on sending";
     Write "sys/replication/path/:path/open" Operator Leader path::open, "take writes although no standby has confirmed the epoch since the restart";
+    Read "sys/replication/path/:path/ledger" Operator Leader ledger::list, "what this region holds that the new primary never got; `?after=ENTRY&limit=N`";
+    Read "sys/replication/path/:path/ledger/export" Operator Leader ledger::export, "whole entries, values encrypted; `?after=ENTRY`";
+    Write "sys/replication/path/:path/ledger/replay" Operator Leader ledger::replay, "write entries on the new primary; safe to repeat";
+    Write "sys/replication/path/:path/ledger/discard" Operator Leader ledger::discard, "decide against entries, with a reason";
+    Write "sys/replication/path/:path/ledger/accept" Operator Leader ledger::accept, "entries of another region's ledger as new writes, on the new primary";
+    Write "sys/replication/path/:path/rejoin" Operator Leader ledger::rejoin, "let this region rejoin the present primary";
+    Write "sys/replication/path/:path/demote" Operator Leader ledger::demote, "stop being primary, with a reason";
     Write "sys/replication/path/:path/link/:kind" Link Leader link::link, "the link itself (binary)";
     Read "sys/storage/raft/configuration" Operator LeaderIfAny membership::configuration, "the members of the region";
     Write "sys/storage/raft/remove-peer" Operator Leader membership::remove_peer, "take a node out of the region";

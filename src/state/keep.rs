@@ -84,6 +84,7 @@ impl Draft<'_> {
             reached,
             by_epoch: keep.by_epoch,
             line: self.path.history.clone(),
+            missing: ledger.missing,
             at: keep.at,
         };
         self.batch.put(Tree::Region, Key::Ledger(ledger.number).to_bytes(), postcard::to_stdvec(&head)?);

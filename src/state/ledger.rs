@@ -72,6 +72,8 @@ pub struct LedgerHead {
     pub by_epoch: Epoch,
     /// The line that the region left.
     pub line: Vec<EpochStart>,
+    /// Positions behind the fork that the log no longer held.
+    pub missing: u64,
     pub at: UnixMs,
 }
 

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use axum_server::tls_rustls::RustlsConfig;
+use futures::future::BoxFuture;
 use rustls::pki_types::PrivateKeyDer;
 use std::collections::HashMap;
 use std::future::Future;
@@ -111,6 +112,18 @@ impl KeyringPort for Keyring {
     fn place_of(&self, key: &[u8]) -> Option<String> {
         let text = String::from_utf8_lossy(key);
         Some(text.split('/').next().unwrap_or_default().to_owned())
+    }
+
+    fn describe(&self, key: &[u8]) -> Option<String> {
+        std::str::from_utf8(key).ok().map(str::to_owned)
+    }
+
+    fn opens(&self, _: &[u8], value: &[u8]) -> Result<bool> {
+        Ok(value != b"unreadable")
+    }
+
+    fn hold_writes(&self) -> BoxFuture<'_, Box<dyn Send>> {
+        Box::pin(async { Box::new(()) as Box<dyn Send> })
     }
 }
 

@@ -6,6 +6,7 @@
 // Each test binary compiles this module and uses its own part of it.
 #![allow(dead_code)]
 
+pub mod proxy;
 pub mod writer;
 
 use std::fs::{self, File};

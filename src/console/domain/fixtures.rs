@@ -82,6 +82,7 @@ pub fn status(region: RegionId, role: Role, ago: Duration) -> PathStatus {
             addresses: vec![address(US, 0)],
         }),
         fence: None,
+        ledger: None,
         links: vec![link(role == Role::Primary, at)],
         tokens: TokenSummary { used: 1, ..TokenSummary::default() },
         nodes: nodes(region, at),

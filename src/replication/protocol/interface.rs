@@ -292,6 +292,7 @@ pub enum Failure {
 }
 
 #[derive(Clone, PartialEq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an effect is made, moved out of the core and run: none is kept")]
 pub enum Effect {
     /// Prove the activation token to this region, send the keyring, keep the credential (DESIGN.md, “The token”): a
     /// matter of cryptography, which the driver does on its own.

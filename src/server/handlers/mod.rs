@@ -4,6 +4,7 @@
 pub mod fields;
 pub mod health;
 pub mod kv;
+pub mod ledger;
 pub mod link;
 pub mod membership;
 pub mod mounts;
