@@ -62,7 +62,7 @@ async fn attempt(context: &Arc<Context>, request: &Arc<AcceptRequest>) -> Result
     context.consensus.gate().pass(term).await?;
     let path = context.state().path();
     if path.role != Role::Primary || !path.is_whole() {
-        return Err(Error::WrongRole(consensus::wrong_role(context.state())));
+        return Err(consensus::wrong_role(context.state()));
     }
     let (asked, as_of) = (request.clone(), path.applied);
     let look = move |context: &Context| Look::new(context, &path, &asked)?.evaluate();
