@@ -183,7 +183,7 @@ impl Core {
             }
             Input::Scrubbed { read, result } => {
                 self.standby.moment.scrubbed(read, &result);
-                self.primary.verify.scrubbed(ctx, read, result);
+                self.primary.verify.scrubbed(read, result);
             }
             Input::FrozenNodesRead { read, result } => {
                 self.standby.moment.nodes_read(ctx, read, &result);

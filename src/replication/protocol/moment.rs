@@ -16,7 +16,7 @@ use crate::state::{Role, SyncKind};
 /// A question is answered after this part of its deadline at the latest, with `Busy`.
 const WAIT_PART: u64 = 2;
 /// A moment that nobody asked about for so long is forgotten.
-const KEEP_MS: u64 = 180_000;
+const KEEP_MS: u64 = 30_000;
 /// What may be asked for at once, and what the entries that are asked for may take.
 const NODES_MAX: usize = 1024;
 const BUCKETS_MAX: usize = 1024;

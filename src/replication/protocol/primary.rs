@@ -57,7 +57,7 @@ impl Primary {
     }
 
     /// Verifies every standby, one after the other.
-    pub fn verify_all(&mut self, ctx: &Context, id: u64) {
+    pub fn verify_all(&mut self, ctx: &mut Context, id: u64) {
         self.verify.order(ctx, id, self.links.keys().copied());
     }
 

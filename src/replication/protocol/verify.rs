@@ -8,8 +8,10 @@
 //!     └────────────────────────────────────────┘  and once more, to see that it is equal now
 //! ```
 //!
+//! First the own disk is read and held against the tree in memory. Then, for each standby:
+//!
 //! * *Freeze*: nothing that is newer than now is sent on the link, and this moment is kept: position P, the Merkle tree,
-//!   a snapshot of the disk. The first time, the disk is read and held against the tree in memory.
+//!   a snapshot of the disk.
 //! * *Reach*: the standby gets the log up to P and not beyond. There it keeps its own moment, and the log goes on. Before it
 //!   answers anything else it reads all its data from the disk, and takes what is there for what it holds.
 //! * *Walk*: down both trees to the buckets that differ. *Name*: the keys in them whose entries differ.
@@ -51,6 +53,8 @@ const STEP_MS: u64 = 120_000;
 const REPAIR_MS: u64 = 600_000;
 /// Between two questions to a standby that is not ready to answer.
 const AGAIN_MS: u64 = 200;
+/// The name of the moment at which the own disk is read. Those of the comparisons are drawn.
+const OWN_MOMENT: u64 = 0;
 
 #[derive(Default)]
 pub(super) struct Verify {
@@ -59,8 +63,17 @@ pub(super) struct Verify {
 }
 
 struct Running {
+    own: Own,
     waiting: VecDeque<RegionId>,
     check: Option<Check>,
+}
+
+/// The reading of the own disk, before any standby is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Freezing(ReadId),
+    Scrubbing(ReadId),
+    Done,
 }
 
 struct Check {
@@ -77,10 +90,6 @@ enum Step {
     /// The read, and the head when it was asked for: nothing newer is sent.
     Freeze {
         read: Option<(ReadId, u64)>,
-    },
-    /// The own disk is being read. The standby is at P and keeps its moment already.
-    Scrub {
-        read: ReadId,
     },
     Reach {
         at: Position,
@@ -115,7 +124,7 @@ impl Verify {
     }
 
     /// Begins to verify all links, unless that is under way.
-    pub fn order(&mut self, ctx: &Context, id: u64, links: impl Iterator<Item = RegionId>) {
+    pub fn order(&mut self, ctx: &mut Context, id: u64, links: impl Iterator<Item = RegionId>) {
         if self.running.is_some() || ctx.path.role != Role::Primary {
             return;
         }
@@ -123,7 +132,9 @@ impl Verify {
         let standbys = waiting.iter().map(|peer| (*peer, StandbyVerified::default())).collect();
         let began_at = ctx.now.wall;
         self.report = Some(Verified { id, began_at, ended_at: None, own: OwnDisk::NotRead, standbys });
-        self.running = Some(Running { waiting, check: None });
+        let read = ReadId(ctx.number());
+        ctx.effects.push(Effect::Freeze { read, moment: OWN_MOMENT });
+        self.running = Some(Running { own: Own::Freezing(read), waiting, check: None });
     }
 
     /// Up to which index a link may send the log.
@@ -142,6 +153,9 @@ impl Verify {
             return self.end(ctx, "this region is primary no longer");
         }
         while let (Some(running), Some(report)) = (&mut self.running, &mut self.report) {
+            if running.own != Own::Done {
+                return;
+            }
             let Some(check) = &mut running.check else {
                 let Some(peer) = running.waiting.pop_front() else {
                     return self.end(ctx, "it was forgotten");
@@ -161,7 +175,7 @@ impl Verify {
         let (Some(running), Some(report)) = (&mut self.running, &mut self.report) else { return };
         let Some(check) = running.check.as_mut().filter(|it| it.peer == from && it.moment == moment) else { return };
         let standby = report.standbys.entry(from).or_default();
-        if let Some(outcome) = check.answered(ctx, standby, &report.own, found) {
+        if let Some(outcome) = check.answered(ctx, standby, found) {
             standby.outcome = outcome;
             running.check = None;
         }
@@ -176,8 +190,22 @@ impl Verify {
         }
     }
 
-    pub fn frozen(&mut self, ctx: &Context, read: ReadId, result: Result<Position, Failure>) {
+    pub fn frozen(&mut self, ctx: &mut Context, read: ReadId, result: Result<Position, Failure>) {
         let (Some(running), Some(report)) = (&mut self.running, &mut self.report) else { return };
+        if running.own == Own::Freezing(read) {
+            match result {
+                Ok(_) => {
+                    let read = ReadId(ctx.number());
+                    ctx.effects.push(Effect::Scrub { read, moment: OWN_MOMENT, correction: Correction::Keep });
+                    running.own = Own::Scrubbing(read);
+                }
+                Err(Failure::Retry(error) | Failure::Final(error)) => {
+                    report.own = OwnDisk::Unreadable(error);
+                    running.own = Own::Done;
+                }
+            }
+            return;
+        }
         let reads = |check: &&mut Check| matches!(check.step, Step::Freeze { read: Some((it, _)) } if it == read);
         let Some(check) = running.check.as_mut().filter(reads) else { return };
         let standby = report.standbys.entry(check.peer).or_default();
@@ -193,16 +221,17 @@ impl Verify {
         }
     }
 
-    pub fn scrubbed(&mut self, ctx: &Context, read: ReadId, result: Result<usize, Failure>) {
+    pub fn scrubbed(&mut self, read: ReadId, result: Result<usize, Failure>) {
         let (Some(running), Some(report)) = (&mut self.running, &mut self.report) else { return };
-        let reads = |check: &&mut Check| matches!(check.step, Step::Scrub { read: it } if it == read);
-        let Some(check) = running.check.as_mut().filter(reads) else { return };
+        if running.own != Own::Scrubbing(read) {
+            return;
+        }
+        running.own = Own::Done;
         report.own = match result {
             Ok(0) => OwnDisk::Sound,
             Ok(buckets) => OwnDisk::Differs(buckets),
             Err(Failure::Retry(error) | Failure::Final(error)) => OwnDisk::Unreadable(error),
         };
-        check.walk(ctx);
     }
 
     pub fn nodes_read(&mut self, ctx: &Context, read: ReadId, result: &Result<Vec<Nodes>, Failure>) {
@@ -324,9 +353,7 @@ impl Check {
                 self.begin_anew(ctx);
                 return self.drive(ctx, Some(link), standby, own);
             }
-            Step::Freeze { .. } | Step::Scrub { .. } | Step::Reach { .. } | Step::Walk(_) | Step::Name { .. } => {
-                return None;
-            }
+            Step::Freeze { .. } | Step::Reach { .. } | Step::Walk(_) | Step::Name { .. } => return None,
         };
         link.send(ctx, Ask::Verify { moment: self.moment, step }, FlightKind::Verify);
         None
@@ -344,19 +371,8 @@ impl Check {
         None
     }
 
-    fn answered(
-        &mut self,
-        ctx: &mut Context,
-        standby: &mut StandbyVerified,
-        own: &OwnDisk,
-        found: Found,
-    ) -> Option<Outcome> {
+    fn answered(&mut self, ctx: &mut Context, standby: &mut StandbyVerified, found: Found) -> Option<Outcome> {
         match (found, &mut self.step) {
-            (Found::Frozen, Step::Reach { .. }) if *own == OwnDisk::NotRead => {
-                let read = ReadId(ctx.number());
-                ctx.effects.push(Effect::Scrub { read, moment: self.moment, correction: Correction::Keep });
-                self.go_on(ctx, Step::Scrub { read }, STEP_MS);
-            }
             (Found::Frozen, Step::Reach { .. }) => self.walk(ctx),
             (Found::Nodes { nodes, scrubbed }, Step::Walk(walk)) if walk.reading.is_none() => {
                 standby.scrubbed = standby.scrubbed.max(scrubbed as usize);
@@ -404,7 +420,6 @@ impl Check {
     fn stage(&self) -> &'static str {
         match self.step {
             Step::Freeze { .. } | Step::Reach { .. } => "coming to one position",
-            Step::Scrub { .. } => "reading this region's disk",
             Step::Walk(_) => "comparing",
             Step::Name { .. } => "finding out what differs",
             Step::Repair { .. } => "being repaired",

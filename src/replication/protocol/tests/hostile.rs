@@ -155,6 +155,15 @@ impl Pair {
                 let unnamed = state.unnamed(&named, &after, limit).expect("memory does not fail");
                 Input::UnnamedRead { read, result: Ok(unnamed) }
             }
+            Effect::Freeze { read, moment } => {
+                let frozen = state.freeze().expect("memory does not fail");
+                let at = frozen.at();
+                self.regions[index].kept = Some((moment, frozen));
+                Input::Frozen { read, result: Ok(at) }
+            }
+            Effect::Scrub { .. } | Effect::ReadFrozenNodes { .. } | Effect::ReadFrozenHeld { .. } => {
+                region.read_kept(effect)
+            }
             _ => return,
         };
         self.queue.push_back((index, input));
@@ -235,6 +244,7 @@ proptest! {
             }
             pair.lies.push_back(answer);
         }
+        pair.queue.push_back((PRIMARY, Input::Verify { id: 1 }));
         pair.pass(20_000);
         prop_assert!(pair.regions[PRIMARY].state.path().epoch >= path.epoch);
     }
