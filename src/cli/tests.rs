@@ -1,5 +1,6 @@
 //! Words in, output and exit code out, against a server that says what a test tells it to.
 
+use super::failure::{EXIT_SERVER, EXIT_UNKNOWN};
 use super::*;
 use crate::client::testing::{reply, server};
 use axum::extract::Request;
@@ -453,4 +454,36 @@ async fn a_promotion_whose_outcome_stays_unknown_exits_3() {
     let failure = fake.run(RESUME).await.expect_err("unknown");
     assert_eq!(failure.exit, 3);
     assert!(failure.text.contains("Keep asking"), "{}", failure.text);
+}
+
+/// A verification that came out so, of one standby.
+fn verification(outcome: &str, own_disk: Value, ended: bool) -> Value {
+    json!({"data": {
+        "id": "1f", "began_at": 5, "ended_at": ended.then_some(9), "own_disk": own_disk,
+        "standbys": [{
+            "region": "02".repeat(16), "name": "eu-west-1", "outcome": outcome, "at": {"epoch": 1, "index": 7}, "damaged_buckets": 1,
+            "differing_buckets": 1, "differing_entries": 1, "prefixes": ["secret/app/db/…"], "words": "because"
+        }]
+    }})
+}
+
+#[tokio::test]
+async fn a_verification_exits_as_it_came_out_and_names_what_differed() {
+    let (sound, differs) = (json!({"state": "sound"}), json!({"state": "differs", "buckets": 3}));
+    for (outcome, own_disk, exit, says) in [
+        ("equal", &sound, 0, "equal"),
+        ("repaired", &sound, 0, "secret/app/db/…"),
+        ("differs", &sound, EXIT_SERVER, "DIFFERS"),
+        ("unchecked", &sound, EXIT_UNKNOWN, "not checked"),
+        ("equal", &differs, EXIT_SERVER, "ALARM"),
+    ] {
+        let fake = Fake::with(&[
+            ("POST sys/replication/path/default/verify", 200, verification("running", sound.clone(), false)),
+            ("GET sys/replication/path/default/verify", 200, verification(outcome, own_disk.clone(), true)),
+        ])
+        .await;
+        let output = fake.run("twinkeep replication verify -replication-path=default").await.expect("an outcome");
+        assert_eq!(output.exit, exit, "{outcome}: {}", output.text);
+        assert!(output.text.contains(says), "{outcome}: {}", output.text);
+    }
 }

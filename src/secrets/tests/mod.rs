@@ -7,6 +7,7 @@ mod concurrency;
 mod join;
 mod keyring;
 mod kv;
+mod legible;
 mod mounts;
 mod policies;
 mod seal;
