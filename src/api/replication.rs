@@ -49,6 +49,9 @@ pub struct PathStatus {
     /// Of a region that left a line, or is about to: what the new primary never got.
     #[serde(default)]
     pub ledger: Option<super::ledger::LedgerSummary>,
+    /// The switchover that this region is in the middle of.
+    #[serde(default)]
+    pub handover: Option<HandoverInfo>,
     /// Of a primary: one for each standby. Of a standby: the one from its primary, once it was connected.
     pub links: Vec<LinkStatus>,
     pub tokens: TokenSummary,
@@ -108,6 +111,40 @@ pub struct PrimaryInfo {
     pub region: RegionId,
     pub name: String,
     pub addresses: Vec<String>,
+}
+
+/// A switchover that is not done, as agreed on in the region that says so.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HandoverInfo {
+    pub id: PromotionId,
+    pub stage: HandoverStage,
+    /// The other region.
+    pub region: RegionId,
+    pub name: String,
+    pub since: UnixMs,
+    /// Of a standby that asks: when it declines.
+    pub deadline_at: Option<UnixMs>,
+    /// Of a primary that gave up: the last position that it acknowledged.
+    pub reached: Option<Position>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandoverStage {
+    /// This standby asks its primary to hand over.
+    Asks,
+    /// This primary takes no more writes, and waits for the standby to open or to decline.
+    GaveUp,
+}
+
+impl HandoverInfo {
+    /// In words, of the region `name` that says it.
+    pub fn words(&self, name: &str) -> String {
+        match self.stage {
+            HandoverStage::Asks => format!("{name} asks {} to hand over", self.name),
+            HandoverStage::GaveUp => format!("{name} gave up to {}: neither takes writes just now", self.name),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

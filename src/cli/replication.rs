@@ -203,7 +203,11 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
     if let Some(closed) = &status.closed {
         rows.push(("closed", closed.clone()));
     }
-    if let Some(fence) = &status.fence {
+    if let Some(handover) = &status.handover {
+        let words = handover.words(&status.region.name);
+        rows.push(("switchover", format!("{}: {words}, {}", handover.id, age(handover.since))));
+    }
+    if let Some(fence) = status.fence.as_ref().filter(|_| status.role == Role::Fenced) {
         let fact = format!("by epoch {}, {}; it had reached {}", fence.by_epoch, age(fence.at), fence.reached);
         rows.push(("fenced", fact));
     }

@@ -10,14 +10,15 @@ use super::link_record::{self, LinkRecord};
 use super::protocol::{LinkReport, PROTOCOL, SyncStage, SyncStanding};
 use super::token_records;
 use crate::api::replication::{
-    FenceInfo, Lag, LinkState, LinkStatus, NodeStatus, PathStatus, PrimaryInfo, RegionInfo, SyncStatus, TokenSummary,
-    WalStatus,
+    FenceInfo, HandoverInfo, HandoverStage, Lag, LinkState, LinkStatus, NodeStatus, PathStatus, PrimaryInfo,
+    RegionInfo, SyncStatus, TokenSummary, WalStatus,
 };
 use crate::clock::{self, UnixMs};
-use crate::consensus::Standing;
+use crate::consensus::{Standing, in_handover};
 use crate::error::Result;
 use crate::state::{PathState, Role};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Read from storage at one time.
 struct Stored {
@@ -63,7 +64,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
             && !sealed
             && standing.leader.is_some()
             && context.opening.saw_open(path),
-        closed: context.opening.closed(),
+        closed: path.handover.gave_up.as_ref().map(|it| in_handover(&it.to.name)).or_else(|| context.opening.closed()),
         sealed,
         head,
         head_at,
@@ -88,6 +89,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
             demoted: fence.demoted.clone(),
         }),
         ledger: ledger_wire::summary(path),
+        handover: handover(path),
         links: reports.into_iter().map(|report| link(context, report, &stored)).collect(),
         tokens: stored.tokens,
         nodes: nodes(&standing, sealed, context.opening.saw_open(path), now),
@@ -107,6 +109,32 @@ fn read(context: &Context) -> Result<Stored> {
         tokens: token_records::summary(&token_records::list(state)?, clock::now()),
         root: state.root().1,
         path: state.path(),
+    })
+}
+
+/// The switchover that this region is in the middle of.
+fn handover(path: &PathState) -> Option<HandoverInfo> {
+    if let Some(gave_up) = &path.handover.gave_up {
+        return Some(HandoverInfo {
+            id: gave_up.id,
+            stage: HandoverStage::GaveUp,
+            region: gave_up.to.region,
+            name: gave_up.to.name.clone(),
+            since: gave_up.at,
+            deadline_at: None,
+            reached: Some(gave_up.reached),
+        });
+    }
+    let ask = path.handover.asks.as_ref()?;
+    let name = path.primary.as_ref().filter(|it| it.region == ask.from).map(|it| it.name.clone());
+    Some(HandoverInfo {
+        id: ask.id,
+        stage: HandoverStage::Asks,
+        region: ask.from,
+        name: name.unwrap_or_else(|| format!("region {}", ask.from)),
+        since: ask.begun_at,
+        deadline_at: Some(ask.begun_at.plus(Duration::from_millis(ask.deadline_ms))),
+        reached: None,
     })
 }
 

@@ -2,7 +2,7 @@
 //! what ends it before it is done.
 
 use super::linked;
-use super::region::{Region, until_in_step, within};
+use super::region::{Region, Wire, until_in_step, within};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use twinkeep::api::replication::{
@@ -152,4 +152,27 @@ async fn it_is_cancelled_at_either_side() {
     assert_eq!((primary.state.path().role, primary.state.path().epoch), (Role::Primary, Epoch(1)));
     let unknown = standby.face().cancel_promotion(PromotionId([9; 16])).await;
     assert!(matches!(unknown, Err(Error::NotFound(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_taken_back_once_the_standby_declined() {
+    let (primary, standby) = linked().await;
+    let state = primary.state.clone();
+    // From the give-up on, nothing arrives any more.
+    standby.wire(move |_| if state.path().handover.gave_up.is_some() { Wire::Lose } else { Wire::Pass });
+    let (asked, ()) = tokio::join!(switch_over(&standby, 1, "60s"), async {
+        primary.until_path(|path| path.handover.gave_up.is_some()).await;
+        let refused = primary.write("in the middle", "of it").await.expect_err("nobody takes writes");
+        assert!(refused.is_retryable() && refused.to_string().contains("hands over to eu-west-1"), "{refused}");
+        let too_late = primary.face().cancel_promotion(PromotionId([1; 16])).await.expect_err("it gave up");
+        assert!(too_late.to_string().contains("Cancel it there"), "{too_late}");
+        standby.face().cancel_promotion(PromotionId([1; 16])).await.expect("an answer");
+        assert_eq!(primary.state.path().role, Role::Fenced, "it has not heard it");
+        standby.wire(|_| Wire::Pass);
+    });
+    assert_eq!(asked.outcome, PromotionOutcome::Failed);
+    primary.until_path(|path| path.role == Role::Primary).await;
+    within(async { while primary.write("later", "goes on").await.is_err() {} }).await;
+    until_in_step(&primary, &standby).await;
+    assert_eq!(primary.state.path().epoch, Epoch(1));
 }

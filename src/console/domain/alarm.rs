@@ -89,10 +89,14 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     } else if status.role == Role::Primary && !status.writable {
         found.alarm(format!("{name} is primary and takes no writes"));
     }
+    if let Some(handover) = &status.handover {
+        found.warn(handover.words(name));
+    }
     if region.leader().is_none() {
         found.warn(format!("{name} has no leader"));
     }
-    if let Some(fence) = &status.fence {
+    // One that follows keeps what fenced it, as a proof for others.
+    if let Some(fence) = status.fence.as_ref().filter(|_| status.role == Role::Fenced) {
         found.warn(format!("{name} is fenced by epoch {}: it reached {}", fence.by_epoch, fence.reached));
     }
     if let Some(at) = status.tokens.next_expiry_at {

@@ -83,6 +83,7 @@ pub fn status(region: RegionId, role: Role, ago: Duration) -> PathStatus {
         }),
         fence: None,
         ledger: None,
+        handover: None,
         links: vec![link(role == Role::Primary, at)],
         tokens: TokenSummary { used: 1, ..TokenSummary::default() },
         nodes: nodes(region, at),

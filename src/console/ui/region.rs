@@ -4,7 +4,7 @@ use super::columns::{Align, Column, Value, fitting, header, row};
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, told_age, window};
 use super::{Paint, Tier};
-use crate::api::replication::NodeStatus;
+use crate::api::replication::{NodeStatus, Role as RegionRole};
 use crate::console::app::list::Rest;
 use crate::console::app::{Hit, Model};
 use crate::console::domain::node::{normal_address, short_address};
@@ -211,7 +211,8 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Line<'
         let status = reading.value;
         let version = format!("{}, protocol {}", status.region.version, status.region.protocol);
         facts.push(Line::from(vec![paint.muted("version  "), paint.aged(&reading, Role::Text, version)]));
-        if let Some(fence) = &status.fence {
+        let is_fenced = status.role == RegionRole::Fenced;
+        if let Some(fence) = status.fence.as_ref().filter(|_| is_fenced) {
             let words = format!(
                 "by epoch {}, {} ago, it reached {}",
                 fence.by_epoch,

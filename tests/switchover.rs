@@ -1,0 +1,132 @@
+//! Switchovers between two regions of three real nodes, with writers at work in both: nothing that was acknowledged is
+//! lost, and one of the two takes writes, whoever is killed in the middle.
+
+mod support;
+
+use std::process::Command;
+use support::writer::Writer;
+use support::{BINARY, PATH, Region, connect, wait_for, wait_until_in_step};
+use twinkeep::api::replication::{PromoteMode, PromoteRequest, PromotionOutcome};
+use twinkeep::clock;
+use twinkeep::ids::PromotionId;
+use twinkeep::state::Role;
+
+async fn pair(folder: &std::path::Path) -> (Region, Region) {
+    let (primary, mut standby) =
+        tokio::join!(Region::start(folder, "us-east-1", 3), Region::start(folder, "eu-west-1", 3));
+    connect(&primary, &standby).await;
+    // A standby's tokens are its primary's.
+    standby.token.clone_from(&primary.token);
+    wait_until_in_step(&primary, &standby).await;
+    (primary, standby)
+}
+
+async fn role(region: &Region) -> Option<Role> {
+    Some(region.status().await?.role)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_and_back_by_the_same_command_and_the_same_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = pair(folder.path()).await;
+    let writers = [Writer::start(&one), Writer::start(&other)];
+    for (to, from, command) in [
+        (&other, &one, ["replication", "promote", "-replication-path=default"]),
+        (&one, &other, ["operator", "replicate-resume", "-replication-path=default"]),
+    ] {
+        let (before, address) =
+            (writers[0].acknowledged() + writers[1].acknowledged(), to.nodes[to.leader().await].address.clone());
+        let token = to.token.clone();
+        let out = tokio::task::spawn_blocking(move || {
+            Command::new(BINARY).args(command).env("VAULT_ADDR", address).env("VAULT_TOKEN", token).output()
+        });
+        let out = out.await.expect("no panic").expect("the built binary starts");
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+        assert!(said.contains("Nothing was lost"), "{said}");
+        println!("{said}");
+        wait_for("the roles to be reversed", || async {
+            (role(to).await? == Role::Primary && role(from).await? == Role::Standby).then_some(())
+        })
+        .await;
+        let acknowledged = || writers[0].acknowledged() + writers[1].acknowledged();
+        wait_for("writes to go on", || async { (acknowledged() > before + 50).then_some(()) }).await;
+    }
+    let [first, second] = writers;
+    let written = [first.stop().await, second.stop().await];
+    wait_until_in_step(&one, &other).await;
+    for written in &written {
+        written.expect_all(&one.client().await).await;
+    }
+}
+
+/// Asks until the region knows how it ended.
+async fn ended(region: &Region, request: &PromoteRequest) -> PromotionOutcome {
+    wait_for("the outcome of a switchover", || async {
+        for node in &region.nodes {
+            let client = node.client(&region.token);
+            let said = match client.promotion(PATH, request.id).await {
+                Ok(None) => client.promote(PATH, request).await.ok(),
+                said => said.ok().flatten(),
+            };
+            let outcome = said.map(|promotion| promotion.outcome);
+            if matches!(outcome, Some(PromotionOutcome::Done | PromotionOutcome::Failed)) {
+                return outcome;
+            }
+        }
+        None
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaders_of_either_side_are_killed_in_the_middle() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut primary, mut standby) = pair(folder.path()).await;
+    let mut written = Vec::new();
+    for (round, kills_primary) in [true, false, true, false].into_iter().enumerate() {
+        let writers = [Writer::start(&primary), Writer::start(&standby)];
+        wait_for("writers at work", || async { (writers[0].acknowledged() > 20).then_some(()) }).await;
+        let client = standby.client().await;
+        let plan = client.plan(PATH, PromoteMode::Planned).await.expect("a plan");
+        let id = PromotionId(clock::random_bytes());
+        let deadline = Some("15s".into());
+        let request = PromoteRequest { mode: PromoteMode::Planned, plan: plan.hash, accept_loss: false, id, deadline };
+        let asked = tokio::spawn({
+            let request = request.clone();
+            async move { client.promote(PATH, &request).await }
+        });
+        wait_for("the switchover to begin", || async {
+            let (ours, theirs) = (standby.status().await?, primary.status().await?);
+            (ours.handover.is_some() || theirs.handover.is_some() || ours.role == Role::Primary).then_some(())
+        })
+        .await;
+        let hit = if kills_primary { &mut primary } else { &mut standby };
+        let leader = hit.leader().await;
+        hit.nodes[leader].kill();
+        let outcome = ended(&standby, &request).await;
+        println!("round {round}: {outcome:?}");
+        drop(asked.await);
+        let hit = if kills_primary { &mut primary } else { &mut standby };
+        hit.nodes[leader].start();
+        hit.unseal(leader).await;
+        hit.wait_for_voters(3).await;
+        if outcome == PromotionOutcome::Done {
+            std::mem::swap(&mut primary, &mut standby);
+        }
+        let before = writers[0].acknowledged() + writers[1].acknowledged();
+        wait_for("writes to go on", || async {
+            let now = writers[0].acknowledged() + writers[1].acknowledged();
+            (primary.status().await?.writable && now > before + 20).then_some(())
+        })
+        .await;
+        for writer in writers {
+            written.push(writer.stop().await);
+        }
+        wait_until_in_step(&primary, &standby).await;
+        assert_eq!(role(&standby).await, Some(Role::Standby));
+        for written in &written {
+            written.expect_all(&primary.client().await).await;
+        }
+    }
+}
