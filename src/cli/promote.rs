@@ -153,14 +153,17 @@ fn is_settled(answer: &Result<Promotion, ClientError>) -> bool {
 }
 
 /// A living primary hears of the new epoch within moments and says that it is fenced: worth a short wait.
-async fn with_proof_of_fence(client: &Client, path: &str, promotion: Promotion, wait: Duration) -> Promotion {
+async fn with_proof_of_fence(client: &Client, path: &str, mut promotion: Promotion, wait: Duration) -> Promotion {
     let deadline = clock::steady() + wait.min(FENCE_WAIT);
     while promotion.outcome == PromotionOutcome::Done && clock::steady() < deadline {
         // Who does not answer now proves nothing, and takes nothing back either.
-        if let Ok(Some(later)) = client.promotion(path, promotion.id).await
-            && is_seen_through(&later)
-        {
-            return later;
+        if let Ok(Some(later)) = client.promotion(path, promotion.id).await {
+            promotion = later;
+        }
+        // The pause is put on record a moment after it ended.
+        let measured = promotion.mode == PromoteMode::Forced || promotion.pause_ms.is_some();
+        if is_seen_through(&promotion) && measured {
+            break;
         }
         tokio::time::sleep(OUTCOME_POLL).await;
     }

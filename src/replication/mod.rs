@@ -45,7 +45,7 @@
 //! | `Verify` | primary in a verification, one at a time, while streaming | asks the standby to keep the moment of a position, then what its disk holds of it, at last to take over what differs (`protocol/verify.rs`) |
 //! | `Append` | primary while streaming, each stretch of the log until it is answered as done | these batches are durable in the primary region. Agreed on only behind what is applied, without a gap |
 //! | `Heartbeat` | primary, each half second | the primary is alive, and this is its head: a lag that is not renewed is unknown, not zero. May carry a Merkle root to compare |
-//! | answer | the receiver, when its region agreed, or could not in time | where the region stands: role, epoch, received, applied, sync. All of it is durable, so a primary may forget what lies before it. A fenced region's answer is the proof that it takes no more writes, and says where it stopped |
+//! | answer | the receiver, when its region agreed, or could not in time | where the region stands: role, epoch, received, applied, sync, what it asks for. All of it is durable, so a primary may forget what lies before it. A fenced region's answer is the proof that it takes no more writes, and says where it stopped |
 //! | … `Log { from }` | a standby that is ready | it lacks the log from here |
 //! | … `Copy { after }` | a standby in a sync | it lacks the tree behind this key |
 //! | … `Compare` | a standby in a diff sync | it is to be asked what it wants next |
@@ -58,7 +58,8 @@
 //! | … `Refused(Fenced)` | a fenced region that holds what the sender lacks | it waits for its operator; what its ledger holds |
 //! | … `Refused(…)` | other data set, other version, frozen by a promotion, busy | nothing was done, and why |
 //!
-//! Switchover (a handover in the answers) takes its place among these; see `protocol::Want`.
+//! While a switchover goes on, the standby's answers say what it asks for, and the primary's requests say what it makes of
+//! that: it waits, it gave up and where, or it refuses.
 //!
 //! # Epochs and fencing
 //!
@@ -91,6 +92,19 @@
 //! over values that both lines share, or over earlier entries of the same ledger; which entries were taken is agreed on in
 //! the same commit, so that none is written twice.
 //!
+//! # Switchover
+//!
+//! Asked at the standby, which agrees that it asks. The primary hears it in an answer, waits until the standby has nearly
+//! all, and agrees that it gave up: it is fenced in its own epoch, and what its region agreed on before is what there is.
+//! It goes on shipping. The standby applies up to there, compares its Merkle root with the primary's, and agrees on the
+//! next epoch. The old primary hears of it, and since nothing of its own lies behind the fork, follows by itself.
+//!
+//! Whatever else happens ends in the standby's agreement that it asks no more: at its deadline, by its operator, by roots
+//! that differ. Only a region that asks can open an epoch so; so once the primary hears, in the epoch that it gave up, that
+//! the standby asks no more, it takes its right back. Before it gave up it may refuse as well. What each side agreed on is
+//! in all that it sends: no message has to arrive, and no leader has to stay. The pause in which no region takes writes is
+//! measured by both sides' steady clocks and put on record. See `protocol/handover`.
+//!
 //! # Restart
 //!
 //! While a whole region is down, another may be promoted. So a primary of which no node ran on takes no client writes
@@ -111,6 +125,9 @@
 //! * A standby does not follow the log while a copy goes on; the primary's log must hold what is written meanwhile, or a
 //!   diff sync begins over what was copied. Its bounds (`retention`) are in bytes and in time, so a long copy of a busy primary needs large
 //!   ones; the status forecasts when a standby that lags leaves the log (`forecast`).
+//! * From the primary's agreement that it gave up to the standby's opening or declining no region takes writes. If the two
+//!   lose each other just then, the standby declines at its deadline, but the primary can't hear that before they meet
+//!   again; its operator may promote it by force, over whatever the standby may have opened.
 //! * A fenced region that holds what the new primary lacks waits for its operator. Its log and data stay as they are.
 //! * What lies behind a fork and is in no log any more is in no ledger either, which counts it. Half a copy is no state:
 //!   what a standby had copied of a line that is left, and not yet applied as log, is neither kept nor counted.
