@@ -4,7 +4,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use support::proxy::Proxy;
@@ -21,13 +20,8 @@ use twinkeep::state::Role;
 
 /// A region of one node that other regions reach through a wire which can be cut.
 async fn behind_a_wire(folder: &Path, name: &str) -> (Region, Proxy) {
-    let mut region = Region::start(folder, name, 1).await;
-    let port = region.nodes[0].address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    let wire = Proxy::to(port).await;
-    let text = fs::read_to_string(&region.nodes[0].config).expect("its file");
-    let reached = format!("{{\n  enabled = true\n  address = \"{}\"\n}}", wire.address);
-    fs::write(&region.nodes[0].config, text.replace("{ enabled = true }", &reached)).expect("its file");
-    region.restart(0).await;
+    let wire = Proxy::start(u64::MAX).await;
+    let region = Region::start_behind(folder, name, 1, &wire, "").await;
     (region, wire)
 }
 

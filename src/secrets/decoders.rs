@@ -4,10 +4,11 @@ use super::join::{JoinAnswer, JoinChallenge};
 use super::keyring::Keyring;
 use super::kv::KvMetadata;
 use super::mounts::MountTable;
+use super::policy::Policy;
 use super::seal::SealRecord;
 use super::tokens::{TokenRecord, TokenRole, batch::BatchToken};
 use crate::decoding::{Decoder, Kind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sensitive::Sensitive;
 
 pub const DECODERS: &[Decoder] = &[
@@ -19,9 +20,17 @@ pub const DECODERS: &[Decoder] = &[
     Decoder::postcard::<TokenRole>("token-role"),
     Decoder::json::<JoinChallenge>("join-challenge"),
     Decoder::json::<JoinAnswer>("join-answer"),
+    Decoder { name: "policy", again: policy_again, kind: Kind::Text },
     Decoder { name: "seal-record", again: |bytes| SealRecord::from_bytes(bytes)?.to_bytes(), kind: Kind::Text },
 ];
 
 fn keyring_again(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(Keyring::from_bytes(&Sensitive::new(bytes.to_vec()))?.to_bytes()?.expose().to_vec())
+}
+
+/// A policy is kept as its author wrote it.
+fn policy_again(text: &[u8]) -> Result<Vec<u8>> {
+    let text = std::str::from_utf8(text).map_err(|_| Error::invalid("the policy is no text"))?;
+    Policy::parse(text)?;
+    Ok(text.as_bytes().to_vec())
 }

@@ -9,9 +9,10 @@
 pub mod proxy;
 pub mod writer;
 
+use proxy::Proxy;
 use std::fs::{self, File};
 use std::future::Future;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -77,6 +78,11 @@ impl Node {
         self.child = Some(child);
     }
 
+    pub fn socket(&self) -> SocketAddr {
+        let (_, address) = self.address.split_once("://").expect("an address has a scheme");
+        address.parse().expect("an address on loopback")
+    }
+
     /// The process, while it runs.
     pub fn id(&self) -> u32 {
         self.child.as_ref().expect("the node runs").id()
@@ -129,6 +135,23 @@ impl Drop for Node {
     }
 }
 
+/// How a region's nodes are configured.
+pub struct Shape<'a> {
+    pub nodes: usize,
+    pub engine: &'a str,
+    pub scheme: &'a str,
+    /// Further lines of the `replication` stanza.
+    pub replication: &'a str,
+    /// Further stanzas.
+    pub more: &'a str,
+}
+
+impl Default for Shape<'_> {
+    fn default() -> Self {
+        Shape { nodes: 1, engine: "fjall", scheme: "http", replication: "", more: "" }
+    }
+}
+
 /// A region of real processes, initialised and unsealed.
 pub struct Region {
     pub name: String,
@@ -141,20 +164,30 @@ pub struct Region {
 impl Region {
     /// `nodes` nodes with Shamir seals in `folder/name`.
     pub async fn start(folder: &Path, name: &str, nodes: usize) -> Region {
-        Region::start_with(folder, name, nodes, "fjall", "").await
+        Region::start_as(folder, name, Shape { nodes, ..Shape::default() }).await
     }
 
     /// Over TLS, each node with a self-signed certificate of its own.
     pub async fn start_tls(folder: &Path, name: &str, nodes: usize) -> Region {
-        Region::start_as(folder, name, nodes, "fjall", "", "https").await
+        Region::start_as(folder, name, Shape { nodes, scheme: "https", ..Shape::default() }).await
     }
 
     /// With a storage engine and further lines for each node's file.
     pub async fn start_with(folder: &Path, name: &str, nodes: usize, engine: &str, more: &str) -> Region {
-        Region::start_as(folder, name, nodes, engine, more, "http").await
+        Region::start_as(folder, name, Shape { nodes, engine, more, ..Shape::default() }).await
     }
 
-    async fn start_as(folder: &Path, name: &str, nodes: usize, engine: &str, more: &str, scheme: &str) -> Region {
+    /// Where other regions reach it through a proxy only. `replication` is further lines of that stanza.
+    pub async fn start_behind(folder: &Path, name: &str, nodes: usize, proxy: &Proxy, replication: &str) -> Region {
+        let replication = format!("address = \"{}\"\n{replication}", proxy.address);
+        let shape = Shape { nodes, replication: &replication, ..Shape::default() };
+        let region = Region::start_as(folder, name, shape).await;
+        proxy.lead_to(region.nodes.iter().map(Node::socket).collect());
+        region
+    }
+
+    pub async fn start_as(folder: &Path, name: &str, shape: Shape<'_>) -> Region {
+        let Shape { nodes, engine, scheme, replication, more } = shape;
         let tls = if scheme == "http" { "tls_disable = 1" } else { "" };
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder for the region");
@@ -168,7 +201,7 @@ impl Region {
             let text = format!(
                 "cluster_name = \"{name}\"\napi_addr = \"{scheme}://127.0.0.1:{port}\"\nlistener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  {tls}\n}}\n\
                  storage \"raft\" {{\n  path = \"{}\"\n  node_id = \"{node}\"\n  engine = \"{engine}\"\n  retry_join {{ leader_api_addr = \"{scheme}://127.0.0.1:{}\" }}\n}}\n\
-                 replication \"{PATH}\" {{ enabled = true }}\n{more}\n",
+                 replication \"{PATH}\" {{\n  enabled = true\n{replication}\n}}\n{more}\n",
                 data.display(),
                 ports[0]
             );

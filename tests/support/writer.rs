@@ -46,8 +46,12 @@ pub struct Written(BTreeMap<String, String>);
 
 impl Writer {
     pub fn start(region: &Region) -> Writer {
+        Writer::start_at(region.nodes.iter().map(|node| node.client(&region.token)).collect())
+    }
+
+    /// Writes to whichever of these takes it: clients of several regions may be among them.
+    pub fn start_at(clients: Vec<Client>) -> Writer {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let clients: Vec<Client> = region.nodes.iter().map(|node| node.client(&region.token)).collect();
         let tasks = (0..WRITERS)
             .map(|writer| tokio::spawn(write(writer, clients.clone(), stop.clone(), acknowledged.clone())))
             .collect();
@@ -103,5 +107,21 @@ impl Written {
             let data = read.and_then(|read| read.data);
             assert_eq!(data, Some(fields(value)), "{path} was acknowledged");
         }
+    }
+
+    /// Of the acknowledged writes those that are not there as they were written.
+    pub async fn missing(&self, client: &Client) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (path, value) in &self.0 {
+            let read = client.kv_get("secret", path, None).await.expect("a read");
+            if read.and_then(|read| read.data) != Some(fields(value)) {
+                missing.push(path.clone());
+            }
+        }
+        missing
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 }

@@ -22,6 +22,11 @@ const COPY_ENTRIES_MAX: usize = 16_384;
 /// Stretches of the data tree that are read before there is room to send them.
 const READ_AHEAD: usize = 1;
 
+/// What is on its way in a copy is sent again after a cut: so it is one in so many of the copy's bytes, but no less
+/// than what keeps a link busy.
+const COPY_PART: u64 = 160;
+const COPY_BYTES_MIN: u64 = 512 << 10;
+
 #[derive(Default)]
 pub(super) struct Primary {
     /// What the links belong to.
@@ -303,12 +308,15 @@ impl Link {
     }
 
     fn copy(&mut self, ctx: &mut Context) {
-        while self.has_room() {
+        let on_its_way_max = (ctx.path.bytes / COPY_PART).max(COPY_BYTES_MIN);
+        while self.has_room() && self.bytes_in_flight() < on_its_way_max {
             let Progress::Copying(copying) = &mut self.progress else { return };
             let Some(chunk) = copying.unsent.pop_front() else { break };
             self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
         }
-        let limit = ScanLimit { entries: COPY_ENTRIES_MAX, bytes: self.batch.bytes() as usize };
+        // As much as leaves room for all that may travel side by side.
+        let stretch = self.batch.bytes().min(on_its_way_max / u64::from(self.peer.max_parallel.max(1)));
+        let limit = ScanLimit { entries: COPY_ENTRIES_MAX, bytes: stretch as usize };
         let Progress::Copying(copying) = &mut self.progress else { return };
         if let (None, Some(after)) = (copying.read, &copying.next)
             && copying.unsent.len() < READ_AHEAD

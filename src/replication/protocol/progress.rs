@@ -216,6 +216,11 @@ impl Link {
         self.flights.values().filter(|flight| flight.carries_data()).count()
     }
 
+    /// Keys and values that are in flight.
+    pub fn bytes_in_flight(&self) -> u64 {
+        self.flights.values().map(|flight| flight.load.bytes).sum()
+    }
+
     pub fn has_room(&self) -> bool {
         let cost: u64 = self.flights.values().map(|flight| flight.load.cost).sum();
         self.data_in_flight() < self.peer.max_parallel.max(1) as usize && cost < IN_FLIGHT_COST_MAX

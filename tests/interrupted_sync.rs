@@ -1,0 +1,152 @@
+//! A full sync that is interrupted near its end goes on where it was: what interrupts it costs a little of the link, not
+//! the copy again. The link's bytes are counted by what lies between.
+
+mod support;
+
+use std::time::Duration;
+use support::proxy::Proxy;
+use support::writer::preload;
+use support::{PATH, Region, connect, wait_for, wait_until_in_step};
+
+/// Secrets of the copy and their size: together about 26 MB.
+const SECRETS: usize = 800;
+const SECRET_BYTES: usize = 32 << 10;
+/// Of each of the link's connections.
+const BYTES_PER_S: u64 = 1 << 20;
+/// What a sync of a million entries of 300 B moves, and how much of it one interruption may cost.
+const MILLION_BYTES: u64 = 322_000_000;
+const PERMILLE: u64 = 10;
+
+struct World {
+    primary: Region,
+    standby: Region,
+    wan: Proxy,
+    _folder: tempfile::TempDir,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wan = Proxy::start(BYTES_PER_S).await;
+    let (primary, standby) = tokio::join!(
+        Region::start(folder.path(), "us-east-1", 3),
+        Region::start_behind(folder.path(), "eu-west-1", 3, &wan, "")
+    );
+    preload(&primary, SECRETS, SECRET_BYTES).await;
+    World { primary, standby, wan, _folder: folder }
+}
+
+impl World {
+    /// Waits until nine tenths of the copy are agreed on at the standby. Its id, and how many entries.
+    async fn until_nearly_done(&self) -> (u64, u64) {
+        wait_for("nine tenths of a full sync", || async {
+            let sync = self.standby.status().await?.sync?;
+            (sync.entries_done * 10 >= sync.entries_total * 9).then_some((sync.began_at.0, sync.entries_done))
+        })
+        .await
+    }
+
+    /// The same sync goes on: it did not begin anew.
+    async fn until_it_goes_on(&self, began_at: u64, done: u64) {
+        wait_for("the sync to go on", || async {
+            let status = self.standby.status().await?;
+            match status.sync {
+                Some(sync) => {
+                    assert_eq!(sync.began_at.0, began_at, "the sync began anew");
+                    assert!(sync.entries_done >= done, "the sync went back");
+                    (sync.entries_done > done).then_some(())
+                }
+                None => status.whole.then_some(()),
+            }
+        })
+        .await;
+    }
+
+    /// Lets the sync end, and says how much more than the data crossed the link.
+    async fn spent(self) -> u64 {
+        wait_until_in_step(&self.primary, &self.standby).await;
+        let data = self.primary.status().await.expect("a status").bytes;
+        self.wan.inward().saturating_sub(data)
+    }
+}
+
+/// An interruption costs less than a hundredth of what a sync of a million entries moves.
+fn assert_cheap(spent: u64, what: &str) {
+    let most = MILLION_BYTES * PERMILLE / 1000;
+    assert!(spent < most, "{what} cost {spent} bytes of the link, more than {most}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_of_the_link() {
+    let world = world().await;
+    connect(&world.primary, &world.standby).await;
+    let (began_at, done) = world.until_nearly_done().await;
+    world.wan.cut();
+    // Long enough that both sides notice.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.wan.mend();
+    world.until_it_goes_on(began_at, done).await;
+    assert_cheap(world.spent().await, "a cut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_pause() {
+    let world = world().await;
+    connect(&world.primary, &world.standby).await;
+    let (began_at, _) = world.until_nearly_done().await;
+    world.primary.client().await.pause(PATH).await.expect("paused");
+    // What was under way arrives, then nothing more comes.
+    let mut still = world.wan.inward();
+    wait_for("the link to be silent", || {
+        let silent = world.wan.inward() == still;
+        still = world.wan.inward();
+        async move {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            silent.then_some(())
+        }
+    })
+    .await;
+    let done = world.standby.status().await.and_then(|status| status.sync).map_or(u64::MAX, |sync| sync.entries_done);
+    world.primary.client().await.resume(PATH).await.expect("resumed");
+    world.until_it_goes_on(began_at, done).await;
+    assert_cheap(world.spent().await, "a pause");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loss_of_the_primarys_leader() {
+    let mut world = world().await;
+    connect(&world.primary, &world.standby).await;
+    let (began_at, done) = world.until_nearly_done().await;
+    let leader = world.primary.leader().await;
+    world.primary.nodes[leader].kill();
+    world.until_it_goes_on(began_at, done).await;
+    assert_cheap(world.spent().await, "another leader of the primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loss_of_the_standbys_leader() {
+    let mut world = world().await;
+    connect(&world.primary, &world.standby).await;
+    let (began_at, done) = world.until_nearly_done().await;
+    let leader = world.standby.leader().await;
+    world.standby.nodes[leader].kill();
+    world.until_it_goes_on(began_at, done).await;
+    assert_cheap(world.spent().await, "another leader of the standby");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_restart_of_a_whole_region() {
+    let mut world = world().await;
+    connect(&world.primary, &world.standby).await;
+    let (began_at, done) = world.until_nearly_done().await;
+    for node in &mut world.standby.nodes {
+        node.kill();
+    }
+    for node in &mut world.standby.nodes {
+        node.start();
+    }
+    for number in 0..world.standby.nodes.len() {
+        world.standby.unseal(number).await;
+    }
+    world.until_it_goes_on(began_at, done).await;
+    assert_cheap(world.spent().await, "a restart of the standby's region");
+}
