@@ -51,8 +51,12 @@ impl Writer {
 
     /// Writes to whichever of these takes it: clients of several regions may be among them.
     pub fn start_at(clients: Vec<Client>) -> Writer {
+        // Of each test process, so that no two write the same names.
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let tasks = (0..WRITERS)
+            .map(|writer| format!("{run}/{writer}"))
             .map(|writer| tokio::spawn(write(writer, clients.clone(), stop.clone(), acknowledged.clone())))
             .collect();
         Writer { stop, acknowledged, tasks }
@@ -75,7 +79,7 @@ impl Writer {
 
 /// Each secret is written once, under a name of its own: a write that failed may be there or not.
 async fn write(
-    writer: usize,
+    writer: String,
     clients: Vec<Client>,
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicUsize>,
