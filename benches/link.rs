@@ -58,10 +58,10 @@ async fn measure(bytes_per_s: u64, max_parallel: u32, bytes: u64) -> (f64, f64) 
     until_in_step_slowly(&primary, &standby).await;
     let sync = (primary.state.path().bytes - done) as f64 / start.elapsed().as_secs_f64();
 
-    primary.face().pause().await.expect("paused");
+    primary.face().pause(None).await.expect("paused");
     let before = primary.state.path().totals.bytes;
     fill(&primary, bytes).await;
-    primary.face().resume().await.expect("resumed");
+    primary.face().resume(None).await.expect("resumed");
     let start = Instant::now();
     until_in_step_slowly(&primary, &standby).await;
     let log = (primary.state.path().totals.bytes - before) as f64 / start.elapsed().as_secs_f64();

@@ -335,6 +335,14 @@ impl std::fmt::Debug for LinkRequest {
     }
 }
 
+/// `POST …/pause` and `…/resume`: one link, or all.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PauseRequest {
+    /// The standby region by name or id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
 /// `POST …/open` on a primary that is closed since it restarted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OpenRequest {

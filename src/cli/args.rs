@@ -167,9 +167,9 @@ pub enum Replication {
     /// Role, epoch, positions, lag, links
     Status(OnPath),
     /// Stop sending to the standbys, on the primary
-    Pause(OnPath),
+    Pause(OnLink),
     /// Go on sending
-    Resume(OnPath),
+    Resume(OnLink),
     /// Compare the standbys' disks with the primary's data, on the primary, and repair what differs
     Verify(Verify),
     /// Let a primary that restarted take writes before its standbys confirmed that no other was promoted
@@ -256,6 +256,17 @@ pub struct Demote {
 /// A command on a path that needs nothing else.
 #[derive(Args, Debug, Clone)]
 pub struct OnPath {
+    #[command(flatten)]
+    pub path: PathFlag,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// One link of a path, or all of them.
+#[derive(Args, Debug)]
+pub struct OnLink {
+    /// The standby region's name or id; without it all standbys
+    pub region: Option<String>,
     #[command(flatten)]
     pub path: PathFlag,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use crate::api::ledger::{
     DemoteRequest, DiscardAnswer, DiscardRequest, LedgerExport, LedgerPage, RejoinRequest, ReplayAnswer, ReplayRequest,
 };
 use crate::api::replication::{
-    Event, LinkRequest, OpenRequest, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenInfo,
+    Event, LinkRequest, OpenRequest, PauseRequest, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenInfo,
     TokenRequest,
 };
 use crate::api::replication_answers::{Events, LinkList, TokenList};
@@ -71,14 +71,16 @@ impl Client {
         self.request(Method::DELETE, &[PATH, path, "links", region]).done().await
     }
 
-    /// `POST …/pause`
-    pub async fn pause(&self, path: &str) -> Result<()> {
-        self.request(Method::POST, &[PATH, path, "pause"]).done().await
+    /// `POST …/pause`: the link to this region, or all links
+    pub async fn pause(&self, path: &str, region: Option<&str>) -> Result<()> {
+        let request = PauseRequest { region: region.map(str::to_owned) };
+        self.request(Method::POST, &[PATH, path, "pause"]).json(&request).done().await
     }
 
-    /// `POST …/resume`
-    pub async fn resume(&self, path: &str) -> Result<()> {
-        self.request(Method::POST, &[PATH, path, "resume"]).done().await
+    /// `POST …/resume`: the link to this region, or all links
+    pub async fn resume(&self, path: &str, region: Option<&str>) -> Result<()> {
+        let request = PauseRequest { region: region.map(str::to_owned) };
+        self.request(Method::POST, &[PATH, path, "resume"]).json(&request).done().await
     }
 
     /// `POST …/open` on a primary that is closed since it restarted

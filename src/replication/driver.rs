@@ -11,6 +11,7 @@ use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, propose,
 use super::kept::Kept;
 use super::link_record::LinkRecord;
 use super::links;
+use super::news::{self, TELL_BEATS};
 use super::protocol::{
     Answer, Core, DiffBounds, Effect, Fact, Failure, Input, LinkReport, Now, OpenedBy, Options, Outside, PromoteOrder,
     PromotionProgress, Request, RequestId, Root, SwitchoverOrder, Verified,
@@ -135,6 +136,7 @@ struct Leading {
     promotions: HashMap<PromotionId, Promoting>,
     loading: Loading,
     housekeeping: bool,
+    telling: bool,
     last_root: Option<Root>,
     kept: Kept,
 }
@@ -257,6 +259,7 @@ impl Driver {
             promotions: HashMap::new(),
             loading: Loading::No,
             housekeeping: false,
+            telling: false,
             last_root: None,
             kept: Kept::default(),
         });
@@ -483,6 +486,11 @@ impl Driver {
                 });
                 self.step(Input::Frozen { read, result });
             }
+            Job::NewsTold => {
+                if let Some(leading) = &mut self.leading {
+                    leading.telling = false;
+                }
+            }
             Job::HousekeepingDone => {
                 if let Some(leading) = &mut self.leading {
                     leading.housekeeping = false;
@@ -592,6 +600,27 @@ impl Driver {
         if computes_root {
             self.compute_root();
         }
+        if self.beats.is_multiple_of(TELL_BEATS) {
+            self.tell_news();
+        }
+    }
+
+    /// On a primary: tells each standby that was heard how this region is reached, and who the others are.
+    fn tell_news(&mut self) {
+        let now = self.now();
+        let Some(leading) = &mut self.leading else { return };
+        let heard = leading.core.links(now).into_iter().filter(|link| link.outgoing && link.last_heard_at.is_some());
+        let heard: Vec<_> =
+            heard.filter_map(|link| Some((link.peer, leading.clients.get(&link.peer)?.clone()))).collect();
+        if heard.is_empty() || leading.telling {
+            return;
+        }
+        leading.telling = true;
+        let context = self.context.clone();
+        self.jobs.spawn(async move {
+            news::tell(&context, heard).await;
+            Job::NewsTold
+        });
     }
 }
 

@@ -5,6 +5,8 @@
 //! version 1 │ author 16 │ session 16 │ number 8 │ authenticator 32 │ payload
 //! ```
 //!
+//! The payload is encrypted (XChaCha20-Poly1305 under a nonce of session and number, which never come twice), so that
+//! without TLS as well whoever listens learns sizes and times only; requests for a session, which say nothing, are not.
 //! The authenticator covers everything else, and the path, the kind of request and, in an answer, the authenticator
 //! of the request. Keys differ by direction, and for requests and answers. A sender first asks for a session
 //! (`OPEN`); the receiver names one at random, so that requests recorded earlier belong to no session that it knows.
@@ -16,15 +18,19 @@ use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
 use bytes::{BufMut, Bytes, BytesMut};
+use chacha20poly1305::aead::Aead;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use std::collections::VecDeque;
 
 /// The kind of the request that asks for a session.
 pub const OPEN: &str = "open";
 /// The longest body that is taken from the network.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER_BYTES: usize = 1 + 16 + 16 + 8;
 const MAC_BYTES: usize = 32;
+/// Of the cipher.
+const TAG_BYTES: usize = 16;
 /// How far behind the newest number of a session a number may arrive.
 const WINDOW: u64 = 1024;
 /// Sessions that the receiver remembers: the one in use, and those that were asked for meanwhile.
@@ -40,8 +46,15 @@ pub struct Channel {
     path: String,
     from: RegionId,
     to: RegionId,
-    request_key: Secret,
-    answer_key: Secret,
+    request: Keys,
+    answer: Keys,
+}
+
+/// Of one direction.
+#[derive(Clone, Debug)]
+struct Keys {
+    authenticates: Secret,
+    encrypts: Secret,
 }
 
 /// A sealed request, or a request as it was opened, as its answer refers to it.
@@ -66,19 +79,25 @@ impl Channel {
             path: path.to_owned(),
             from,
             to,
-            request_key: key("twinkeep 2026 link request"),
-            answer_key: key("twinkeep 2026 link answer"),
+            request: Keys {
+                authenticates: key("twinkeep 2026 link request"),
+                encrypts: key("twinkeep 2026 link request encryption"),
+            },
+            answer: Keys {
+                authenticates: key("twinkeep 2026 link answer"),
+                encrypts: key("twinkeep 2026 link answer encryption"),
+            },
         }
     }
 
     /// The receiver's answer to a request that it opened.
     pub fn seal_answer(&self, tag: RequestTag, kind: &str, payload: &[u8]) -> Result<Bytes> {
         let bound = Bound { author: self.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
-        Ok(self.seal(&self.answer_key, &bound, payload)?.0)
+        Ok(self.seal(&self.answer, &bound, payload)?.0)
     }
 
-    fn seal(&self, key: &Secret, bound: &Bound<'_>, payload: &[u8]) -> Result<(Bytes, Mac)> {
-        let length = HEADER_BYTES + MAC_BYTES + payload.len();
+    fn seal(&self, keys: &Keys, bound: &Bound<'_>, payload: &[u8]) -> Result<(Bytes, Mac)> {
+        let length = HEADER_BYTES + MAC_BYTES + payload.len() + TAG_BYTES;
         if length > BODY_BYTES_MAX {
             return Err(Error::TooLarge { got: length as u64, max: BODY_BYTES_MAX as u64 });
         }
@@ -87,21 +106,22 @@ impl Channel {
         body.put_slice(&bound.author.0);
         body.put_slice(&bound.session.0);
         body.put_u64(bound.number);
-        let mac = self.mac(key, bound, &body, payload);
+        let sealed = bound.encrypt(&keys.encrypts, payload)?;
+        let mac = self.mac(&keys.authenticates, bound, &body, &sealed);
         body.put_slice(&mac.0);
-        body.put_slice(payload);
+        body.put_slice(&sealed);
         Ok((body.freeze(), mac))
     }
 
-    fn open(&self, key: &Secret, bound: &Bound<'_>, body: &Bytes) -> Result<(Bytes, Mac)> {
+    fn open(&self, keys: &Keys, bound: &Bound<'_>, body: &Bytes) -> Result<(Bytes, Mac)> {
         let parts = Parts::split(body)?;
         if parts.author != bound.author || parts.session != bound.session || parts.number != bound.number {
             return Err(Error::PermissionDenied);
         }
-        if self.mac(key, bound, &body[..HEADER_BYTES], &parts.payload) != parts.mac {
+        if self.mac(&keys.authenticates, bound, &body[..HEADER_BYTES], &parts.payload) != parts.mac {
             return Err(Error::PermissionDenied);
         }
-        Ok((parts.payload, parts.mac))
+        Ok((bound.decrypt(&keys.encrypts, parts.payload)?, parts.mac))
     }
 
     fn mac(&self, key: &Secret, bound: &Bound<'_>, header: &[u8], payload: &[u8]) -> Mac {
@@ -119,6 +139,32 @@ struct Bound<'a> {
     number: u64,
     /// Of an answer: the authenticator of its request.
     answers: Option<Mac>,
+}
+
+impl Bound<'_> {
+    fn encrypt(&self, key: &Secret, payload: &[u8]) -> Result<Vec<u8>> {
+        if self.kind == OPEN {
+            return Ok(payload.to_vec());
+        }
+        let sealed = XChaCha20Poly1305::new(key.expose().into()).encrypt(&self.nonce().into(), payload);
+        sealed.map_err(|_| Error::internal("encrypting a body of the link failed"))
+    }
+
+    fn decrypt(&self, key: &Secret, sealed: Bytes) -> Result<Bytes> {
+        if self.kind == OPEN {
+            return Ok(sealed);
+        }
+        let payload = XChaCha20Poly1305::new(key.expose().into()).decrypt(&self.nonce().into(), sealed.as_ref());
+        payload.map(Bytes::from).map_err(|_| Error::PermissionDenied)
+    }
+
+    /// A session is random, and a number is taken once in it: by one request, and the one answer to that.
+    fn nonce(&self) -> [u8; 24] {
+        let mut nonce = [0; 24];
+        nonce[..16].copy_from_slice(&self.session.0);
+        nonce[16..].copy_from_slice(&self.number.to_be_bytes());
+        nonce
+    }
 }
 
 /// A body, cut into its fields.
@@ -222,13 +268,13 @@ impl Sender {
         let channel = &self.channel;
         let bound =
             Bound { author: channel.to, kind, session: tag.session, number: tag.number, answers: Some(tag.mac) };
-        let (payload, mac) = channel.open(&channel.answer_key, &bound, body)?;
+        let (payload, mac) = channel.open(&channel.answer, &bound, body)?;
         Ok(Opened { payload, tag: RequestTag { mac, ..tag } })
     }
 
     fn seal_with(&self, kind: &str, session: Session, number: u64, payload: &[u8]) -> Result<(Bytes, RequestTag)> {
         let bound = Bound { author: self.channel.from, kind, session, number, answers: None };
-        let (body, mac) = self.channel.seal(&self.channel.request_key, &bound, payload)?;
+        let (body, mac) = self.channel.seal(&self.channel.request, &bound, payload)?;
         Ok((body, RequestTag { session, number, mac }))
     }
 }
@@ -260,7 +306,7 @@ impl Receiver {
         let parts = Parts::split(body)?;
         let bound =
             Bound { author: self.channel.from, kind, session: parts.session, number: parts.number, answers: None };
-        let (payload, mac) = self.channel.open(&self.channel.request_key, &bound, body)?;
+        let (payload, mac) = self.channel.open(&self.channel.request, &bound, body)?;
         let tag = RequestTag { session: parts.session, number: parts.number, mac };
         if kind == OPEN {
             return Ok(Incoming::Opened(self.new_session(tag)?));
@@ -364,6 +410,17 @@ mod tests {
         assert_eq!(opened.payload.as_ref(), &b"yes"[..]);
         assert!(sender.open_answer(tag_two, "wal", &answer).is_err(), "an answer to another request");
         assert!(sender.open_answer(tag_one, "hello", &answer).is_err(), "an answer of another kind");
+    }
+
+    #[test]
+    fn what_is_sent_is_not_what_passes() {
+        let (mut sender, mut receiver) = pair();
+        let (body, _) = sender.seal_request("news", b"a credential of two standbys").expect("sealed");
+        assert!(!body.windows(10).any(|window| window == b"credential"));
+        let Ok(Incoming::Request(opened)) = receiver.open("news", &body) else { panic!("refused") };
+        let answer = channel().seal_answer(opened.tag, "news", b"a credential of two standbys").expect("sealed");
+        assert!(!answer.windows(10).any(|window| window == b"credential"));
+        assert_ne!(body[HEADER_BYTES + MAC_BYTES..], answer[HEADER_BYTES + MAC_BYTES..], "keys of their own");
     }
 
     #[test]

@@ -200,13 +200,13 @@ impl Replication {
         links::disconnect(&self.context, region).await
     }
 
-    /// Stops shipping on all links until `resume`. The standbys fall behind.
-    pub async fn pause(&self) -> Result<()> {
-        links::set_paused(&self.context, Pause::On).await
+    /// Stops shipping to a region, given by name or id, or to all of them, until `resume`. The standbys fall behind.
+    pub async fn pause(&self, region: Option<&str>) -> Result<()> {
+        links::set_paused(&self.context, Pause::On, region).await
     }
 
-    pub async fn resume(&self) -> Result<()> {
-        links::set_paused(&self.context, Pause::Off).await
+    pub async fn resume(&self, region: Option<&str>) -> Result<()> {
+        links::set_paused(&self.context, Pause::Off, region).await
     }
 
     /// Opens this primary for writes although its standbys have not confirmed its epoch since it restarted.

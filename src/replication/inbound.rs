@@ -5,6 +5,7 @@ use super::crypto::Secret;
 use super::driver::Ask;
 use super::envelope::{self, Channel, Incoming, Receiver};
 use super::handshake::{self, Accepted, FINISH, Finished, START, Standby, Verdict};
+use super::news;
 use super::link_record::{self, LinkRecord, MAX_PARALLEL_DEFAULT};
 use super::protocol::{Answer, Request};
 use super::token_records::{self, Fate, TokenRecord, Use};
@@ -92,6 +93,10 @@ impl Inbound {
             Incoming::NoSession => return Ok(Bytes::from_static(NO_SESSION)),
             Incoming::Request(opened) => opened,
         };
+        if news::is_news(kind) {
+            let answer = news::hear(context, from, &opened.payload).await?;
+            return channel.seal_answer(opened.tag, kind, &answer);
+        }
         let request: Request = postcard::from_bytes(&opened.payload)?;
         if request.ask.name() != kind {
             return Err(Error::invalid(format!("a request of the kind {} came as {kind}", request.ask.name())));
@@ -143,6 +148,7 @@ async fn accept(context: &Arc<Context>, record: TokenRecord, accepted: Accepted)
         attempt: 0,
         credential: Some(credential.clone()),
         pending: None,
+        introduced_by: None,
     };
     let used = Use { by: primary.id, by_name: primary.name.clone(), at: clock::now(), dataset: offer.dataset, finish };
     let spent = TokenRecord { fate: Fate::Used(used), ..record.clone() };

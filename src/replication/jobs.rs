@@ -31,6 +31,7 @@ pub(super) enum Job {
         result: Result<Box<Frozen>, Failure>,
     },
     HousekeepingDone,
+    NewsTold,
     Done,
 }
 

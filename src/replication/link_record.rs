@@ -39,6 +39,8 @@ pub struct LinkRecord {
     /// Of an activated link. Stays while a newer token waits to replace it.
     pub credential: Option<Secret>,
     pub pending: Option<Pending>,
+    /// Of a link between two standbys: the primary that introduced them (`news`). `None`: made with a token.
+    pub introduced_by: Option<RegionId>,
 }
 
 /// An activation that is not done yet: on the primary only.
@@ -149,6 +151,7 @@ mod tests {
             attempt: 0,
             credential: Some(Secret::new(*b"canary-canary-canary-canary-cana")),
             pending: Some(Pending::Token("s.canary".into())),
+            introduced_by: None,
         };
         assert!(!format!("{record:?}").contains("canary"));
         assert_eq!(LinkRecord::from_bytes(&record.to_bytes().expect("bytes")).expect("record"), record);

@@ -127,6 +127,7 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
             attempt,
             credential: before.as_ref().and_then(|before| before.credential.clone()),
             pending: Some(Pending::Token(request.token.trim().to_owned())),
+            introduced_by: None,
         },
     };
     if before.as_ref() != Some(&after) {
@@ -173,10 +174,13 @@ pub(super) enum Pause {
     Off,
 }
 
-/// Pauses or resumes all links of the path.
-pub(super) async fn set_paused(context: &Arc<Context>, pause: Pause) -> Result<()> {
+/// Pauses or resumes the link to a region, or all links of the path.
+pub(super) async fn set_paused(context: &Arc<Context>, pause: Pause, region: Option<&str>) -> Result<()> {
     context.lead().await?;
-    let records = context.blocking(|context| link_record::list(context.state())).await?;
+    let records = match region {
+        Some(region) => vec![find(context, region).await?],
+        None => context.blocking(|context| link_record::list(context.state())).await?,
+    };
     if records.is_empty() {
         return Err(Error::NotFound("the path has no links".into()));
     }

@@ -160,6 +160,7 @@ mod kept;
 mod ledger;
 mod ledger_wire;
 mod links;
+mod news;
 mod opening;
 mod promotion;
 mod rates;

@@ -388,12 +388,12 @@ async fn the_same_token_again_changes_nothing_and_a_new_one_renews_the_link() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disconnected_link_opens_nothing_and_a_paused_one_falls_behind() {
     let (primary, standby) = linked().await;
-    primary.face().pause().await.expect("paused");
+    primary.face().pause(None).await.expect("paused");
     primary.until_status(|status| status.links[0].state == LinkState::Paused).await;
     let applied = standby.state.path().applied;
     primary.write("while", "paused").await.expect("written");
     assert_eq!(standby.state.path().applied, applied);
-    primary.face().resume().await.expect("resumed");
+    primary.face().resume(None).await.expect("resumed");
     until_in_step(&primary, &standby).await;
 
     standby.face().disconnect("us-east-1").await.expect("disconnected");

@@ -54,11 +54,11 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             Answer::Revoked { region: target.region.clone(), accessor: accessor.clone(), result: done.await }
         }
         Change::Pause => {
-            let done = anywhere(shared, &target, |client| async move { client.pause(path).await });
+            let done = anywhere(shared, &target, |client| async move { client.pause(path, None).await });
             Answer::Paused(target.clone(), done.await)
         }
         Change::Resume => {
-            let done = anywhere(shared, &target, |client| async move { client.resume(path).await });
+            let done = anywhere(shared, &target, |client| async move { client.resume(path, None).await });
             Answer::Resumed(target.clone(), done.await)
         }
         Change::Promote(request) => {

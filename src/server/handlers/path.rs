@@ -1,7 +1,7 @@
 //! `sys/replication/path/:path/…`: what the console shows and what operators do.
 
 use crate::api::replication::{
-    Event, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PathStatus, PromoteMode, PromoteRequest, TokenRequest,
+    Event, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PauseRequest, PathStatus, PromoteMode, PromoteRequest, TokenRequest,
 };
 use crate::api::replication_answers::{Events, Listing};
 use crate::error::{Error, Result};
@@ -190,13 +190,15 @@ pub async fn cancel_promotion(call: Call) -> Result<Answer> {
 
 pub async fn pause(call: Call) -> Result<Answer> {
     call.node.expect_path(call.param("path"))?;
-    call.node.replication.pause().await?;
+    let request: PauseRequest = call.json()?;
+    call.node.replication.pause(request.region.as_deref()).await?;
     Ok(Answer::empty())
 }
 
 pub async fn resume(call: Call) -> Result<Answer> {
     call.node.expect_path(call.param("path"))?;
-    call.node.replication.resume().await?;
+    let request: PauseRequest = call.json()?;
+    call.node.replication.resume(request.region.as_deref()).await?;
     Ok(Answer::empty())
 }
 

@@ -1,0 +1,315 @@
+//! News between two linked regions, beside the stream: how each is reached and by which certificates it is known, and
+//! from a primary, which other standbys it has.
+//!
+//! A primary tells each of its standbys now and then (`TELL_BEATS`), in a request of a kind of its own, sealed like all
+//! others; the answer says the same of the standby. Both bring their link records up to date, so that a changed address, a
+//! renewed certificate, or a node that joined later needs no new token.
+//!
+//! The primary also introduces its standbys to each other, so that whichever is promoted can dial the others, and they
+//! follow it without a token. The credential of each pair is derived from those that the primary has with the two
+//! (`pair_credential`), so that every leader of the primary makes the same, and nobody else can. What is introduced goes
+//! when the primary no longer names it. A link that was made with a token is never touched by an introduction.
+
+use super::context::Context;
+use super::crypto::Secret;
+use super::envelope;
+use super::link_record::{self, LinkRecord, MAX_PARALLEL_DEFAULT};
+use super::protocol::Failure;
+use super::transport::{LinkClient, check_address};
+use crate::api::replication::EventLevel;
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::ids::{DatasetId, Epoch, RegionId};
+use crate::state::{RegionChange, Role};
+use crate::tls::Fingerprint;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The kind of the request.
+pub(super) const NEWS: &str = "news";
+/// Beats of the housekeeping between two tellings.
+pub(super) const TELL_BEATS: u64 = 5;
+/// A standby that does not answer hears it the next time.
+const TOLD_WITHIN: Duration = Duration::from_secs(4);
+/// What is taken from another region.
+const NAMED_MAX: usize = 64;
+const ADDRESSES_MAX: usize = 16;
+const FINGERPRINTS_MAX: usize = 32;
+const NAME_BYTES_MAX: usize = 256;
+
+/// How a region is reached, in its own words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Contact {
+    pub name: String,
+    pub addresses: Vec<String>,
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+/// What a primary tells.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct News {
+    dataset: DatasetId,
+    epoch: Epoch,
+    me: Contact,
+    /// The other standbys, all of them.
+    others: Vec<Introduced>,
+}
+
+/// Another standby of the same primary.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Introduced {
+    region: RegionId,
+    contact: Contact,
+    /// Of this pair, and of nobody else.
+    credential: Secret,
+}
+
+/// The secret of two standbys, from what their primary shares with each. Its order does not matter.
+fn pair_credential(one: &LinkRecord, other: &LinkRecord) -> Option<Secret> {
+    let (low, high) = if one.region.0 <= other.region.0 { (one, other) } else { (other, one) };
+    let (low_secret, high_secret) = (low.credential.as_ref()?, high.credential.as_ref()?);
+    let parts: [&[u8]; 3] = [high_secret.expose(), &low.region.0, &high.region.0];
+    Some(low_secret.derive("twinkeep 2026 credential of two standbys", &parts))
+}
+
+fn contact_of(record: &LinkRecord) -> Contact {
+    let LinkRecord { name, addresses, fingerprints, .. } = record.clone();
+    Contact { name, addresses, fingerprints }
+}
+
+async fn own_contact(context: &Arc<Context>) -> Result<Contact> {
+    let name = context.region().await?.name;
+    Ok(Contact { name, addresses: context.addresses(), fingerprints: context.fingerprints() })
+}
+
+/// Tells each of these regions, side by side, and takes what they answer.
+pub(super) async fn tell(context: &Arc<Context>, clients: Vec<(RegionId, Arc<LinkClient>)>) {
+    let told = clients.into_iter().map(|(region, client)| async move {
+        if let Err(error) = tell_one(context, region, &client).await {
+            tracing::debug!("region {region} was not told the news: {error}");
+        }
+    });
+    futures::future::join_all(told).await;
+}
+
+async fn tell_one(context: &Arc<Context>, region: RegionId, client: &LinkClient) -> Result<()> {
+    let records = context.blocking(|context| link_record::list(context.state())).await?;
+    let Some(to) = records.iter().find(|record| record.region == region) else { return Ok(()) };
+    let introduced = |other: &LinkRecord| {
+        let credential = pair_credential(to, other).filter(|_| other.region != region && other.pending.is_none())?;
+        Some(Introduced { region: other.region, contact: contact_of(other), credential })
+    };
+    let path = context.state().path();
+    let news = News {
+        dataset: path.dataset,
+        epoch: path.epoch,
+        me: own_contact(context).await?,
+        others: records.iter().filter_map(introduced).collect(),
+    };
+    let failed = |failure: Failure| match failure {
+        Failure::Retry(text) | Failure::Final(text) => Error::unavailable(text),
+    };
+    let answer = client.call(NEWS, &postcard::to_stdvec(&news)?, clock::steady() + TOLD_WITHIN).await;
+    let theirs: Contact = postcard::from_bytes(&answer.map_err(failed)?)?;
+    learn(context, to, theirs).await
+}
+
+/// Takes the news of the region at the other end, and answers with this region's own contact.
+pub(super) async fn hear(context: &Arc<Context>, from: RegionId, payload: &Bytes) -> Result<Bytes> {
+    let news: News = postcard::from_bytes(payload)?;
+    let records = context.blocking(|context| link_record::list(context.state())).await?;
+    let path = context.state().path();
+    if let Some(record) = records.iter().find(|record| record.region == from) {
+        learn(context, record, news.me).await?;
+    }
+    let from_primary = path.role == Role::Standby
+        && (path.dataset, path.epoch) == (news.dataset, news.epoch)
+        && path.primary.is_some_and(|primary| primary.region == from);
+    if from_primary {
+        meet(context, from, &records, news.others).await?;
+    }
+    Ok(postcard::to_stdvec(&own_contact(context).await?)?.into())
+}
+
+/// Brings a link's record up to date with what its region says of itself.
+async fn learn(context: &Arc<Context>, record: &LinkRecord, contact: Contact) -> Result<()> {
+    let next = updated(record, contact);
+    if next == *record {
+        return Ok(());
+    }
+    context.agree(link_record::replacement(Some(record), &next)?).await?;
+    context.links_changed(None).await;
+    let text = format!("{} is reached at {} from now on", next.name, next.addresses.join(", "));
+    context.events.record(EventLevel::Info, "link", text);
+    Ok(())
+}
+
+/// The address that an operator gave stays the first; what the region names takes the place of what it named before.
+/// Certificates that were known stay known, up to a bound: a node that was not heard lately may still use its own.
+fn updated(record: &LinkRecord, contact: Contact) -> LinkRecord {
+    let sound = |address: &String| check_address(address).is_ok();
+    let mut addresses: Vec<String> = record.addresses.first().cloned().into_iter().collect();
+    for address in contact.addresses.into_iter().filter(sound) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses.truncate(ADDRESSES_MAX);
+    let mut fingerprints = contact.fingerprints;
+    // In the order that is known already, so that nothing changes where nothing is new.
+    let all_known = fingerprints.iter().all(|fingerprint| record.fingerprints.contains(fingerprint));
+    if all_known {
+        fingerprints.clone_from(&record.fingerprints);
+    } else {
+        let old = record.fingerprints.iter().filter(|old| !fingerprints.contains(old)).copied();
+        fingerprints.extend(old.collect::<Vec<_>>());
+    }
+    fingerprints.truncate(FINGERPRINTS_MAX);
+    // What it names in another order is no news either.
+    let mut sorted = (addresses.clone(), record.addresses.clone());
+    sorted.0.sort_unstable();
+    sorted.1.sort_unstable();
+    if sorted.0 == sorted.1 {
+        addresses.clone_from(&record.addresses);
+    }
+    let name = if is_name(&contact.name) { contact.name } else { record.name.clone() };
+    LinkRecord { name, addresses, fingerprints, ..record.clone() }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX
+}
+
+/// Keeps the links to the other standbys as their primary introduces them.
+async fn meet(context: &Arc<Context>, primary: RegionId, records: &[LinkRecord], others: Vec<Introduced>) -> Result<()> {
+    let me = context.region().await?.id;
+    if others.len() > NAMED_MAX {
+        return Err(Error::invalid(format!("a primary introduced {} regions: at most {NAMED_MAX}", others.len())));
+    }
+    let mut change = RegionChange::default();
+    let mut met = Vec::new();
+    let mut put = |before: Option<&LinkRecord>, next: Option<&LinkRecord>| -> Result<()> {
+        let more = match (before, next) {
+            (before, Some(next)) => link_record::replacement(before, next)?,
+            (Some(before), None) => link_record::removal(before)?,
+            (None, None) => return Ok(()),
+        };
+        change.expect.extend(more.expect);
+        change.puts.extend(more.puts);
+        Ok(())
+    };
+    for other in others.iter().filter(|other| other.region != me && other.region != primary) {
+        let before = records.iter().find(|record| record.region == other.region);
+        if before.is_some_and(|before| before.introduced_by.is_none()) {
+            continue;
+        }
+        let unnamed = LinkRecord {
+            region: other.region,
+            name: other.region.to_string(),
+            addresses: Vec::new(),
+            fingerprints: Vec::new(),
+            max_parallel: MAX_PARALLEL_DEFAULT,
+            paused: false,
+            created_at: clock::now(),
+            accessor: String::new(),
+            attempt: 0,
+            credential: None,
+            pending: None,
+            introduced_by: None,
+        };
+        let known = before.cloned().unwrap_or(unnamed);
+        let next = LinkRecord {
+            credential: Some(other.credential.clone()),
+            introduced_by: Some(primary),
+            ..updated(&known, other.contact.clone())
+        };
+        if next.addresses.is_empty() || before == Some(&next) {
+            continue;
+        }
+        if before.is_none() {
+            met.push(next.name.clone());
+        }
+        put(before, Some(&next))?;
+    }
+    // Who is named no longer is a standby no longer, or was never this primary's.
+    let named = |record: &&LinkRecord| others.iter().any(|other| other.region == record.region);
+    for record in records.iter().filter(|record| record.introduced_by.is_some() && !named(record)) {
+        put(Some(record), None)?;
+    }
+    if change.puts.is_empty() {
+        return Ok(());
+    }
+    context.agree(change).await?;
+    context.links_changed(None).await;
+    if !met.is_empty() {
+        let text = format!("the primary introduced {}: after a promotion no token is needed", met.join(", "));
+        context.events.record(EventLevel::Info, "link", text);
+    }
+    Ok(())
+}
+
+/// Whether a request of this kind is news. The name must not be that of any other kind.
+pub(super) fn is_news(kind: &str) -> bool {
+    debug_assert_ne!(NEWS, envelope::OPEN);
+    kind == NEWS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixMs;
+
+    fn record(number: u8) -> LinkRecord {
+        LinkRecord {
+            region: RegionId([number; 16]),
+            name: format!("region-{number}"),
+            addresses: vec![format!("http://10.0.0.{number}:8200")],
+            fingerprints: vec![Fingerprint([number; 32])],
+            max_parallel: 8,
+            paused: false,
+            created_at: UnixMs(0),
+            accessor: "a".into(),
+            attempt: 0,
+            credential: Some(Secret::new([number; 32])),
+            pending: None,
+            introduced_by: None,
+        }
+    }
+
+    #[test]
+    fn a_pair_has_one_credential_that_neither_knows_alone() {
+        let (one, other, third) = (record(1), record(2), record(3));
+        let pair = pair_credential(&one, &other);
+        assert!(pair.is_some() && pair == pair_credential(&other, &one));
+        assert_ne!(pair, pair_credential(&one, &third));
+        assert_eq!(pair_credential(&one, &LinkRecord { credential: None, ..other }), None);
+    }
+
+    #[test]
+    fn what_a_region_names_takes_the_place_of_what_it_named_before() {
+        let before = LinkRecord {
+            addresses: vec!["https://lb:1".into(), "https://old:1".into()],
+            ..record(1)
+        };
+        let contact = Contact {
+            name: "renamed".into(),
+            addresses: vec!["https://new:1".into(), "nonsense".into()],
+            fingerprints: vec![Fingerprint([99; 32])],
+        };
+        let next = updated(&before, contact.clone());
+        assert_eq!(next.addresses, ["https://lb:1", "https://new:1"]);
+        assert_eq!(next.fingerprints, [Fingerprint([99; 32]), Fingerprint([1; 32])]);
+        assert_eq!(next.name, "renamed");
+        assert_eq!(updated(&next, contact), next, "the same again is no news");
+        let flood = Contact {
+            name: " ".into(),
+            addresses: (0..100).map(|number| format!("http://a{number}:1")).collect(),
+            fingerprints: (0..100u8).map(|number| Fingerprint([number; 32])).collect(),
+        };
+        let next = updated(&before, flood);
+        assert_eq!((next.addresses.len(), next.fingerprints.len()), (ADDRESSES_MAX, FINGERPRINTS_MAX));
+        assert_eq!(next.name, "region-1");
+    }
+}

@@ -1,0 +1,83 @@
+//! A primary with two standbys, of real processes: each is shown and paused by itself, and when one is promoted the
+//! other follows it without a token, since their primary introduced them.
+
+mod support;
+
+use support::writer::{fields, preload};
+use support::{PATH, Region, connect, wait_for, wait_until_in_step};
+use twinkeep::api::replication::{LinkState, PromoteMode, PromoteRequest, PromotionOutcome};
+use twinkeep::client::Client;
+use twinkeep::clock;
+use twinkeep::ids::{Epoch, PromotionId};
+use twinkeep::state::Role;
+
+async fn promote(client: &Client) {
+    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
+    let id = PromotionId(clock::random_bytes());
+    let request =
+        PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
+    client.promote(PATH, &request).await.expect("a promotion");
+    wait_for("the promotion's outcome", || async {
+        let promotion = client.promotion(PATH, id).await.ok()??;
+        (promotion.outcome == PromotionOutcome::Done).then_some(())
+    })
+    .await;
+}
+
+/// Until the primary introduced this region to so many others.
+async fn wait_until_introduced(region: &Region, others: &[&str]) {
+    wait_for(&format!("{} to be introduced to {others:?}", region.name), || async {
+        let client = region.nodes[0].client("");
+        let events = client.events(PATH, 0).await.ok()?;
+        let told = |name: &&str| events.iter().any(|event| event.text.contains("introduced") && event.text.contains(*name));
+        others.iter().all(told).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_standby_follows_whichever_is_promoted_without_a_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut primary, one, other) = tokio::join!(
+        Region::start_tls(folder.path(), "us-east-1", 1),
+        Region::start_tls(folder.path(), "eu-west-1", 1),
+        Region::start_tls(folder.path(), "ap-south-1", 1)
+    );
+    preload(&primary, 20, 1 << 10).await;
+    connect(&primary, &one).await;
+    connect(&primary, &other).await;
+    wait_until_in_step(&primary, &one).await;
+    wait_until_in_step(&primary, &other).await;
+
+    // Each link by itself.
+    let client = primary.client().await;
+    client.pause(PATH, Some("eu-west-1")).await.expect("paused");
+    let states = wait_for("one of two links to pause", || async {
+        let links = primary.status().await?.links;
+        let state = |name: &str| links.iter().find(|link| link.name == name).map(|link| link.state);
+        (state("eu-west-1") == Some(LinkState::Paused)).then(|| state("ap-south-1"))
+    })
+    .await;
+    assert_eq!(states, Some(LinkState::Streaming));
+    client.kv_put("secret", "a", fields("1"), None).await.expect("a write");
+    wait_until_in_step(&primary, &other).await;
+    client.resume(PATH, Some("eu-west-1")).await.expect("resumed");
+    wait_until_in_step(&primary, &one).await;
+
+    wait_until_introduced(&one, &["ap-south-1"]).await;
+    wait_until_introduced(&other, &["eu-west-1"]).await;
+    primary.nodes[0].kill();
+    promote(&one.client_as(&primary.token).await).await;
+    wait_for("the other standby to follow", || async {
+        let status = other.status().await?;
+        let follows = status.primary.is_some_and(|primary| primary.name == "eu-west-1");
+        (follows && status.epoch == Epoch(2) && status.role == Role::Standby).then_some(())
+    })
+    .await;
+    one.client_as(&primary.token).await.kv_put("secret", "a", fields("2"), None).await.expect("a write");
+    wait_until_in_step(&one, &other).await;
+    for region in [&one, &other] {
+        let log = region.nodes[0].log_text();
+        assert!(!log.contains(&primary.token), "a secret is in the log of {}", region.name);
+    }
+}
