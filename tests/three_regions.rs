@@ -14,8 +14,7 @@ use twinkeep::state::Role;
 async fn promote(client: &Client) {
     let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
     let id = PromotionId(clock::random_bytes());
-    let request =
-        PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
+    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
     client.promote(PATH, &request).await.expect("a promotion");
     wait_for("the promotion's outcome", || async {
         let promotion = client.promotion(PATH, id).await.ok()??;
@@ -29,7 +28,8 @@ async fn wait_until_introduced(region: &Region, others: &[&str]) {
     wait_for(&format!("{} to be introduced to {others:?}", region.name), || async {
         let client = region.nodes[0].client("");
         let events = client.events(PATH, 0).await.ok()?;
-        let told = |name: &&str| events.iter().any(|event| event.text.contains("introduced") && event.text.contains(*name));
+        let told =
+            |name: &&str| events.iter().any(|event| event.text.contains("introduced") && event.text.contains(*name));
         others.iter().all(told).then_some(())
     })
     .await;

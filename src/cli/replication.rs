@@ -23,7 +23,12 @@ pub async fn run(command: Replication, context: &mut Context<'_>) -> Result<Outp
         Replication::Status(on) => status(on, context).await,
         Replication::Pause(on) => {
             let path = on.path.replication_path.as_str();
-            context.environment.client(&on.connection)?.pause(path, on.region.as_deref()).await.map_err(Failure::changed)?;
+            context
+                .environment
+                .client(&on.connection)?
+                .pause(path, on.region.as_deref())
+                .await
+                .map_err(Failure::changed)?;
             said(
                 &on.connection,
                 context,
@@ -32,7 +37,12 @@ pub async fn run(command: Replication, context: &mut Context<'_>) -> Result<Outp
         }
         Replication::Resume(on) => {
             let path = on.path.replication_path.as_str();
-            context.environment.client(&on.connection)?.resume(path, on.region.as_deref()).await.map_err(Failure::changed)?;
+            context
+                .environment
+                .client(&on.connection)?
+                .resume(path, on.region.as_deref())
+                .await
+                .map_err(Failure::changed)?;
             said(&on.connection, context, format!("Success! Path {path} goes on."))
         }
         Replication::Verify(verify) => super::verify::run(verify, context).await,

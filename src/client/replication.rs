@@ -6,8 +6,8 @@ use crate::api::ledger::{
     DemoteRequest, DiscardAnswer, DiscardRequest, LedgerExport, LedgerPage, RejoinRequest, ReplayAnswer, ReplayRequest,
 };
 use crate::api::replication::{
-    Event, LinkRequest, OpenRequest, PauseRequest, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenInfo,
-    TokenRequest,
+    Event, LinkRequest, OpenRequest, PathStatus, PauseRequest, Plan, PromoteMode, PromoteRequest, Promotion,
+    TokenCreated, TokenInfo, TokenRequest,
 };
 use crate::api::replication_answers::{Events, LinkList, TokenList};
 use crate::api::verification::Verification;

@@ -15,7 +15,7 @@ use crate::ids::{Position, RegionId};
 use crate::state::{Command, Outcome, Refusal, RegionChange, RegionIdentity, State, Totals};
 use crate::tls::Fingerprint;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub(super) struct Context {
@@ -34,6 +34,7 @@ pub(super) struct Context {
     pub rates: Rates,
     pub fences: Fences,
     pub opening: Opening,
+    pub refused: RefusedRequests,
 }
 
 /// Which regions said that they are fenced: the proof behind a promotion.
@@ -55,6 +56,29 @@ impl Fences {
 
     pub fn of(&self, region: RegionId) -> Option<FenceHeard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&region).copied()
+    }
+}
+
+/// Why requests of a region were refused before they were looked at, until one is taken again.
+#[derive(Default)]
+pub(super) struct RefusedRequests(Mutex<HashMap<RegionId, String>>);
+
+impl RefusedRequests {
+    /// Whether this is news.
+    pub fn note(&self, from: RegionId, words: &str) -> bool {
+        self.known().insert(from, words.to_owned()).is_none_or(|before| before != words)
+    }
+
+    pub fn forget(&self, from: RegionId) {
+        self.known().remove(&from);
+    }
+
+    pub fn of(&self, from: RegionId) -> Option<String> {
+        self.known().get(&from).cloned()
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<RegionId, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,6 +13,7 @@
 //! Inside a session a number is taken once, in any order within a window.
 
 use super::crypto::{Mac, Secret};
+use super::protocol::PROTOCOL;
 use crate::clock;
 use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
@@ -26,7 +27,9 @@ use std::collections::VecDeque;
 pub const OPEN: &str = "open";
 /// The longest body that is taken from the network.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
-const VERSION: u8 = 2;
+/// The protocol's version begins every body, so that another one is known before anything is decoded. It and the author
+/// stay where they are in every version.
+const VERSION: u8 = PROTOCOL as u8;
 const HEADER_BYTES: usize = 1 + 16 + 16 + 8;
 const MAC_BYTES: usize = 32;
 /// Of the cipher.
@@ -185,7 +188,7 @@ impl Parts {
             return Err(Error::corrupt("a body on the link is shorter than its envelope"));
         }
         if body[0] != VERSION {
-            return Err(Error::invalid("the other region speaks another version of the link protocol"));
+            return Err(Error::invalid(other_version(body[0])));
         }
         let array = |at: usize| -> [u8; 16] { body[at..at + 16].try_into().expect("the length was checked") };
         let word = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().expect("the length was checked"));
@@ -205,6 +208,20 @@ fn parts_again(body: &[u8]) -> Result<Vec<u8>> {
     let parts = Parts::split(&Bytes::copy_from_slice(body))?;
     let number = parts.number.to_be_bytes();
     Ok([&[VERSION][..], &parts.author.0, &parts.session.0, &number, &parts.mac.0, &parts.payload].concat())
+}
+
+/// What is said of a body of another version, on both sides.
+fn other_version(theirs: u8) -> String {
+    format!(
+        "the other region speaks version {theirs} of the protocol between regions, this one {VERSION}: run the same \
+         version of twinkeep in both"
+    )
+}
+
+/// Who says that it sent this body of another version, and what is to be said of it; `None` for one of this version.
+pub fn of_another_version(body: &Bytes) -> Option<(RegionId, String)> {
+    let (theirs, rest) = body.split_first().filter(|(theirs, _)| **theirs != VERSION)?;
+    Some((RegionId(rest.get(..16)?.try_into().ok()?), other_version(*theirs)))
 }
 
 /// Which region says that it sent this body: to look up its link, before anything is proven.

@@ -5,8 +5,8 @@ use super::crypto::Secret;
 use super::driver::Ask;
 use super::envelope::{self, Channel, Incoming, Receiver};
 use super::handshake::{self, Accepted, FINISH, Finished, START, Standby, Verdict};
-use super::news;
 use super::link_record::{self, LinkRecord, MAX_PARALLEL_DEFAULT};
+use super::news;
 use super::protocol::{Answer, Request};
 use super::token_records::{self, Fate, TokenRecord, Use};
 use super::transport::NO_SESSION;
@@ -78,6 +78,10 @@ impl Inbound {
     }
 
     async fn request(&self, context: &Arc<Context>, kind: &str, body: Bytes) -> Result<Bytes> {
+        if let Some((from, words)) = envelope::of_another_version(&body) {
+            note_version(context, from, &words).await?;
+            return Err(Error::invalid(words));
+        }
         let from = envelope::claimed_sender(&body)?;
         let link = context.blocking(move |context| link_record::get(context.state(), from)).await?;
         let me = context.region().await?;
@@ -93,6 +97,7 @@ impl Inbound {
             Incoming::NoSession => return Ok(Bytes::from_static(NO_SESSION)),
             Incoming::Request(opened) => opened,
         };
+        context.refused.forget(from);
         if news::is_news(kind) {
             let answer = news::hear(context, from, &opened.payload).await?;
             return channel.seal_answer(opened.tag, kind, &answer);
@@ -116,6 +121,18 @@ impl Inbound {
         let known = receivers.get_mut(&from).ok_or_else(|| Error::internal("a receiver vanished"))?;
         known.receiver.open(kind, body)
     }
+}
+
+/// The operator of this side is to see it, too. Nothing is proven yet, so only regions with a link are believed, and each
+/// version is told once.
+async fn note_version(context: &Arc<Context>, from: RegionId, words: &str) -> Result<()> {
+    let Some(link) = context.blocking(move |context| link_record::get(context.state(), from)).await? else {
+        return Ok(());
+    };
+    if context.refused.note(from, words) {
+        context.events.record(EventLevel::Alarm, "link", format!("a request of {} was refused: {words}", link.name));
+    }
+    Ok(())
 }
 
 async fn token_record(context: &Arc<Context>, kind: &str, body: &Bytes) -> Result<Option<TokenRecord>> {

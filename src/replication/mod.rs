@@ -61,6 +61,13 @@
 //! While a switchover goes on, the standby's answers say what it asks for, and the primary's requests say what it makes of
 //! that: it waits, it gave up and where, or it refuses.
 //!
+//! # Several standbys
+//!
+//! Beside the stream, a primary tells each standby now and then how it is reached and by which certificates, and the answer
+//! says the same of the standby (`news`): so link records stay up to date. It also introduces its standbys to each other,
+//! with a credential for each pair that it derives from those it holds. Whichever is promoted dials the others, and they
+//! follow it. All bodies are encrypted under the link's credential (`envelope`).
+//!
 //! # Epochs and fencing
 //!
 //! A promotion raises the epoch by one, durably, and no region's epoch of a data set ever goes down. Epochs are compared in

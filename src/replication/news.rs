@@ -183,7 +183,12 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Keeps the links to the other standbys as their primary introduces them.
-async fn meet(context: &Arc<Context>, primary: RegionId, records: &[LinkRecord], others: Vec<Introduced>) -> Result<()> {
+async fn meet(
+    context: &Arc<Context>,
+    primary: RegionId,
+    records: &[LinkRecord],
+    others: Vec<Introduced>,
+) -> Result<()> {
     let me = context.region().await?.id;
     if others.len() > NAMED_MAX {
         return Err(Error::invalid(format!("a primary introduced {} regions: at most {NAMED_MAX}", others.len())));
@@ -289,10 +294,7 @@ mod tests {
 
     #[test]
     fn what_a_region_names_takes_the_place_of_what_it_named_before() {
-        let before = LinkRecord {
-            addresses: vec!["https://lb:1".into(), "https://old:1".into()],
-            ..record(1)
-        };
+        let before = LinkRecord { addresses: vec!["https://lb:1".into(), "https://old:1".into()], ..record(1) };
         let contact = Contact {
             name: "renamed".into(),
             addresses: vec!["https://new:1".into(), "nonsense".into()],

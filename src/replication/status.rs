@@ -168,7 +168,7 @@ fn link(context: &Context, report: LinkReport, stored: &Stored) -> LinkStatus {
         state: report.state,
         since: report.since,
         last_heard_at: report.last_heard_at,
-        error: report.error,
+        error: report.error.or_else(|| context.refused.of(report.peer)),
         retry_at: report.retry_at,
         received: report.received,
         applied: report.applied,

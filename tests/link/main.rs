@@ -424,3 +424,22 @@ fn decoded(token: &str) -> ActivationToken {
 fn encoded(token: &ActivationToken) -> String {
     token.encode().expect("encoded")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_of_the_protocol_is_refused_and_both_sides_say_so() {
+    let (primary, standby) = linked().await;
+    let path = standby.state.path();
+    standby.wire(|_| Wire::Version);
+    primary.write("new", "x").await.expect("written");
+    let says =
+        |error: &Option<String>| error.as_ref().is_some_and(|error| error.contains("version 99 of the protocol"));
+    let shown = primary.until_status(|status| status.links.iter().any(|link| says(&link.error))).await;
+    assert_eq!(shown.links[0].state, LinkState::Refused, "{:?}", shown.links);
+    standby.until_status(|status| status.links.iter().any(|link| says(&link.error))).await;
+    assert!(standby.face().events(0).iter().any(|event| event.text.contains("us-east-1 was refused")));
+    assert_eq!(standby.state.path(), path, "nothing was changed");
+    // Both run the same again.
+    standby.wire(|_| Wire::Pass);
+    until_in_step(&primary, &standby).await;
+    standby.until_status(|status| status.links.iter().all(|link| link.error.is_none())).await;
+}

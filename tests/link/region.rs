@@ -57,6 +57,8 @@ pub enum Wire {
     LoseAnswer,
     /// A byte of the request is changed.
     Change,
+    /// The request is of another version of the protocol.
+    Version,
     /// The end of the request is missing.
     Truncate,
     /// It arrives twice; the sender hears the first answer.
@@ -323,6 +325,7 @@ async fn link(
     };
     let arrives = match wire {
         Wire::Change => changed(&body),
+        Wire::Version => with_version(&body),
         Wire::Truncate => body.slice(..body.len() * 2 / 3),
         _ => body,
     };
@@ -359,6 +362,14 @@ fn count(endpoint: &Endpoint, kind: &str, result: &Result<Bytes>) {
             Err(_) => count.1 += 1,
         }
     });
+}
+
+fn with_version(body: &Bytes) -> Bytes {
+    let mut bytes = body.to_vec();
+    if let Some(version) = bytes.first_mut() {
+        *version = 99;
+    }
+    bytes.into()
 }
 
 fn changed(body: &Bytes) -> Bytes {

@@ -1,7 +1,8 @@
 //! `sys/replication/path/:path/…`: what the console shows and what operators do.
 
 use crate::api::replication::{
-    Event, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PauseRequest, PathStatus, PromoteMode, PromoteRequest, TokenRequest,
+    Event, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PathStatus, PauseRequest, PromoteMode, PromoteRequest,
+    TokenRequest,
 };
 use crate::api::replication_answers::{Events, Listing};
 use crate::error::{Error, Result};
