@@ -208,7 +208,7 @@ async fn a_demoted_primary_rejoins_the_standby_that_was_promoted_after_it() {
     connect(&old, &new).await;
     put(&on_old, "shared", "before").await;
     wait_until_in_step(&old, &new).await;
-    on_old.pause(PATH).await.expect("paused");
+    on_old.pause(PATH, None).await.expect("paused");
     put(&on_old, "alone", "never sent").await;
 
     let refused = on_old.demote(PATH, &DemoteRequest { reason: " ".into() }).await.expect_err("no reason").to_string();
