@@ -13,7 +13,6 @@ use crate::ids::{Position, PromotionId, RegionId};
 use crate::state::merkle::Hash;
 use crate::state::{Command, HandoverAsk, HandoverChange, Outcome, PathChange, RegionChange, Role};
 use crate::storage::keys::Key;
-use std::time::Duration;
 
 #[derive(Default)]
 pub(in super::super) struct Asking {
@@ -311,8 +310,12 @@ impl Running {
     /// Whether the deadline passed: by the wall clock, which other leaders of this region share, or by the steady one,
     /// which does not jump.
     fn is_late(&self, ctx: &Context) -> bool {
-        let by_wall = self.ask.begun_at.plus(Duration::from_millis(self.ask.deadline_ms));
-        ctx.now.wall >= by_wall || ctx.is_due(self.since + self.ask.deadline_ms)
+        ctx.now.wall >= self.late_at() || ctx.is_due(self.since + self.ask.deadline_ms)
+    }
+
+    /// The deadline by the wall clock.
+    fn late_at(&self) -> UnixMs {
+        UnixMs(self.ask.begun_at.0.saturating_add(self.ask.deadline_ms))
     }
 
     fn next_step(&mut self, ctx: &Context) -> Option<RegionChange> {
@@ -367,7 +370,7 @@ impl Running {
     }
 
     fn wakes_at(&self, ctx: &Context) -> u64 {
-        let by_wall = self.ask.begun_at.plus(Duration::from_millis(self.ask.deadline_ms)).since(ctx.now.wall);
+        let by_wall = self.late_at().since(ctx.now.wall);
         let late = (self.since + self.ask.deadline_ms).min(ctx.after(by_wall.as_millis() as u64));
         let root = self.root_asked_at.filter(|_| self.root.is_none());
         root.map_or(late, |at| late.min(at + ctx.options.timing.propose_again_ms))
