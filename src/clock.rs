@@ -2,7 +2,10 @@
 
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, as this machine's wall clock has them. Clocks differ between
@@ -69,16 +72,41 @@ impl fmt::Display for UnixNs {
     }
 }
 
+/// How wrong the wall clock of some threads is, on purpose: a rehearsal gives a node a clock of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Skew(Arc<AtomicI64>);
+
+thread_local! {
+    static SKEW: RefCell<Option<Skew>> = const { RefCell::new(None) };
+}
+
+impl Skew {
+    pub fn set_ms(&self, ms: i64) {
+        self.0.store(ms, Ordering::Relaxed);
+    }
+
+    /// From now on this thread's wall clock is that wrong.
+    pub fn apply_to_this_thread(&self) {
+        SKEW.with(|skew| *skew.borrow_mut() = Some(self.clone()));
+    }
+}
+
+fn skew_ms() -> i64 {
+    // Of a thread that is just ending the right time will do.
+    SKEW.try_with(|skew| skew.borrow().as_ref().map_or(0, |skew| skew.0.load(Ordering::Relaxed))).unwrap_or(0)
+}
+
 /// The wall clock, for what people read and what outlives the process.
 pub fn now() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMs(since.as_millis() as u64)
+    UnixMs((since.as_millis() as u64).saturating_add_signed(skew_ms()))
 }
 
 /// The wall clock to the nanosecond.
 pub fn now_ns() -> UnixNs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixNs(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    let skew = skew_ms().saturating_mul(1_000_000);
+    UnixNs(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).saturating_add_signed(skew))
 }
 
 /// The steady clock, for deadlines and durations inside the process.

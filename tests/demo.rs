@@ -38,3 +38,47 @@ fn a_headless_demo_ends_with_equal_roots() {
 fn so_does_one_with_three_nodes_a_region() {
     ends_equal("3");
 }
+
+/// Plays one of the program's own scenarios; its last line is the score.
+fn rehearsed(scenario: &str) -> serde_json::Value {
+    let temp = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(BINARY);
+    command.args(["demo", "--headless", "--wan-latency", "20", "--scenario", scenario]).env("TMPDIR", temp.path());
+    let out = command.output().expect("the built binary starts");
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{}\n{text}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    let left: Vec<_> = std::fs::read_dir(temp.path()).expect("the folder").collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    let end: serde_json::Value = serde_json::from_str(text.lines().last().expect("a last line")).expect("JSON");
+    assert_eq!(end["green"], true);
+    end
+}
+
+#[test]
+fn rehearsal_dead_primary_ends_green_and_its_score_counts_the_loss() {
+    let score = &rehearsed("dead-primary")["score"];
+    for fact in ["noticed_ms", "promoted_ms", "writes_again_ms", "lost"] {
+        assert!(score[fact].is_u64(), "{fact}: {score}");
+    }
+}
+
+#[test]
+fn rehearsal_cut_link_ends_green_with_equal_roots() {
+    let score = &rehearsed("cut-link")["score"];
+    assert!(score["promoted_ms"].is_null(), "nobody was promoted: {score}");
+}
+
+#[test]
+fn rehearsal_lost_leader_ends_green_with_equal_roots() {
+    rehearsed("lost-leader");
+}
+
+#[test]
+fn a_scenario_that_is_no_scenario_is_refused_before_anything_starts() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let file = temp.path().join("mine.txt");
+    std::fs::write(&file, "connect\nwait forever\n").expect("a file");
+    let out = headless(temp.path(), &["--scenario", file.to_str().expect("a path")]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains(":2: `forever` is nothing to wait for"));
+}

@@ -526,6 +526,10 @@ pub struct Demo {
     /// Plain signs, for terminals that show no others
     #[arg(long, conflicts_with = "headless")]
     pub ascii: bool,
+    /// Play a rehearsal: dead-primary, cut-link, lost-leader, or a file of steps. With --headless it exits 0 only if all its
+    /// steps hold
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<String>,
     /// Without the console: connect the regions, print a JSON line a second, exit 0 only if both end with equal Merkle roots
     #[arg(long)]
     pub headless: bool,

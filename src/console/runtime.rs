@@ -4,6 +4,7 @@
 //! frame is painted, 33 ms after the last one at the earliest, and only if a cell changed.
 
 use super::app::list::Move;
+use super::app::rehearsal::{FaultKey, RehearsalDesk, RehearsalNews};
 use super::app::{self, Answer, Effect, Model, Mouse, Msg};
 use super::files;
 use super::options::{AttachOptions, Prepared, prepare};
@@ -27,8 +28,25 @@ const FRAME_EVERY: Duration = Duration::from_millis(33);
 /// Ages change once a second.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 
+/// The way to a demo's faults and its score.
+#[derive(Debug)]
+pub struct Rehearsal {
+    pub faults: Vec<FaultKey>,
+    pub throw: mpsc::Sender<String>,
+    pub news: mpsc::Receiver<RehearsalNews>,
+}
+
 /// Shows the console until the user quits, the terminal goes away, or a signal ends it.
 pub async fn run(options: AttachOptions) -> Result<()> {
+    show(options, None).await
+}
+
+/// The same over a demo, with its faults on keys.
+pub async fn rehearse(options: AttachOptions, rehearsal: Rehearsal) -> Result<()> {
+    show(options, Some(rehearsal)).await
+}
+
+async fn show(options: AttachOptions, rehearsal: Option<Rehearsal>) -> Result<()> {
     if !term::is_terminal() {
         return Err(Error::invalid(
             "the console needs a terminal: use --once for one screen of text, --json for a program",
@@ -39,6 +57,11 @@ pub async fn run(options: AttachOptions) -> Result<()> {
     let (queue, waiting) = mpsc::channel(QUEUE_MAX);
     let (sessions, board) = Sessions::start(prepared.sessions.clone(), clock, queue);
     let mut console = Console::start(prepared, clock, sessions, waiting, board)?;
+    if let Some(Rehearsal { faults, throw, news }) = rehearsal {
+        console.model.rehearsal = Some(RehearsalDesk { faults, score: Vec::new() });
+        console.throw = Some(throw);
+        console.news = Some(news);
+    }
     console.live().await
 }
 
@@ -57,6 +80,9 @@ struct Console {
     /// `None` only while we are suspended: it reads the terminal from a thread of its own.
     input: Option<EventStream>,
     signals: Signals,
+    /// Of a rehearsal: where faults go, and what it tells.
+    throw: Option<mpsc::Sender<String>>,
+    news: Option<mpsc::Receiver<RehearsalNews>>,
     painted_at: Option<UnixMs>,
     /// Whether something came in since the last frame.
     dirty: bool,
@@ -80,10 +106,19 @@ enum Flow {
 enum Woken {
     Input(Option<std::io::Result<Event>>),
     Msg(Option<Box<Msg>>),
+    News(Option<RehearsalNews>),
     Board(bool),
     Time,
     Ended,
     CarryOn,
+}
+
+/// Without a rehearsal there is never any.
+async fn next_news(news: &mut Option<mpsc::Receiver<RehearsalNews>>) -> Option<RehearsalNews> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Console {
@@ -119,6 +154,8 @@ impl Console {
             hits: Hits::default(),
             input,
             signals,
+            throw: None,
+            news: None,
             painted_at,
             dirty,
         })
@@ -145,6 +182,7 @@ impl Console {
         tokio::select! {
             event = input.next() => Woken::Input(event),
             msg = self.waiting.recv() => Woken::Msg(msg.map(Box::new)),
+            news = next_news(&mut self.news) => Woken::News(news),
             changed = self.board.changed() => Woken::Board(changed.is_ok()),
             () = tokio::time::sleep(until) => Woken::Time,
             _ = self.signals.terminate.recv() => Woken::Ended,
@@ -183,6 +221,11 @@ impl Console {
             // The terminal is gone: its reader would only spin.
             Woken::Input(Some(Err(_)) | None) | Woken::Ended => Flow::End,
             Woken::Msg(Some(msg)) => self.update(*msg),
+            Woken::News(Some(news)) => self.update(Msg::Rehearsal(news)),
+            Woken::News(None) => {
+                self.news = None;
+                Flow::On
+            }
             Woken::Board(true) => self.take_board(),
             Woken::CarryOn => {
                 self.dirty = true;
@@ -247,6 +290,13 @@ impl Console {
                 Effect::Redraw => self.screen.forget(),
                 Effect::Bell => self.screen.bell(),
                 Effect::Mouse(mouse) => self.screen.mouse(mouse == Mouse::Taken),
+                Effect::Throw(fault) => {
+                    let full = self.throw.as_ref().is_none_or(|throw| throw.try_send(fault).is_err());
+                    if full {
+                        app::update(&mut self.model, Msg::Notice("the fault was not thrown: too many wait".into()));
+                    }
+                    Ok(())
+                }
                 Effect::Copy(text) => self.screen.copy(text.expose()),
                 Effect::Save { name, text } => {
                     let saved = files::save(&name, text.expose());

@@ -1,13 +1,12 @@
 //! One region of the demo: its configuration files, its nodes, its initialisation.
 
+use super::node::Node;
 use super::wan::{Quality, Wan};
 use super::{PATH, client, wait_for};
 use crate::api::seal::InitRequest;
 use crate::client::Client;
-use crate::config;
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
-use crate::server::{self, Running};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
@@ -21,11 +20,12 @@ pub struct Shape {
 }
 
 pub struct Region {
-    nodes: Vec<Running>,
+    pub name: &'static str,
+    nodes: Vec<Node>,
     addresses: Vec<String>,
     token: SensitiveString,
     /// In front of the nodes: what the other region dials.
-    _link: Wan,
+    pub link: Wan,
 }
 
 impl Region {
@@ -35,16 +35,18 @@ impl Region {
         let listens = (0..shape.nodes).map(|_| free_address()).collect::<Result<Vec<SocketAddr>>>()?;
         let link = Wan::start(listens.clone(), shape.quality).await?;
         let addresses: Vec<String> = listens.iter().map(|listen| format!("http://{listen}")).collect();
-        let mut nodes: Vec<Running> = Vec::new();
+        let mut nodes: Vec<Node> = Vec::new();
         let mut token = SensitiveString::new("");
         for (number, listen) in listens.iter().enumerate() {
             let file = write_config(&shape, number + 1, *listen, link.address(), &addresses[0])?;
-            nodes.push(server::start(config::load(&file)?).await?);
+            let mut node = Node::new(file, *listen);
+            node.start().await?;
+            nodes.push(node);
             if number == 0 {
                 token = initialise(&addresses[0]).await?;
             }
         }
-        let region = Region { nodes, addresses, token, _link: link };
+        let region = Region { name: shape.name, nodes, addresses, token, link };
         region.wait_until_whole().await?;
         Ok(region)
     }
@@ -59,11 +61,12 @@ impl Region {
 
     /// A client of the first node, as the region's own root.
     pub fn client(&self) -> Result<Client> {
-        self.client_as(&self.token)
+        client(&self.addresses[0], &self.token)
     }
 
-    pub fn client_as(&self, token: &SensitiveString) -> Result<Client> {
-        client(&self.addresses[0], token)
+    /// A client of each node.
+    pub fn clients_as(&self, token: &SensitiveString) -> Result<Vec<Client>> {
+        self.addresses.iter().map(|address| client(address, token)).collect()
     }
 
     /// Until all nodes are voters and the region acknowledges writes.
@@ -77,8 +80,40 @@ impl Region {
         .await
     }
 
-    pub async fn stop(self) {
-        futures::future::join_all(self.nodes.into_iter().map(Running::shutdown)).await;
+    /// Kills the node that leads, as a power cut would. Its name.
+    pub async fn kill_leader(&mut self) -> Result<String> {
+        let living = self.nodes.iter().filter(|node| node.is_alive());
+        let addresses: Vec<String> = living.map(Node::address).collect();
+        for address in addresses {
+            let Ok(status) = client(&address, &self.token)?.path_status(PATH).await else { continue };
+            let Some(leader) = status.nodes.iter().find(|node| node.leader) else { continue };
+            let (name, at) = (leader.name.clone(), leader.api_addr.clone());
+            if let Some(node) = self.nodes.iter_mut().find(|node| node.address() == at) {
+                node.kill();
+                return Ok(name);
+            }
+        }
+        Err(Error::unavailable(format!("{} has no leader to kill", self.name)))
+    }
+
+    pub fn kill(&mut self) {
+        self.nodes.iter_mut().for_each(Node::kill);
+    }
+
+    /// Starts whatever was killed.
+    pub async fn restart(&mut self) -> Result<()> {
+        for node in &mut self.nodes {
+            node.start().await?;
+        }
+        Ok(())
+    }
+
+    pub fn skew(&self, ms: i64) {
+        self.nodes.iter().for_each(|node| node.skew.set_ms(ms));
+    }
+
+    pub async fn stop(&mut self) {
+        futures::future::join_all(self.nodes.iter_mut().map(Node::stop)).await;
     }
 }
 

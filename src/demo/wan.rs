@@ -3,10 +3,12 @@
 use crate::clock;
 use crate::error::{Error, Result};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -27,7 +29,21 @@ pub struct Quality {
 /// A running proxy; it ends when dropped.
 pub struct Wan {
     address: SocketAddr,
+    line: Arc<Line>,
     task: JoinHandle<()>,
+}
+
+/// What may change while it runs.
+struct Line {
+    round_trip_ms: AtomicU64,
+    bytes_per_s: u64,
+    cut: watch::Sender<bool>,
+}
+
+impl Line {
+    fn round_trip(&self) -> Duration {
+        Duration::from_millis(self.round_trip_ms.load(Ordering::Relaxed))
+    }
 }
 
 impl Wan {
@@ -35,17 +51,50 @@ impl Wan {
     pub async fn start(targets: Vec<SocketAddr>, quality: Quality) -> Result<Wan> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
+        let line = Arc::new(Line {
+            round_trip_ms: AtomicU64::new(quality.round_trip.as_millis() as u64),
+            bytes_per_s: quality.bytes_per_s,
+            cut: watch::Sender::new(false),
+        });
+        let shared = Arc::clone(&line);
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(pass(near, targets.clone(), quality));
+                let line = Arc::clone(&shared);
+                let targets = targets.clone();
+                tokio::spawn(async move {
+                    let mut cut = line.cut.subscribe();
+                    if *cut.borrow() {
+                        // Nothing comes back over a cut line, not even a refusal. The sender lives as long as the line.
+                        let _ = cut.wait_for(|cut| !cut).await;
+                        return;
+                    }
+                    tokio::select! {
+                        _ = cut.wait_for(|cut| *cut) => {}
+                        // A connection that breaks is its ends' business.
+                        _ = pass(near, targets, &line) => {}
+                    }
+                });
             }
         });
-        Ok(Wan { address, task })
+        Ok(Wan { address, line, task })
     }
 
     /// Where the far side is reached.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Loses all that is on its way, and whatever comes until it is healed.
+    pub fn cut(&self) {
+        self.line.cut.send_replace(true);
+    }
+
+    pub fn heal(&self) {
+        self.line.cut.send_replace(false);
+    }
+
+    pub fn set_round_trip(&self, round_trip: Duration) {
+        self.line.round_trip_ms.store(round_trip.as_millis() as u64, Ordering::Relaxed);
     }
 }
 
@@ -55,23 +104,19 @@ impl Drop for Wan {
     }
 }
 
-async fn pass(near: TcpStream, targets: Vec<SocketAddr>, quality: Quality) -> Result<()> {
+async fn pass(near: TcpStream, targets: Vec<SocketAddr>, line: &Line) -> Result<()> {
     // The handshake of a connection takes a round trip.
-    tokio::time::sleep(quality.round_trip).await;
+    tokio::time::sleep(line.round_trip()).await;
     let far = TcpStream::connect(targets.as_slice()).await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
-    tokio::try_join!(one_way(near_read, far_write, quality), one_way(far_read, near_write, quality))?;
+    tokio::try_join!(one_way(near_read, far_write, line), one_way(far_read, near_write, line))?;
     Ok(())
 }
 
-async fn one_way(
-    mut from: impl AsyncReadExt + Unpin,
-    mut to: impl AsyncWriteExt + Unpin,
-    quality: Quality,
-) -> Result<()> {
+async fn one_way(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, line: &Line) -> Result<()> {
     let (send, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_MAX);
     let read = async move {
         let mut free_at = Instant::from_std(clock::steady());
@@ -82,9 +127,9 @@ async fn one_way(
                 return Ok(());
             }
             chunk.truncate(bytes);
-            let transmission = Duration::from_secs_f64(bytes as f64 / quality.bytes_per_s as f64);
+            let transmission = Duration::from_secs_f64(bytes as f64 / line.bytes_per_s as f64);
             free_at = free_at.max(Instant::from_std(clock::steady())) + transmission;
-            if send.send((free_at + quality.round_trip / 2, chunk)).await.is_err() {
+            if send.send((free_at + line.round_trip() / 2, chunk)).await.is_err() {
                 return Ok(());
             }
         }

@@ -29,6 +29,7 @@ pub enum Action {
     Promote,
     PauseResume,
     Retry,
+    Faults,
     Arm,
     Disarm,
     Copy,

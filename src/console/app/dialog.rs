@@ -10,6 +10,8 @@ pub enum Dialog {
     Confirm(Confirm),
     /// What a new activation token shall be.
     Form(TokenForm),
+    /// A view of the model's [`RehearsalDesk`](super::rehearsal::RehearsalDesk).
+    Faults,
     /// A view of the model's [`TokenDesk`](super::desk::TokenDesk).
     Token,
     /// A view of the model's [`Promotion`](super::promotion::PromotionDesk).

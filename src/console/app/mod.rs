@@ -21,6 +21,7 @@ pub mod model;
 pub mod msg;
 pub mod palette;
 pub mod promotion;
+pub mod rehearsal;
 pub mod targets;
 
 mod answer;

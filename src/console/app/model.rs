@@ -5,6 +5,7 @@ use super::dialog::Dialog;
 use super::history::{LogEntry, Toast};
 use super::keymap::Keymap;
 use super::list::{List, Rest};
+use super::rehearsal::RehearsalDesk;
 use crate::api::replication::{EventLevel, TokenInfo};
 use crate::clock::UnixMs;
 use crate::console::domain::{Alarm, Overall, PairView, RegionView};
@@ -78,6 +79,8 @@ pub struct Model {
     /// Ids and arguments that the palette ran, newest last.
     pub palette_history: Vec<String>,
     pub mouse: Mouse,
+    /// Only in a demo.
+    pub rehearsal: Option<RehearsalDesk>,
 }
 
 /// Whether the console takes the mouse, or leaves it to the terminal for selecting text.
@@ -106,6 +109,7 @@ impl Model {
             toasts: Vec::new(),
             palette_history: Vec::new(),
             mouse: Mouse::Left,
+            rehearsal: None,
         }
     }
 

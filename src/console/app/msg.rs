@@ -5,6 +5,7 @@ use super::confirm::Permit;
 use super::context::ContextId;
 use super::list::Move;
 use super::model::{Mouse, Screen};
+use super::rehearsal::RehearsalNews;
 use crate::api::replication::{Event, Plan, PromoteRequest, Promotion, TokenCreated, TokenRequest};
 use crate::clock::UnixMs;
 use crate::console::domain::NodeReport;
@@ -28,6 +29,7 @@ pub enum Msg {
         events: Vec<Event>,
     },
     Answer(ContextId, Box<Answer>),
+    Rehearsal(RehearsalNews),
     /// The mouse pressed something that was painted as pressable.
     Click(Hit),
     /// The wheel was turned, up or down.
@@ -65,6 +67,8 @@ pub enum Effect {
     Bell,
     /// Let all sessions that wait for their next try go now.
     RetryNow,
+    /// Throw a fault in the rehearsal.
+    Throw(String),
     /// Let the mouse go to the console, or back to the terminal.
     Mouse(Mouse),
     /// Hand text to the terminal's clipboard (OSC 52).

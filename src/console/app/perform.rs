@@ -60,6 +60,10 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             go_to_context(model, argument);
             Vec::new()
         }
+        Action::Faults => {
+            model.dialogs.push(Dialog::Faults);
+            Vec::new()
+        }
         Action::Arm => {
             arm(model, argument);
             Vec::new()

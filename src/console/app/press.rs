@@ -113,6 +113,7 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 vec![Effect::Do(permit, confirm.target, confirm.change)]
             }
         },
+        Some(Dialog::Faults) => press_in_faults(model, key),
         Some(Dialog::Form(form)) => match form.key(key, now) {
             Filled::Open => Vec::new(),
             Filled::Cancelled => {
@@ -165,6 +166,19 @@ fn press_in_palette(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     model.dialogs.pop();
     model.dialogs.push(Dialog::Palette(palette));
     Vec::new()
+}
+
+/// A fault a key; the dialog stays, so that several can be thrown while the score is watched.
+fn press_in_faults(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let KeyCode::Char(pressed) = key.code else {
+        if matches!(key.code, KeyCode::Esc | KeyCode::Enter) {
+            model.dialogs.pop();
+        }
+        return Vec::new();
+    };
+    let faults = model.rehearsal.as_ref().map(|desk| desk.faults.as_slice()).unwrap_or_default();
+    let fault = faults.iter().find(|fault| fault.key == pressed);
+    fault.map(|fault| Effect::Throw(fault.command.clone())).into_iter().collect()
 }
 
 /// The form's Enter is the consent: its dialog says what will be done, and to whom.

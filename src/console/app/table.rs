@@ -146,6 +146,9 @@ pub const ACTIONS: &[ActionInfo] = &[
         .takes(Takes::Duration)
         .unless(targets::arm_disabled),
     action(Action::Disarm, "disarm", "Allow no more changes", &[]).unless(targets::disarm_disabled),
+    action(Action::Faults, "faults", "Rehearse: cut the link, kill a leader or a region, and see the score", &["f"])
+        .hint("faults")
+        .unless(targets::faults_disabled),
     action(Action::Retry, "retry", "Call nodes that do not answer again, now", &["r"]).unless(targets::retry_disabled),
     action(Action::Mouse, "mouse", "Take the mouse, or leave it to the terminal", &["m"]),
     action(Action::Theme, "theme", "Change the theme: `:theme NAME`", &[]).takes(Takes::Theme),

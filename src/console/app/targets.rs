@@ -125,6 +125,10 @@ pub(super) fn link_disabled(model: &Model) -> Option<String> {
     primary_for(model, &standby.name).and_then(|primary| writable(model, primary)).err()
 }
 
+pub(super) fn faults_disabled(model: &Model) -> Option<String> {
+    model.rehearsal.is_none().then(|| "only `twinkeep demo` can be rehearsed with".into())
+}
+
 pub(super) fn arm_disabled(model: &Model) -> Option<String> {
     match model.here.write {
         WriteRight::Write => Some("changes are allowed all the time".into()),

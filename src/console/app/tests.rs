@@ -430,6 +430,18 @@ fn a_token_is_asked_for_with_its_time_and_a_wrong_time_is_named() {
 }
 
 #[test]
+fn faults_are_thrown_by_their_keys_in_a_rehearsal_and_nowhere_else() {
+    let mut model = model(fixtures::streaming());
+    keys(&mut model, "f");
+    assert!(model.dialogs.is_empty() && model.toast_in_view().unwrap().text.contains("only `twinkeep demo`"));
+    let cut = rehearsal::FaultKey { key: 'c', command: "cut".into(), title: "Cut the link".into() };
+    model.rehearsal = Some(rehearsal::RehearsalDesk { faults: vec![cut], score: Vec::new() });
+    assert_eq!(words(&keys(&mut model, "f c q")), ["Throw(\"cut\")"]);
+    update(&mut model, Msg::Rehearsal(rehearsal::RehearsalNews::Score(vec!["fault cut".into()])));
+    assert_eq!(model.rehearsal.as_ref().unwrap().score, ["fault cut"]);
+}
+
+#[test]
 fn two_regions_are_linked_in_one_step_and_the_token_is_never_here() {
     let mut model = model(fixtures::unlinked());
     let effects = keys(&mut model, "l enter");

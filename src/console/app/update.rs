@@ -10,6 +10,7 @@ use super::model::Model;
 use super::msg::{Effect, Msg, Query};
 use super::press::{click, press, wheel};
 use super::promotion::Stage;
+use super::rehearsal::RehearsalNews;
 use crate::api::replication::{EventLevel, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::NodeReport;
@@ -35,6 +36,16 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Answer(context, answer) => in_context(model, context, |model| take_answer(model, *answer)),
+        Msg::Rehearsal(RehearsalNews::Score(lines)) => {
+            if let Some(desk) = &mut model.rehearsal {
+                desk.score = lines;
+            }
+            Vec::new()
+        }
+        Msg::Rehearsal(RehearsalNews::Said(level, words)) => {
+            model.toast(level, words);
+            Vec::new()
+        }
         Msg::Click(hit) => click(model, hit),
         Msg::Wheel(step) => wheel(model, step),
         Msg::Notice(text) => {
@@ -110,7 +121,7 @@ fn paste(model: &mut Model, text: &str) {
             }
         }
         Some(Dialog::Form(form)) => list::paste(&mut form.ttl, text),
-        Some(Dialog::Confirm(_) | Dialog::Token) | None => {}
+        Some(Dialog::Confirm(_) | Dialog::Token | Dialog::Faults) | None => {}
     }
 }
 

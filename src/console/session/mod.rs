@@ -116,6 +116,7 @@ impl Sessions {
             | Effect::Bell
             | Effect::Mouse(_)
             | Effect::Copy(_)
+            | Effect::Throw(_)
             | Effect::Save { .. } => {}
         }
     }

@@ -8,6 +8,7 @@ use crate::console::app::confirm::{Confirm, Focus};
 use crate::console::app::desk::{EXPIRY_WARN, HeldToken, TokenDesk};
 use crate::console::app::form::TokenForm;
 use crate::console::app::palette::Palette;
+use crate::console::app::rehearsal::FaultKey;
 use crate::console::app::promotion::{Deciding, Sent, Stage, Standing};
 use crate::console::app::{Action, Dialog, Model, promotion_forbidden};
 use crate::console::domain::Reading;
@@ -24,6 +25,7 @@ pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &
         Dialog::Palette(palette) => draw_palette(model, palette, paint, area, buf),
         Dialog::Confirm(confirm) => draw_confirm(confirm, paint, area, buf),
         Dialog::Form(form) => draw_form(form, paint, area, buf),
+        Dialog::Faults => draw_faults(model, paint, area, buf),
         Dialog::Token => draw_token(model, paint, area, buf),
         Dialog::Promotion => draw_promotion(model, paint, area, buf),
     }
@@ -200,6 +202,31 @@ fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let foot = hints(paint, &keys, text_width);
     let height = (rows.len() + foot.len()) as u16 + 2;
     let inner = paint.dialog(vec![paint.span(Role::Title, title)], Role::Selected, width, height, area, buf);
+    body_and_foot(rows, foot, inner, buf);
+}
+
+fn draw_faults(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let Some(desk) = &model.rehearsal else { return };
+    let width = WIDTH.min(area.width);
+    let half = usize::from(width).saturating_sub(4) / 2;
+    let fault = |fault: &FaultKey, width: usize| {
+        let key = paint.span(Role::Key, cell(&fault.key.to_string(), 3));
+        [key, paint.text(cell(&fault.title, width.saturating_sub(3)))]
+    };
+    let two = width >= 70;
+    let mut rows: Vec<Line<'static>> = desk
+        .faults
+        .chunks(if two { 2 } else { 1 })
+        .map(|faults| Line::from_iter(faults.iter().flat_map(|of| fault(of, if two { half } else { 2 * half }))))
+        .collect();
+    rows.push(Line::default());
+    for line in &desk.score {
+        rows.push(Line::from(paint.text(line.clone())));
+    }
+    let foot = vec![esc(paint, "leave: the rehearsal goes on")];
+    let height = (rows.len() + foot.len()) as u16 + 2;
+    let title = vec![paint.span(Role::Title, "rehearsal: faults and score")];
+    let inner = paint.dialog(title, Role::Warn, width, height, area, buf);
     body_and_foot(rows, foot, inner, buf);
 }
 
