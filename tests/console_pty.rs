@@ -305,14 +305,14 @@ fn the_demo_goes_from_a_token_to_a_promotion_and_leaves_nothing_behind() {
     demo.wait("the same entries in both regions", |seen| {
         seen.parser.screen().contents().matches("entries  20 0").count() == 2
     });
-    demo.press_until("p", "To accept this loss and promote, type eu-west-1");
+    demo.press_until("p", "To promote, type eu-west-1");
     demo.press_until("e", "type eu-west-1: e");
     demo.press("u-west-1");
     demo.wait_for("type eu-west-1: eu-west-1");
     demo.press("\r");
     demo.wait_for("DONE: eu-west-1 is primary in epoch 2");
+    demo.wait_for("us-east-1 follows eu-west-1");
     demo.press("\x1b");
-    demo.wait_for("FENCED");
     demo.press("q");
     assert_eq!(demo.end(), 0);
     let left: Vec<_> = std::fs::read_dir(temp.path()).unwrap().collect();

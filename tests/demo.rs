@@ -63,6 +63,11 @@ fn rehearsal_dead_primary_ends_green_and_its_score_counts_the_loss() {
 }
 
 #[test]
+fn rehearsal_switchover_ends_green_and_nothing_is_lost() {
+    assert_eq!(rehearsed("switchover")["score"]["lost"], 0);
+}
+
+#[test]
 fn rehearsal_cut_link_ends_green_with_equal_roots() {
     let score = &rehearsed("cut-link")["score"];
     assert!(score["promoted_ms"].is_null(), "nobody was promoted: {score}");

@@ -30,11 +30,11 @@ mod watcher;
 
 pub use app::WriteRight;
 pub use app::actions::keys_markdown;
+pub use app::rehearsal::{FaultKey, RehearsalNews};
 pub use contexts::{Defaults, FILE as CONTEXTS_FILE, load as load_contexts};
 pub use domain::Standing;
 pub use once::{Format, Seen, Verdict, judge, once};
 pub use options::{AttachOptions, ContextSpec, config_dir};
-pub use app::rehearsal::{FaultKey, RehearsalNews};
 pub use runtime::{Rehearsal, rehearse, run};
 pub use stream::{plain, watch_json};
 pub use term::is_dumb;

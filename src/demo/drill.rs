@@ -1,7 +1,7 @@
 //! The drill's score: how long it took to notice, to promote, to write again; what was lost, and what came back.
 
-use super::load::{Acknowledged, Load};
 use super::PATH;
+use super::load::{Acknowledged, Load};
 use crate::api::replication::{LinkState, PathStatus, Role};
 use crate::client::Client;
 use crate::clock;
@@ -183,4 +183,3 @@ impl Score {
         ]
     }
 }
-

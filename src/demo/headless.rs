@@ -49,7 +49,8 @@ pub async fn run(demo: &Demo, duration: Duration) -> Result<Verdict> {
         let equal = matches!((&one, &two), (Ok(one), Ok(two)) if in_step(one, two));
         if equal || ended.elapsed() > CATCH_UP {
             let root = |status: Result<PathStatus, _>| status.ok().map(|status| status.merkle_root);
-            line(demo, json!({ "event": "end", "equal": equal, "primary_root": root(one), "standby_root": root(two) })).await;
+            line(demo, json!({ "event": "end", "equal": equal, "primary_root": root(one), "standby_root": root(two) }))
+                .await;
             return Ok(if equal { Verdict::Equal } else { Verdict::Different });
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -78,6 +79,8 @@ pub async fn play(demo: &Arc<Mutex<Demo>>, scenario: &Scenario) -> Result<()> {
     let played = scenario.play(demo, |step| print(json!({ "event": "step", "step": step }))).await;
     let score = demo.lock().await.drill.score().borrow().clone();
     let error = played.as_ref().err().map(ToString::to_string);
-    print(json!({ "event": "score", "scenario": scenario.name, "score": score, "green": played.is_ok(), "error": error }));
+    print(
+        json!({ "event": "score", "scenario": scenario.name, "score": score, "green": played.is_ok(), "error": error }),
+    );
     played
 }

@@ -196,7 +196,10 @@ impl Demo {
             Fault::Skew(which, ms) => {
                 let regions = self.regions_of(which).await;
                 regions.iter().for_each(|at| self.regions[*at].skew(*ms));
-                format!("the clock of {} is {ms} ms wrong", regions.into_iter().map(name).collect::<Vec<_>>().join(" and "))
+                format!(
+                    "the clock of {} is {ms} ms wrong",
+                    regions.into_iter().map(name).collect::<Vec<_>>().join(" and ")
+                )
             }
             Fault::Load(rate) => {
                 self.load.lock().await.set_rate(*rate);

@@ -5,6 +5,7 @@
 //!   secrets 1000                   secrets at the start, both before all else
 //!   connect                        make a token on the standby and hand it to the primary
 //!   promote                        the standby, accepting what the plan says is lost
+//!   switchover                     the same with the primary's consent: nothing is lost
 //!   cut, heal, latency MS, kill-leader WHICH, kill-region WHICH, restart WHICH, skew WHICH MS, load WRITES
 //!   sleep 5s
 //!   wait streaming | in-step | equal | noticed | writes | fenced [within 30s]
@@ -27,8 +28,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Part of the program.
-const EMBEDDED: [(&str, &str); 3] = [
+const EMBEDDED: [(&str, &str); 4] = [
     ("dead-primary", include_str!("scenarios/dead-primary.txt")),
+    ("switchover", include_str!("scenarios/switchover.txt")),
     ("cut-link", include_str!("scenarios/cut-link.txt")),
     ("lost-leader", include_str!("scenarios/lost-leader.txt")),
 ];
@@ -48,7 +50,7 @@ pub struct Scenario {
 #[derive(Clone, Debug)]
 enum Step {
     Connect,
-    Promote,
+    Promote(PromoteMode),
     Fault(Fault),
     Sleep(Duration),
     Wait(Fact, Duration),
@@ -137,15 +139,14 @@ impl Step {
         let number = |text: &str| text.parse().map_err(|_| Error::invalid(format!("`{text}` is no number")));
         Ok(match words.as_slice() {
             ["connect"] => Step::Connect,
-            ["promote"] => Step::Promote,
+            ["promote"] => Step::Promote(PromoteMode::Forced),
+            ["switchover"] => Step::Promote(PromoteMode::Planned),
             ["sleep", time] => Step::Sleep(crate::duration::parse(time)?),
             ["wait", fact] => Step::Wait(Fact::parse(fact)?, WAIT_WITHIN),
             ["wait", fact, "within", time] => Step::Wait(Fact::parse(fact)?, crate::duration::parse(time)?),
             ["expect", "lost", "<=", count] => Step::Expect(Expectation::LostAtMost(number(count)?)),
             ["expect", "recovered", ">=", count] => Step::Expect(Expectation::RecoveredAtLeast(number(count)?)),
-            ["expect", "notice", "<=", time] => {
-                Step::Expect(Expectation::NoticedWithin(crate::duration::parse(time)?))
-            }
+            ["expect", "notice", "<=", time] => Step::Expect(Expectation::NoticedWithin(crate::duration::parse(time)?)),
             ["wait" | "expect", ..] => return Err(Error::invalid(format!("`{line}` can't be waited for or expected"))),
             _ => Step::Fault(line.parse()?),
         })
@@ -154,7 +155,12 @@ impl Step {
     async fn take(&self, demo: &Arc<Mutex<Demo>>, drill: &Drill) -> Result<()> {
         match self {
             Step::Connect => demo.lock().await.connect().await,
-            Step::Promote => promote(demo).await,
+            Step::Promote(mode) => {
+                if *mode == PromoteMode::Planned {
+                    drill.begin("switchover").await;
+                }
+                promote(demo, *mode).await
+            }
             Step::Fault(fault) => demo.lock().await.throw(fault).await.map(drop),
             Step::Sleep(time) => {
                 tokio::time::sleep(*time).await;
@@ -209,9 +215,11 @@ impl Fact {
             }
             Fact::InStep => in_step(&drill.look().await, true),
             Fact::Equal => in_step(&drill.look().await, false),
-            Fact::Fenced => drill.look().await.iter().flatten().any(|status| status.role != Role::Primary && {
-                // Fenced, or already on its way back as a standby.
-                status.role == Role::Fenced || status.epoch.0 > 1
+            Fact::Fenced => drill.look().await.iter().flatten().any(|status| {
+                status.role != Role::Primary && {
+                    // Fenced, or already on its way back as a standby.
+                    status.role == Role::Fenced || status.epoch.0 > 1
+                }
             }),
         }
     }
@@ -265,7 +273,7 @@ impl Demo {
 }
 
 /// The plan, then the promotion with what the plan says, under one id until its outcome is known.
-async fn promote(demo: &Arc<Mutex<Demo>>) -> Result<()> {
+async fn promote(demo: &Arc<Mutex<Demo>>, mode: PromoteMode) -> Result<()> {
     let told = |error: ClientError| Error::unavailable(error.to_string());
     let standby = {
         let demo = demo.lock().await;
@@ -274,9 +282,10 @@ async fn promote(demo: &Arc<Mutex<Demo>>) -> Result<()> {
         demo.regions[at].clients_as(demo.regions[0].token())?.remove(0)
     };
     loop {
-        let plan = standby.plan(PATH, PromoteMode::Forced).await.map_err(told)?;
+        let plan = standby.plan(PATH, mode).await.map_err(told)?;
         let id = PromotionId(clock::random_bytes());
-        let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
+        let accept_loss = mode == PromoteMode::Forced;
+        let request = PromoteRequest { mode, plan: plan.hash, accept_loss, id, deadline: None };
         let mut promotion = standby.promote(PATH, &request).await.map_err(told)?;
         while matches!(promotion.outcome, PromotionOutcome::Running | PromotionOutcome::Unknown) {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -27,6 +27,7 @@ pub enum Action {
     TokenSave,
     TokenRevoke,
     Promote,
+    FindPromotion,
     PauseResume,
     Retry,
     Faults,
@@ -107,6 +108,8 @@ pub enum Takes {
     Context,
     /// How long: `15m`.
     Duration,
+    /// The id of a promotion.
+    Id,
 }
 
 pub struct ActionInfo {

@@ -9,6 +9,7 @@
 //! are made from it. Whatever changes a region needs a [`Permit`], and only `confirm.rs` can make one.
 
 pub mod actions;
+pub mod afterwards;
 pub mod confirm;
 pub mod context;
 pub mod desk;

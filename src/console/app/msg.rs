@@ -6,7 +6,7 @@ use super::context::ContextId;
 use super::list::Move;
 use super::model::{Mouse, Screen};
 use super::rehearsal::RehearsalNews;
-use crate::api::replication::{Event, Plan, PromoteRequest, Promotion, TokenCreated, TokenRequest};
+use crate::api::replication::{Event, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenRequest};
 use crate::clock::UnixMs;
 use crate::console::domain::NodeReport;
 use crate::ids::PromotionId;
@@ -86,8 +86,7 @@ pub enum Effect {
 /// A question that changes nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Query {
-    /// The plan of a forced promotion.
-    Plan,
+    Plan(PromoteMode),
     Promotion(PromotionId),
 }
 
@@ -111,6 +110,8 @@ pub enum Change {
     Pause,
     Resume,
     Promote(PromoteRequest),
+    /// Of a switchover that is not done.
+    CancelPromotion(PromotionId),
 }
 
 /// Why a request brought no answer, as far as it matters here.

@@ -101,6 +101,10 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
                 }
                 continue;
             }
+            Takes::Id => {
+                let typed = typed.strip_prefix(info.id).map(str::trim).filter(|typed| !typed.is_empty());
+                entries.extend(typed.map(|id| with(id.to_owned(), info.title.into())));
+            }
             Takes::Duration => {
                 let mut choices: Vec<String> = ARM_FOR.map(String::from).to_vec();
                 if let Some(typed) = typed.strip_prefix(info.id).map(str::trim).filter(|typed| !typed.is_empty()) {

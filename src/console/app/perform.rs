@@ -9,11 +9,13 @@ use super::list::Rest;
 use super::model::{Model, Mouse, Screen};
 use super::msg::{Change, Effect, Query, Target};
 use super::palette::Palette;
+use super::promoting;
 use super::promotion::{PromotionDesk, Stage};
 use super::targets::{self, target};
-use crate::api::replication::{EventLevel, Role};
+use crate::api::replication::{EventLevel, PromoteMode, Role};
 use crate::console::domain::RegionView;
 use crate::console::domain::units::{bytes, duration, entries};
+use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
 use std::time::Duration;
 
@@ -93,6 +95,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
         }
         Action::TokenRevoke => revoke(model),
         Action::Promote => promote(model),
+        Action::FindPromotion => find_promotion(model, argument),
         Action::PauseResume => pause_or_resume(model),
         Action::Retry => {
             model.hint(EventLevel::Info, "calling again");
@@ -340,14 +343,32 @@ fn promote(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let target: Target = target(model, &region);
+    // A primary that answers is switched over; one that does not is failed over. The other way is a key away.
+    let alive = model.pair().as_ref().and_then(|pair| pair.primary()).is_some_and(|primary| !primary.is_dark());
+    let mode = if alive { PromoteMode::Planned } else { PromoteMode::Forced };
     model.here.promotion = Some(PromotionDesk {
         target: target.clone(),
         opened_at: model.now,
         scroll: 0,
+        mode,
         stage: Stage::Planning { notice: None },
     });
     model.dialogs.push(Dialog::Promotion);
-    vec![Effect::Ask(target, Query::Plan)]
+    vec![Effect::Ask(target, Query::Plan(mode))]
+}
+
+fn find_promotion(model: &mut Model, argument: Option<String>) -> Vec<Effect> {
+    match argument.as_deref().map(str::parse::<PromotionId>) {
+        Some(Ok(id)) => promoting::find(model, id),
+        Some(Err(_)) => {
+            model.hint(EventLevel::Warn, "promotion: an id has 32 hexadecimal digits, as the cockpit shows it");
+            Vec::new()
+        }
+        None => {
+            model.hint(EventLevel::Info, "promotion ID: the cockpit shows it, and the file last-promotion has it");
+            Vec::new()
+        }
+    }
 }
 
 fn use_theme(model: &mut Model, name: Option<String>) {

@@ -1,16 +1,20 @@
 //! A promotion from the plan to its outcome: what its keys do and what its answers mean.
 
+use super::afterwards;
 use super::confirm;
 use super::list;
 use super::model::Model;
 use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
-use super::promotion::{Deciding, Sent, Stage, Standing};
+use super::promotion::{Deciding, PromotionDesk, Sent, Stage, Standing};
 use super::targets;
 use crate::api::replication::{EventLevel, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
-use crate::console::domain::Observed;
+use crate::console::domain::{Observed, evidence};
 use crate::ids::PromotionId;
+use crate::sensitive::SensitiveString;
 use crossterm::event::{KeyCode, KeyEvent};
 
+/// The id of the promotion that was sent last, so that who crashed finds it again.
+const LAST_PROMOTION: &str = "last-promotion";
 /// No plan is longer.
 const SCROLL_MAX: usize = 200;
 
@@ -40,12 +44,14 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
         Stage::NoPlan { .. } => match key.code {
             KeyCode::Char('r') | KeyCode::Enter => {
                 desk.stage = Stage::Planning { notice: None };
-                vec![Effect::Ask(target, Query::Plan)]
+                vec![Effect::Ask(target, Query::Plan(desk.mode))]
             }
+            KeyCode::BackTab => other_mode(desk),
             _ => Vec::new(),
         },
         Stage::Deciding(deciding) => match key.code {
-            KeyCode::Tab => vec![Effect::Ask(target, Query::Plan)],
+            KeyCode::Tab => vec![Effect::Ask(target, Query::Plan(desk.mode))],
+            KeyCode::BackTab => other_mode(desk),
             _ if now.since(desk.opened_at) < confirm::TYPED_AHEAD => Vec::new(),
             KeyCode::Enter => {
                 if let Some(why) = why_not {
@@ -70,14 +76,40 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
         Stage::Sent(sent) => match key.code {
             // The same id again is the same promotion: it promotes once.
             KeyCode::Char('s') if sent.outcome() == Standing::Unknown && !sent.asking => {
+                let Some(plan) = &sent.plan else { return Vec::new() };
                 sent.asking = true;
                 sent.asked_at = now;
-                let request = request(&sent.plan, sent.id);
+                let request = request(plan, sent.id);
                 vec![Effect::Do(confirm::harmless(), target, Change::Promote(request))]
+            }
+            // To take back what was begun harms nobody: the old primary goes on as it was.
+            KeyCode::Char('c') if sent.can_be_cancelled() => {
+                vec![Effect::Do(confirm::harmless(), target, Change::CancelPromotion(sent.id))]
+            }
+            KeyCode::Char('w') if sent.is_settled() => {
+                let id = sent.id;
+                afterwards::files(model)
+                    .into_iter()
+                    .map(|(end, text)| Effect::Save {
+                        name: format!("promotion-{id}.{end}"),
+                        text: SensitiveString::new(text),
+                    })
+                    .collect()
             }
             _ => Vec::new(),
         },
     }
+}
+
+/// A switchover instead of a failover, or the other way round: another plan, and nothing typed yet.
+fn other_mode(desk: &mut PromotionDesk) -> Vec<Effect> {
+    desk.mode = match desk.mode {
+        PromoteMode::Planned => PromoteMode::Forced,
+        PromoteMode::Forced => PromoteMode::Planned,
+    };
+    desk.scroll = 0;
+    desk.stage = Stage::Planning { notice: None };
+    vec![Effect::Ask(desk.target.clone(), Query::Plan(desk.mode))]
 }
 
 /// Why the plan in view can't be carried out from here.
@@ -98,7 +130,7 @@ pub fn promotion_forbidden(model: &Model) -> Option<String> {
 fn request(plan: &Plan, id: PromotionId) -> PromoteRequest {
     let loss = &plan.loss;
     PromoteRequest {
-        mode: PromoteMode::Forced,
+        mode: plan.mode,
         plan: plan.hash.clone(),
         accept_loss: !(loss.known && loss.entries == 0),
         id,
@@ -108,16 +140,32 @@ fn request(plan: &Plan, id: PromotionId) -> PromoteRequest {
 
 fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
     let now = model.now;
+    let evidence = model.pair().map(|pair| evidence(&pair, now)).unwrap_or_default();
     let Some(desk) = &mut model.here.promotion else { return Vec::new() };
     let Stage::Deciding(deciding) = &desk.stage else { return Vec::new() };
-    let (plan, id) = (deciding.plan.last().clone(), deciding.id);
+    let (plan, id, mode) = (deciding.plan.last().clone(), deciding.id, desk.mode);
     let request = request(&plan, id);
     let target = desk.target.clone();
+    let plan = Some(plan);
     // Asking is on until the answer to the promotion itself is here.
-    let sent = Sent { plan, id, sent_at: now, said: None, doubt: None, asked_at: now, asking: true };
+    let sent = Sent { plan, mode, id, sent_at: now, said: None, evidence, doubt: None, asked_at: now, asking: true };
     desk.stage = Stage::Sent(sent);
-    model.here.log.note(now, EventLevel::Warn, "promotion", format!("asked {} to become primary", target.region));
-    vec![Effect::Do(permit, target, Change::Promote(request))]
+    let words = format!("asked {} to become primary, promotion {id}", target.region);
+    model.here.log.note(now, EventLevel::Warn, "promotion", words);
+    let found_again = Effect::Save { name: LAST_PROMOTION.into(), text: SensitiveString::new(format!("{id}\n")) };
+    vec![found_again, Effect::Do(permit, target, Change::Promote(request))]
+}
+
+/// Looks after a promotion that was sent from somewhere else, by its id.
+pub(super) fn find(model: &mut Model, id: PromotionId) -> Vec<Effect> {
+    let Ok(region) = targets::promoted_or_promotable(model) else { return Vec::new() };
+    let target = targets::target(model, &region);
+    let sent = Sent::found(id, model.now);
+    let mode = sent.mode;
+    model.here.promotion =
+        Some(PromotionDesk { target: target.clone(), opened_at: model.now, scroll: 0, mode, stage: Stage::Sent(sent) });
+    model.dialogs.push(super::Dialog::Promotion);
+    vec![Effect::Ask(target, Query::Promotion(id))]
 }
 
 pub(super) fn planned(model: &mut Model, target: &Target, result: Result<(Plan, PromotionId), Failure>) {
@@ -149,6 +197,7 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
     let now = model.now;
     let Some(desk) = &mut model.here.promotion else { return Vec::new() };
     let target = desk.target.clone();
+    let mode = desk.mode;
     let Stage::Sent(sent) = &mut desk.stage else { return Vec::new() };
     if sent.id != id {
         return Vec::new();
@@ -162,9 +211,10 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
             let notice = format!("not promoted, the facts changed: {why}");
             desk.stage = Stage::Planning { notice: Some(notice.clone()) };
             model.toast(EventLevel::Warn, notice);
-            return vec![Effect::Ask(target, Query::Plan)];
+            return vec![Effect::Ask(target, Query::Plan(mode))];
         }
         Ok(Some(promotion)) => {
+            sent.mode = promotion.mode;
             sent.said = Some(Observed::new(promotion, now, target.region.clone()));
             sent.doubt = None;
         }
@@ -185,7 +235,7 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
     if before == after {
         return Vec::new();
     }
-    let epoch = sent.plan.epoch_next;
+    let epoch = sent.epoch().map_or_else(|| "unknown".into(), |epoch| epoch.to_string());
     let (level, text) = match after {
         Standing::Done => (EventLevel::Warn, format!("{} is primary in epoch {epoch}", target.region)),
         Standing::Failed => (EventLevel::Alarm, format!("the promotion of {} failed", target.region)),

@@ -1,10 +1,10 @@
 //! A promotion from plan to outcome. It outlives its dialog: who leaves the dialog finds it again under the same key.
 
 use super::msg::Target;
-use crate::api::replication::{FenceProof, Plan, Promotion, PromotionOutcome, Verdict};
+use crate::api::replication::{FenceProof, Plan, PromoteMode, Promotion, PromotionOutcome, Verdict};
 use crate::clock::UnixMs;
-use crate::console::domain::Observed;
-use crate::ids::PromotionId;
+use crate::console::domain::{Evidence, Observed};
+use crate::ids::{Epoch, PromotionId};
 use std::time::Duration;
 use tui_input::Input;
 
@@ -17,6 +17,7 @@ pub struct PromotionDesk {
     pub opened_at: UnixMs,
     /// Lines that were scrolled past, where not all fit.
     pub scroll: usize,
+    pub mode: PromoteMode,
     pub stage: Stage,
 }
 
@@ -46,11 +47,15 @@ pub struct Deciding {
 
 #[derive(Debug)]
 pub struct Sent {
-    pub plan: Plan,
+    /// `None`: it was sent from somewhere else, and found by its id.
+    pub plan: Option<Plan>,
+    pub mode: PromoteMode,
     pub id: PromotionId,
     pub sent_at: UnixMs,
     /// The region's last word on it.
     pub said: Option<Observed<Promotion>>,
+    /// What the evidence of a dead primary was when it was decided.
+    pub evidence: Vec<Evidence>,
     /// Why its outcome is not known, since then.
     pub doubt: Option<String>,
     pub asked_at: UnixMs,
@@ -67,6 +72,32 @@ pub enum Standing {
 }
 
 impl Sent {
+    /// One that is known by its id alone: it is asked about at once.
+    pub fn found(id: PromotionId, now: UnixMs) -> Sent {
+        Sent {
+            plan: None,
+            mode: PromoteMode::Forced,
+            id,
+            sent_at: now,
+            said: None,
+            evidence: Vec::new(),
+            doubt: None,
+            asked_at: now,
+            asking: true,
+        }
+    }
+
+    /// The epoch that it opens, as far as anybody said.
+    pub fn epoch(&self) -> Option<Epoch> {
+        let said = self.said.as_ref().map(|said| said.last().epoch);
+        said.or(self.plan.as_ref().map(|plan| plan.epoch_next))
+    }
+
+    /// Whether it can still be called off: a switchover before it is done.
+    pub fn can_be_cancelled(&self) -> bool {
+        self.mode == PromoteMode::Planned && !self.is_settled()
+    }
+
     pub fn outcome(&self) -> Standing {
         let said = self.said.as_ref().map(|said| said.last().outcome);
         match said {

@@ -103,6 +103,9 @@ pub const ACTIONS: &[ActionInfo] = &[
         .hint("promote")
         .danger(Danger::Typed)
         .unless(targets::promote_disabled),
+    replication(Action::FindPromotion, "promotion", "Look after a promotion sent from elsewhere: `:promotion ID`", &[])
+        .takes(Takes::Id)
+        .unless(targets::find_disabled),
     replication(Action::PauseResume, "pause-resume", "Pause the link, or carry on with it", &["s"])
         .danger(Danger::Asks)
         .unless(targets::pause_disabled),

@@ -125,6 +125,15 @@ pub(super) fn link_disabled(model: &Model) -> Option<String> {
     primary_for(model, &standby.name).and_then(|primary| writable(model, primary)).err()
 }
 
+/// The region that a promotion found by its id is about: the standby, or the one that it made primary.
+pub fn promoted_or_promotable(model: &Model) -> Found<RegionView<'_>> {
+    promotable(model).or_else(|_| model.selected_region().ok_or_else(|| "no region in view".into()))
+}
+
+pub(super) fn find_disabled(model: &Model) -> Option<String> {
+    promoted_or_promotable(model).err()
+}
+
 pub(super) fn faults_disabled(model: &Model) -> Option<String> {
     model.rehearsal.is_none().then(|| "only `twinkeep demo` can be rehearsed with".into())
 }

@@ -106,7 +106,7 @@ pub fn give_token(model: &mut Model) {
 
 pub fn open_plan(model: &mut Model) {
     let effects = keys(model, "p");
-    let [Effect::Ask(target, Query::Plan)] = effects.as_slice() else {
+    let [Effect::Ask(target, Query::Plan(_))] = effects.as_slice() else {
         panic!("p asks for a plan: {effects:?}");
     };
     let answer = Answer::Plan(target.clone(), Ok((fixtures::plan(), PromotionId([7; 16]))));
@@ -263,7 +263,9 @@ fn a_promotion_wants_the_regions_name_typed_and_refuses_a_paste() {
     assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
     type_text(&mut model, "-1");
     let effects = keys(&mut model, "enter");
-    let [Effect::Do(_, target, Change::Promote(request))] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Save { .. }, Effect::Do(_, target, Change::Promote(request))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     assert_eq!(target.region, "eu-west-1");
     assert!(request.accept_loss, "the loss stands above the name that was typed");
     assert_eq!((request.plan.as_str(), request.id), ("b1946ac92492d2347c6235b4d2611184", PromotionId([7; 16])));
@@ -276,7 +278,7 @@ fn a_block_forbids_whatever_is_typed() {
     let mut plan = fixtures::plan();
     plan.checks[0].verdict = Verdict::Block;
     let effects = keys(&mut model, "p");
-    let [Effect::Ask(target, Query::Plan)] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Ask(target, Query::Plan(_))] = effects.as_slice() else { panic!("{effects:?}") };
     update(&mut model, told(Answer::Plan(target.clone(), Ok((plan, PromotionId([7; 16]))))));
     type_text(&mut model, "eu-west-1");
     assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
@@ -287,7 +289,7 @@ fn sent() -> Model {
     let mut model = model(fixtures::dark_primary());
     open_plan(&mut model);
     type_text(&mut model, "eu-west-1");
-    assert_eq!(keys(&mut model, "enter").len(), 1);
+    assert_eq!(keys(&mut model, "enter").len(), 2, "the promotion, and its id into a file");
     model
 }
 
@@ -338,7 +340,7 @@ fn a_promotion_whose_facts_changed_shows_the_new_plan_and_wants_a_new_consent() 
         ..promotion(PromotionOutcome::Failed)
     };
     let effects = update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(refused)))));
-    assert_eq!(words(&effects), ["ask eu-west-1 Plan"]);
+    assert_eq!(words(&effects), ["ask eu-west-1 Plan(Forced)"]);
     let target = Target { context: ContextId(0), region: "eu-west-1".into(), addresses: Vec::new() };
     let plan = (fixtures::plan(), PromotionId([8; 16]));
     update(&mut model, told(Answer::Plan(target, Ok(plan))));
@@ -545,4 +547,51 @@ fn the_mouse_presses_what_is_painted_but_nothing_under_a_dialog() {
     open_plan(&mut model);
     update(&mut model, Msg::Click(Hit::Screen(Screen::Help)));
     assert_eq!(model.screen, Screen::Tokens);
+}
+
+#[test]
+fn a_living_primary_is_switched_over_a_silent_one_is_failed_over_and_the_other_way_is_a_key_away() {
+    let mut model = model(fixtures::streaming());
+    assert_eq!(words(&keys(&mut model, "p")), ["ask eu-west-1 Plan(Planned)"]);
+    let target = Target { context: ContextId(0), region: "eu-west-1".into(), addresses: Vec::new() };
+    update(&mut model, told(Answer::Plan(target, Ok((fixtures::plan(), PromotionId([7; 16]))))));
+    let later = UnixMs(model.now.0 + 400);
+    update(&mut model, Msg::Tick(later));
+    let effects = update(&mut model, Msg::Key(KeyEvent::from(KeyCode::BackTab)));
+    assert_eq!(words(&effects), ["ask eu-west-1 Plan(Forced)"]);
+    let mut dark = self::model(fixtures::dark_primary());
+    assert_eq!(words(&keys(&mut dark, "p")), ["ask eu-west-1 Plan(Forced)"]);
+}
+
+#[test]
+fn a_promotion_is_found_again_by_its_id_and_its_report_is_written() {
+    let mut model = model(fixtures::streaming());
+    let id = PromotionId([7; 16]);
+    keys(&mut model, ":");
+    type_text(&mut model, "promotion");
+    update(&mut model, Msg::Paste(format!(" {id}")));
+    assert_eq!(words(&keys(&mut model, "enter")), [format!("ask eu-west-1 Promotion({id:?})")]);
+    let steps = vec![crate::api::replication::Step::done(crate::api::replication::StepName::Opened, NOW, "took over")];
+    let done = Promotion { steps, ..promotion(PromotionOutcome::Done) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(done)))));
+    assert_eq!(standing(&model), Standing::Done);
+    let effects = keys(&mut model, "w");
+    let [Effect::Save { name, text }, Effect::Save { text: json, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*name, format!("promotion-{id}.md"));
+    assert!(text.expose().contains("| open for writes | done |"), "{}", text.expose());
+    let object: serde_json::Value = serde_json::from_str(json.expose()).unwrap();
+    assert_eq!(object["outcome"], "done");
+}
+
+#[test]
+fn a_switchover_can_be_called_off_until_it_is_done() {
+    let mut model = sent();
+    assert_eq!(words(&keys(&mut model, "c")), [""; 0], "a failover is not taken back");
+    let id = PromotionId([7; 16]);
+    let running =
+        Promotion { mode: crate::api::replication::PromoteMode::Planned, ..promotion(PromotionOutcome::Running) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(running)))));
+    assert_eq!(words(&keys(&mut model, "c")), [format!("do eu-west-1 CancelPromotion({id:?})")]);
 }

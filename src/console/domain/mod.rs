@@ -5,6 +5,7 @@
 //! shown as unknown, never as 0.
 
 pub mod alarm;
+pub mod evidence;
 pub mod node;
 pub mod observed;
 pub mod overall;
@@ -14,6 +15,7 @@ pub mod units;
 pub mod world;
 
 pub use alarm::{Alarm, alarms};
+pub use evidence::{Evidence, Speaks, conclusion, evidence};
 pub use node::{Access, Contact, NodeReport, NodeView};
 pub use observed::{FRESH_FOR, Observed, Reading};
 pub use overall::{Overall, Standing, overall};

@@ -2,7 +2,7 @@
 //! done by the one before.
 
 use super::Shared;
-use crate::api::replication::{LinkRequest, PromoteMode};
+use crate::api::replication::LinkRequest;
 use crate::client::{Client, ClientError, ClientOptions, Phase};
 use crate::console::app::msg::{Failure, FailureSort};
 use crate::console::app::{Answer, Change, Permit, Query, Target};
@@ -16,8 +16,8 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
     let path = &shared.options.path;
     let answer = match query {
-        Query::Plan => {
-            let plan = anywhere(shared, &target, |client| async move { client.plan(path, PromoteMode::Forced).await });
+        Query::Plan(mode) => {
+            let plan = anywhere(shared, &target, |client| async move { client.plan(path, mode).await });
             let id = PromotionId(crate::clock::random_bytes());
             Answer::Plan(target.clone(), plan.await.map(|plan| (plan, id)))
         }
@@ -60,6 +60,10 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
         Change::Resume => {
             let done = anywhere(shared, &target, |client| async move { client.resume(path, None).await });
             Answer::Resumed(target.clone(), done.await)
+        }
+        Change::CancelPromotion(id) => {
+            let sent = anywhere(shared, &target, |client| async move { client.cancel_promotion(path, id).await });
+            Answer::Promotion(id, sent.await.map(Some).map_err(as_unknown))
         }
         Change::Promote(request) => {
             let (id, request) = (request.id, &request);

@@ -1,24 +1,21 @@
-//! Dialogs: the palette, a yes-or-no question, the new token, the promotion.
+//! Dialogs: the palette, a yes-or-no question, the new token, the faults of a rehearsal. The promotion is `cockpit`.
 
 use super::role::Role;
-use super::widgets::{cell, fitted, hints, lines, paragraph, told_age, wrap};
-use super::{Paint, Secrets};
-use crate::api::replication::{Check, FenceProof, LossEstimate, Plan, Promotion};
+use super::widgets::{cell, fitted, hints, lines, paragraph, wrap};
+use super::{Paint, Secrets, cockpit};
 use crate::console::app::confirm::{Confirm, Focus};
 use crate::console::app::desk::{EXPIRY_WARN, HeldToken, TokenDesk};
 use crate::console::app::form::TokenForm;
 use crate::console::app::palette::Palette;
 use crate::console::app::rehearsal::FaultKey;
-use crate::console::app::promotion::{Deciding, Sent, Stage, Standing};
-use crate::console::app::{Action, Dialog, Model, promotion_forbidden};
-use crate::console::domain::Reading;
-use crate::console::domain::units::{bytes, count, duration, millis, plural};
+use crate::console::app::{Action, Dialog, Model};
+use crate::console::domain::units::duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 const PALETTE_ROWS: u16 = 12;
-const WIDTH: u16 = 76;
+pub(super) const WIDTH: u16 = 76;
 
 pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     match dialog {
@@ -27,7 +24,7 @@ pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &
         Dialog::Form(form) => draw_form(form, paint, area, buf),
         Dialog::Faults => draw_faults(model, paint, area, buf),
         Dialog::Token => draw_token(model, paint, area, buf),
-        Dialog::Promotion => draw_promotion(model, paint, area, buf),
+        Dialog::Promotion => cockpit::draw(model, paint, area, buf),
     }
 }
 
@@ -98,14 +95,14 @@ fn draw_confirm(confirm: &Confirm, paint: Paint<'_>, area: Rect, buf: &mut Buffe
 }
 
 /// The body as far as it fits, the foot always.
-fn body_and_foot(body: Vec<Line<'static>>, foot: Vec<Line<'static>>, area: Rect, buf: &mut Buffer) {
+pub(super) fn body_and_foot(body: Vec<Line<'static>>, foot: Vec<Line<'static>>, area: Rect, buf: &mut Buffer) {
     let foot_height = (foot.len() as u16).min(area.height);
     lines(body, Rect { height: area.height - foot_height, ..area }, buf);
     lines(foot, Rect { y: area.bottom() - foot_height, height: foot_height, ..area }, buf);
 }
 
 /// The part of the body that is scrolled to, with a sign that there is more.
-fn scrolled(body: Vec<Line<'static>>, scroll: usize, height: usize, paint: Paint<'_>) -> Vec<Line<'static>> {
+pub(super) fn scrolled(body: Vec<Line<'static>>, scroll: usize, height: usize, paint: Paint<'_>) -> Vec<Line<'static>> {
     if body.len() <= height || height < 2 {
         return body;
     }
@@ -230,11 +227,11 @@ fn draw_faults(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     body_and_foot(rows, foot, inner, buf);
 }
 
-fn esc(paint: Paint<'_>, what: &str) -> Line<'static> {
+pub(super) fn esc(paint: Paint<'_>, what: &str) -> Line<'static> {
     Line::from(vec![paint.span(Role::Key, "esc"), paint.muted(format!(" {what}"))])
 }
 
-fn hint(key: impl Into<String>, words: impl Into<String>) -> (String, String) {
+pub(super) fn hint(key: impl Into<String>, words: impl Into<String>) -> (String, String) {
     (key.into(), words.into())
 }
 
@@ -283,232 +280,4 @@ fn held_token(
     keys.push(hint("esc", "keep it for later"));
     foot.extend(hints(paint, &keys, width));
     (format!("activation token of {}", held.region), rows, foot)
-}
-
-fn draw_promotion(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
-    let Some(desk) = &model.here.promotion else { return };
-    let width = (WIDTH + 2).max(area.width * 2 / 3).min(area.width);
-    let text_width = usize::from(width).saturating_sub(4);
-    let region = &desk.target.region;
-    let mut right = Vec::new();
-    let (title, border, rows, foot) = match &desk.stage {
-        Stage::Planning { .. } => {
-            let words = format!("asking {region} what a promotion would do …");
-            (
-                format!("promote {region}"),
-                Role::Selected,
-                vec![Line::from(paint.text(words))],
-                vec![esc(paint, "leave")],
-            )
-        }
-        Stage::NoPlan { why } => {
-            let rows = wrap(why, text_width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))).collect();
-            let foot = hints(paint, &[hint("r", "ask again"), hint("esc", "leave")], text_width);
-            (format!("promote {region}"), Role::Warn, rows, foot)
-        }
-        Stage::Deciding(deciding) => {
-            let reading = deciding.plan.read(model.now);
-            let plan = reading.value;
-            right = vec![paint.muted("plan "), paint.ago(reading.age)];
-            let arrow = paint.glyphs.arrow;
-            let title = format!("promote {region}, epoch {} {arrow} {}", plan.epoch_now, plan.epoch_next);
-            let rows = plan_lines(&reading, paint, text_width);
-            (title, Role::Crit, rows, decide_lines(model, region, deciding, paint, text_width))
-        }
-        Stage::Sent(sent) => {
-            let title = format!("promotion of {region} to epoch {}", sent.plan.epoch_next);
-            let (rows, foot) = sent_lines(model, region, sent, paint, text_width);
-            (title, Role::Selected, rows, foot)
-        }
-    };
-    let height = (rows.len() + foot.len()) as u16 + 2;
-    let title = vec![paint.span(Role::Title, title)];
-    let inner = paint.dialog(title, border, width, height, area, buf);
-    if !right.is_empty() {
-        let place = Rect { x: inner.x.saturating_sub(2), y: inner.y.saturating_sub(1), width, height: 1 };
-        paint.right_title(right, place, buf);
-    }
-    let room = usize::from(inner.height).saturating_sub(foot.len());
-    body_and_foot(scrolled(rows, desk.scroll, room, paint), foot, inner, buf);
-}
-
-/// Where the facts of a plan's checks begin, behind verdict and name.
-const CHECK_INDENT: usize = 26;
-
-/// The loss first, since it must be seen even where little fits; then the checks, worst first.
-fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
-    let plan = reading.value;
-    let mut rows = loss_lines(&plan.loss, paint, width);
-    rows.push(Line::default());
-    let mut checks: Vec<&Check> = plan.checks.iter().collect();
-    checks.sort_by_key(|check| std::cmp::Reverse(check.verdict));
-    for check in checks {
-        let (role, glyph, word) = paint.verdict(check.verdict);
-        let age = duration(told_age(reading, plan.made_at, check.at));
-        let source = format!("{}, {age} ago", check.source);
-        let head = vec![paint.span(role, cell(&format!("{glyph} {word}"), 10)), paint.text(cell(&check.name, 16))];
-        let indent = if width >= 60 { CHECK_INDENT } else { 2 };
-        let room = width.saturating_sub(indent);
-        let blank = || Span::raw(" ".repeat(indent));
-        let mut facts: Vec<Vec<Span<'static>>> =
-            wrap(&check.fact, room).into_iter().map(|fact| vec![blank(), paint.text(fact)]).collect();
-        // Who saw it, and when, stands behind the fact where there is room.
-        match facts.last_mut() {
-            Some(last) if last[1].width() + 2 + source.chars().count() <= room => {
-                last.push(paint.muted(format!("  {source}")))
-            }
-            _ => facts.push(vec![blank(), paint.muted(source)]),
-        }
-        let mut facts = facts.into_iter();
-        if width >= 60 {
-            let first = facts.next().unwrap_or_default().into_iter().skip(1);
-            rows.push(Line::from_iter(head.into_iter().chain(first)));
-        } else {
-            rows.push(Line::from(head));
-        }
-        rows.extend(facts.map(Line::from));
-        if !check.advice.is_empty() {
-            let advice = format!("{} {}", paint.glyphs.pointer, check.advice);
-            rows.extend(wrap(&advice, room).into_iter().map(|row| Line::from(vec![blank(), paint.muted(row)])));
-        }
-    }
-    rows.push(Line::default());
-    rows
-}
-
-fn loss_lines(loss: &LossEstimate, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
-    let amount = format!("{}, {}", plural(loss.entries, "write", "writes"), bytes(loss.bytes));
-    let (role, head) = match (loss.known, loss.entries) {
-        (true, 0) => (Role::Ok, format!("{} nothing is lost", paint.glyphs.ok)),
-        (true, _) => (Role::Crit, format!("{} {amount} will be lost", paint.glyphs.crit)),
-        (false, _) => (Role::Unknown, format!("{} loss unknown: at least {amount}", paint.glyphs.unknown)),
-    };
-    let likely = loss.likely_entries.filter(|_| !loss.known);
-    let likely = likely.map_or_else(String::new, |likely| format!(", likely about {}", count(likely)));
-    let mut rows = paragraph(paint, role, &format!("{head}{likely}"), width);
-    if !loss.by_class.is_empty() {
-        let classes: Vec<String> =
-            loss.by_class.iter().map(|(class, of)| format!("{} {}", count(*of), class.name())).collect();
-        let known = if loss.known { "of these" } else { "known of these" };
-        rows.extend(indented(paint, Role::Muted, &format!("{known}: {}", classes.join(", ")), width));
-    }
-    rows.extend(indented(paint, Role::Text, &loss.words, width));
-    rows
-}
-
-fn indented(paint: Paint<'_>, role: Role, text: &str, width: usize) -> Vec<Line<'static>> {
-    wrap(text, width.saturating_sub(2))
-        .into_iter()
-        .map(|row| Line::from(paint.span(role, format!("  {row}"))))
-        .collect()
-}
-
-fn decide_lines(
-    model: &Model,
-    region: &str,
-    deciding: &Deciding,
-    paint: Paint<'_>,
-    width: usize,
-) -> Vec<Line<'static>> {
-    let mut foot = Vec::new();
-    if let Some(notice) = &deciding.notice {
-        foot.extend(wrap(notice, width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))));
-    }
-    let mut keys = Vec::new();
-    match promotion_forbidden(model) {
-        Some(why) => foot.extend(paragraph(paint, Role::Crit, &format!("{} {why}", paint.glyphs.cut), width)),
-        None => {
-            let consent =
-                if deciding.may_lose() { "To accept this loss and promote, type " } else { "To promote, type " };
-            let question = if width >= 70 { consent } else { "Type " };
-            foot.push(Line::from(vec![
-                paint.text(question),
-                paint.span(Role::Title, region.to_owned()),
-                paint.text(": "),
-                paint.span(Role::Input, deciding.typed.value().to_owned()),
-                paint.span(Role::Cursor, " "),
-            ]));
-            keys.push(hint("enter", "promote"));
-        }
-    }
-    keys.extend([hint("tab", "look again"), hint("esc", "leave")]);
-    foot.extend(hints(paint, &keys, width));
-    foot
-}
-
-fn sent_lines(
-    model: &Model,
-    region: &str,
-    sent: &Sent,
-    paint: Paint<'_>,
-    width: usize,
-) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
-    let glyphs = paint.glyphs;
-    let took = duration(model.now.since(sent.sent_at));
-    let said = sent.said.as_ref().map(|said| said.read(model.now));
-    let (role, head) = match sent.outcome() {
-        Standing::Running => (Role::Accent, format!("{} under way, for {took}", glyphs.pointer)),
-        Standing::Done => {
-            (Role::Ok, format!("{} DONE: {region} is primary in epoch {}", glyphs.ok, sent.plan.epoch_next))
-        }
-        Standing::Failed => (Role::Crit, format!("{} FAILED: {region} was not promoted", glyphs.crit)),
-        Standing::Unknown => (Role::Unknown, format!("{} OUTCOME UNKNOWN, asking again, for {took}", glyphs.unknown)),
-    };
-    let mut rows = paragraph(paint, role, &head, width);
-    rows.push(Line::default());
-    let mut say = |role: Role, words: &str| rows.extend(paragraph(paint, role, words, width));
-    if let Some(doubt) = &sent.doubt {
-        say(Role::Warn, doubt);
-        say(
-            Role::Text,
-            "It may have been promoted or not. Send nothing else to either region until this is known; to send the same \
-             promotion again is safe.",
-        );
-    }
-    if let Some(reading) = &said {
-        let promotion = reading.value;
-        if let Some(error) = &promotion.error {
-            say(Role::Crit, error);
-        }
-        say(Role::Text, &fence_words(model, sent, promotion));
-        if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
-            say(Role::Text, &format!("Lost: {}", loss.words));
-        }
-        // A region that is asked later knows the moment of the promotion, not how long it took.
-        if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
-            say(Role::Muted, &format!("It took {}.", millis(at.since(promotion.began_at).as_secs_f64() * 1_000.0)));
-        }
-        rows.push(Line::from(vec![paint.muted(format!("{} said so ", reading.source)), paint.ago(reading.age)]));
-    }
-    rows.push(Line::default());
-    let mut keys = Vec::new();
-    if sent.outcome() == Standing::Unknown {
-        keys.push(hint("s", "send the same again"));
-    }
-    keys.push(hint("esc", if sent.is_settled() { "close" } else { "leave (it goes on; p comes back here)" }));
-    (rows, hints(paint, &keys, width))
-}
-
-/// What is known of the old primary: what it told the new one, else what it tells this console.
-fn fence_words(model: &Model, sent: &Sent, promotion: &Promotion) -> String {
-    if let FenceProof::Acknowledged { reached, .. } = &promotion.fence {
-        return format!("The old primary said, durably, that it takes no more writes; it had reached {reached}.");
-    }
-    let regions = model.here.world.regions();
-    let fenced = regions.iter().find_map(|region| {
-        let reading = region.read(model.now)?;
-        let fence = reading.value.fence.as_ref().filter(|fence| fence.by_epoch >= sent.plan.epoch_next)?;
-        Some((region.name.clone(), fence.reached, reading.age))
-    });
-    match fenced {
-        Some((name, reached, age)) => {
-            let age = duration(age);
-            format!(
-                "{name} itself says that it is fenced and takes no more writes ({age} ago); it had reached {reached}."
-            )
-        }
-        None => "Fence unproven: the old primary was not heard since and may still take writes in its own epoch. Make \
-                 sure that nothing reaches it."
-            .into(),
-    }
 }

@@ -9,6 +9,7 @@ pub mod role;
 pub mod theme;
 
 mod chrome;
+mod cockpit;
 mod columns;
 mod dialogs;
 mod events;

@@ -4,7 +4,7 @@
 
 use super::theme::Themes;
 use super::*;
-use crate::api::replication::{EventLevel, FenceProof, PromoteMode, Promotion, PromotionOutcome};
+use crate::api::replication::{EventLevel, FenceProof, PromoteMode, Promotion, PromotionOutcome, Step, StepName};
 use crate::clock::UnixMs;
 use crate::console::app::msg::{Failure, FailureSort};
 use crate::console::app::tests::{CANARY, give_token, keys, model, models, open_plan, told, type_text};
@@ -106,7 +106,10 @@ fn promoted() -> Model {
         error: None,
         plan: None,
         fence: FenceProof::Unproven,
-        steps: Vec::new(),
+        steps: vec![
+            Step::done(StepName::StreamFrozen, model.now, "nothing more is taken from us-east-1"),
+            Step::done(StepName::Opened, UnixMs(model.now.0 + 412), "epoch 4 is open"),
+        ],
         pause_ms: None,
     };
     update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(promotion)))));

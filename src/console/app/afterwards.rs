@@ -1,0 +1,179 @@
+//! The report of a promotion for afterwards: what was known, what was done when, what it cost. As Markdown for people and as
+//! JSON for programs. It holds no secrets: none of its parts does.
+
+use super::model::Model;
+use super::promotion::{Sent, Stage, Standing};
+use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, StepState};
+use crate::console::domain::units::{bytes, count, duration};
+use serde_json::json;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The ends of the files' names, and what is in them. Empty before there is anything to report.
+pub fn files(model: &Model) -> Vec<(&'static str, String)> {
+    let Some(desk) = &model.here.promotion else { return Vec::new() };
+    let Stage::Sent(sent) = &desk.stage else { return Vec::new() };
+    vec![
+        ("md", markdown(model, &desk.target.region, sent)),
+        ("json", format!("{:#}\n", object(model, &desk.target.region, sent))),
+    ]
+}
+
+pub fn mode_word(mode: PromoteMode) -> &'static str {
+    match mode {
+        PromoteMode::Planned => "switchover",
+        PromoteMode::Forced => "failover",
+    }
+}
+
+fn outcome_word(sent: &Sent) -> &'static str {
+    match sent.outcome() {
+        Standing::Running => "running",
+        Standing::Done => "done",
+        Standing::Failed => "failed",
+        Standing::Unknown => "unknown",
+    }
+}
+
+fn said(sent: &Sent) -> Option<&Promotion> {
+    sent.said.as_ref().map(|said| said.last())
+}
+
+fn object(model: &Model, region: &str, sent: &Sent) -> serde_json::Value {
+    let evidence: Vec<_> = sent
+        .evidence
+        .iter()
+        .map(|one| {
+            let age = one.age.map(|age| age.as_millis() as u64);
+            json!({ "observer": one.observer, "fact": one.fact, "age_ms": age })
+        })
+        .collect();
+    json!({
+        "id": sent.id,
+        "region": region,
+        "path": model.here.path,
+        "mode": sent.mode,
+        "outcome": outcome_word(sent),
+        "sent_at": sent.sent_at,
+        "reported_at": model.now,
+        "plan": sent.plan,
+        "evidence": evidence,
+        "promotion": said(sent),
+        "events": during(model, sent).map(|entry| json!({
+            "at": entry.at, "region": entry.region, "subject": entry.subject, "text": entry.text,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// What was told while it went on.
+fn during<'a>(model: &'a Model, sent: &'a Sent) -> impl Iterator<Item = &'a super::history::LogEntry> {
+    model.here.log.entries().filter(|entry| entry.at >= sent.sent_at)
+}
+
+fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
+    let mut text = String::new();
+    let mut put = |line: &str| {
+        text.push_str(line);
+        text.push('\n');
+    };
+    put(&format!("# {} of {region}: {}", mode_word(sent.mode), outcome_word(sent)));
+    put("");
+    put(&format!("* Promotion `{}` on path `{}`, sent {}.", sent.id, model.here.path, sent.sent_at));
+    if let Some(plan) = &sent.plan {
+        put(&format!("* Epoch {} to {}.", plan.epoch_now, plan.epoch_next));
+    }
+    if let Some(promotion) = said(sent) {
+        for line in results(promotion) {
+            put(&format!("* {line}"));
+        }
+        put("");
+        put("## Steps");
+        put("");
+        put("| step | state | after | what |");
+        put("|---|---|---|---|");
+        for step in &promotion.steps {
+            let after = step.at.map_or("-".into(), |at| duration(at.since(promotion.began_at)));
+            let state = state_word(step.state);
+            put(&format!("| {} | {state} | {after} | {} |", step_word(step.name), step.detail));
+        }
+    }
+    if let Some(plan) = &sent.plan {
+        put("");
+        put("## What was known when it was decided");
+        put("");
+        put(&format!("Loss: {}", loss_line(&plan.loss)));
+        put("");
+        for check in &plan.checks {
+            put(&format!("* {}: {:?}, {} ({})", check.name, check.verdict, check.fact, check.source));
+        }
+        for one in &sent.evidence {
+            put(&format!("* {}: {}", one.observer, one.fact));
+        }
+    }
+    put("");
+    put("## Events");
+    put("");
+    for entry in during(model, sent) {
+        put(&format!("* {} {}: {}", entry.at, entry.region, entry.text));
+    }
+    text
+}
+
+/// What came of it, a line each.
+pub fn results(promotion: &Promotion) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
+        lines.push(format!("It took {}.", duration(at.since(promotion.began_at))));
+    }
+    if let Some(ms) = promotion.pause_ms {
+        lines.push(format!("No region took writes for {}.", duration(Duration::from_millis(ms))));
+    }
+    if let Some(loss) = &promotion.loss {
+        lines.push(format!("Lost: {}", loss_line(loss)));
+    }
+    lines.push(match &promotion.fence {
+        FenceProof::Acknowledged { at, reached } => {
+            format!("The old primary said durably, at {at}, that it takes no more writes; it had reached {reached}.")
+        }
+        FenceProof::Unproven => "Fence unproven: the old primary may still take writes in its own epoch.".into(),
+    });
+    if let Some(error) = &promotion.error {
+        lines.push(format!("Error: {error}"));
+    }
+    lines
+}
+
+fn loss_line(loss: &LossEstimate) -> String {
+    let mut line = match (loss.known, loss.entries) {
+        (true, 0) => "nothing".to_owned(),
+        (true, entries) => format!("{} writes, {}", count(entries), bytes(loss.bytes)),
+        (false, entries) => format!("unknown, at least {} writes", count(entries)),
+    };
+    for (class, of) in &loss.by_class {
+        // Writing to a string can't fail.
+        let _ = write!(line, ", {} {}", count(*of), class.name());
+    }
+    line
+}
+
+pub fn state_word(state: StepState) -> &'static str {
+    match state {
+        StepState::Running => "running",
+        StepState::Done => "done",
+        StepState::Failed => "failed",
+    }
+}
+
+pub fn step_word(name: crate::api::replication::StepName) -> &'static str {
+    use crate::api::replication::StepName;
+    match name {
+        StepName::Asked => "asked the primary",
+        StepName::GaveUp => "primary gave up",
+        StepName::CaughtUp => "caught up",
+        StepName::RootsEqual => "roots equal",
+        StepName::StreamFrozen => "stream frozen",
+        StepName::Opened => "open for writes",
+        StepName::OldPrimaryFenced => "old primary fenced",
+        StepName::OldPrimaryFollows => "old primary follows",
+    }
+}

@@ -1,0 +1,83 @@
+//! Is it really dead? What each observer says of a primary, with its age: the region's nodes as this console sees them, and
+//! the link as the standby sees it.
+
+use super::node::Contact;
+use super::pair::PairView;
+use super::units::duration;
+use super::{FRESH_FOR, RegionView};
+use crate::api::replication::Role;
+use crate::clock::UnixMs;
+use std::time::Duration;
+
+/// What an observer's word speaks for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Speaks {
+    Alive,
+    Unclear,
+    Dead,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Evidence {
+    pub observer: String,
+    pub speaks: Speaks,
+    pub fact: String,
+    /// How old; `None`: there never was any.
+    pub age: Option<Duration>,
+}
+
+pub fn evidence(pair: &PairView<'_>, now: UnixMs) -> Vec<Evidence> {
+    let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return Vec::new() };
+    let mut found = vec![of_link(standby, now)];
+    found.extend(primary.nodes.iter().map(|node| {
+        let observer = format!("{}, from here", node.name().unwrap_or(super::node::short_address(&node.address)));
+        let age = node.status.as_ref().map(|status| status.read(now).age);
+        let (speaks, fact) = match &node.contact {
+            Contact::Connecting => (Speaks::Unclear, "is being called".to_owned()),
+            Contact::Up { .. } => (Speaks::Alive, "answers".to_owned()),
+            Contact::Erring { error, .. } => (Speaks::Unclear, format!("answers with an error: {error}")),
+            Contact::Gone { since, error, .. } => {
+                (Speaks::Dead, format!("no answer for {}: {error}", duration(now.since(*since))))
+            }
+        };
+        Evidence { observer, speaks, fact, age }
+    }));
+    found
+}
+
+/// The standby's own ear on its primary.
+fn of_link(standby: &RegionView<'_>, now: UnixMs) -> Evidence {
+    let observer = format!("{}, over the link", standby.name);
+    let Some(reading) = standby.read(now) else {
+        return Evidence { observer, speaks: Speaks::Unclear, fact: "never heard itself".into(), age: None };
+    };
+    let status = reading.value;
+    let heard = status.links.iter().filter(|link| !link.outgoing).filter_map(|link| link.last_heard_at).max();
+    let heard = heard.or(status.head_at).filter(|_| status.role != Role::Primary);
+    let Some(heard) = heard else {
+        return Evidence { observer, speaks: Speaks::Unclear, fact: "never heard it".into(), age: Some(reading.age) };
+    };
+    let silence = status.observed_at.since(heard);
+    let (speaks, fact) = match () {
+        () if reading.is_old() => {
+            (Speaks::Unclear, format!("heard it {} before it fell silent itself", duration(silence)))
+        }
+        () if silence > FRESH_FOR => (Speaks::Dead, format!("has not heard it for {}", duration(silence))),
+        () => (Speaks::Alive, format!("heard it {} ago", duration(silence))),
+    };
+    Evidence { observer, speaks, fact, age: Some(reading.age) }
+}
+
+/// All of it in a sentence.
+pub fn conclusion(evidence: &[Evidence], primary: &str) -> (Speaks, String) {
+    let count = |speaks| evidence.iter().filter(|one| one.speaks == speaks).count();
+    let (alive, dead, all) = (count(Speaks::Alive), count(Speaks::Dead), evidence.len());
+    match (alive, dead) {
+        (0, dead) if dead == all && all > 0 => {
+            (Speaks::Dead, format!("nobody of {all} hears {primary}; a cut between here and there would look the same"))
+        }
+        (0, _) => (Speaks::Unclear, format!("nobody hears {primary} now, and not all could look")),
+        (alive, 0) if alive == all => (Speaks::Alive, format!("all of {all} hear {primary}: it is alive")),
+        (alive, _) => (Speaks::Alive, format!("{alive} of {all} hear {primary}: it is alive, at least in part")),
+    }
+}
