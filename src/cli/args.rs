@@ -97,6 +97,12 @@ pub struct Attach {
     /// Draw with ASCII only
     #[arg(long)]
     pub ascii: bool,
+    /// Record what is observed and done, without secrets, to a new file
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Show what was recorded, or an incident file, in the same screens
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "json", "plain", "write", "record"])]
+    pub replay: Option<PathBuf>,
     /// A line of warning on every screen
     #[arg(long, value_name = "TEXT")]
     pub banner: Option<String>,

@@ -10,6 +10,10 @@ use crate::sensitive::SensitiveString;
 use std::path::Path;
 
 pub async fn run(attach: Attach, context: &mut Context<'_>) -> Result<Output, Failure> {
+    if let Some(file) = &attach.replay {
+        let look = AttachOptions { theme: attach.theme.clone(), ascii: attach.ascii, ..AttachOptions::default() };
+        return console::replay(look, file).await.map(|()| Output::text("")).map_err(refused);
+    }
     let json = attach.json || context.environment.format(&attach.view.connection)? == Format::Json;
     let options = options(&attach, context)?;
     let nothing = |()| Output::text("");
@@ -30,7 +34,8 @@ fn options(attach: &Attach, context: &Context<'_>) -> Result<AttachOptions, Fail
     if let Some(banner) = &attach.banner {
         contexts.iter_mut().for_each(|context| context.banner = Some(banner.clone()));
     }
-    Ok(AttachOptions { contexts, theme: attach.theme.clone(), ascii: attach.ascii, ..AttachOptions::default() })
+    let (theme, record) = (attach.theme.clone(), attach.record.clone());
+    Ok(AttachOptions { contexts, theme, ascii: attach.ascii, record, ..AttachOptions::default() })
 }
 
 /// The regions that are meant: those of the command line, else those of the contexts file, else the usual server.

@@ -19,8 +19,10 @@ pub mod ui;
 
 mod contexts;
 mod files;
+mod flight;
 mod once;
 mod options;
+mod replay;
 mod report;
 mod runtime;
 mod session;
@@ -35,6 +37,7 @@ pub use contexts::{Defaults, FILE as CONTEXTS_FILE, load as load_contexts};
 pub use domain::Standing;
 pub use once::{Format, Seen, Verdict, judge, once};
 pub use options::{AttachOptions, ContextSpec, config_dir};
+pub use replay::replay;
 pub use runtime::{Rehearsal, rehearse, run};
 pub use stream::{plain, watch_json};
 pub use term::is_dumb;

@@ -26,6 +26,8 @@ pub struct AttachOptions {
     pub config_dir: Option<PathBuf>,
     /// Plain signs even where the locale has more.
     pub ascii: bool,
+    /// Where to record what is observed and done.
+    pub record: Option<PathBuf>,
 }
 
 /// Regions that belong together.
@@ -65,7 +67,7 @@ impl Default for ContextSpec {
 
 impl Default for AttachOptions {
     fn default() -> AttachOptions {
-        AttachOptions { contexts: Vec::new(), theme: None, config_dir: config_dir(), ascii: false }
+        AttachOptions { contexts: Vec::new(), theme: None, config_dir: config_dir(), ascii: false, record: None }
     }
 }
 
@@ -121,6 +123,7 @@ pub(super) struct Prepared {
     pub model: ModelOptions,
     pub look: Look,
     pub warnings: Vec<String>,
+    pub record: Option<PathBuf>,
 }
 
 /// What screens are painted with, and where it came from.
@@ -161,23 +164,33 @@ fn stamp(folder: Option<&Path>) -> Vec<(PathBuf, Option<SystemTime>)> {
     files
 }
 
+/// The look alone: a recording has nobody to attach to.
+pub(super) fn look(options: &AttachOptions) -> Look {
+    let variable = |name: &str| std::env::var(name).ok();
+    let glyphs = if options.ascii || !term::is_utf8(variable) { &glyphs::ASCII } else { &glyphs::UTF8 };
+    let folder = options.config_dir.as_ref().map(|folder| folder.join("themes"));
+    Look::load(folder, term::colour_depth(variable), glyphs)
+}
+
+/// The theme where nobody named one.
+pub(super) fn usual_theme() -> &'static str {
+    let plain = term::colour_depth(|name: &str| std::env::var(name).ok()) == ColourDepth::None;
+    if plain { WITHOUT_COLOUR } else { DEFAULT }
+}
+
 pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Prepared> {
     if options.contexts.is_empty() || options.contexts.iter().any(|context| context.addresses.is_empty()) {
         return Err(Error::invalid("no server to attach to: name a node of each region, such as http://10.1.1.1:8200"));
     }
-    let variable = |name: &str| std::env::var(name).ok();
-    let depth = term::colour_depth(variable);
-    let ascii = options.ascii || !term::is_utf8(variable);
-    let glyphs = if ascii { &glyphs::ASCII } else { &glyphs::UTF8 };
-    let look = Look::load(options.config_dir.as_ref().map(|folder| folder.join("themes")), depth, glyphs);
+    let look = look(&options);
+    let depth = look.depth;
     let names = look.themes.names();
     for name in options.theme.iter().chain(options.contexts.iter().filter_map(|context| context.theme.as_ref())) {
         if !names.contains(name) {
             return Err(Error::invalid(format!("there is no theme `{name}`: there are {}", names.join(", "))));
         }
     }
-    let plain = if depth == ColourDepth::None { WITHOUT_COLOUR } else { DEFAULT };
-    let theme = options.theme.unwrap_or_else(|| plain.into());
+    let theme = options.theme.unwrap_or_else(|| usual_theme().into());
     let mut warnings = look.themes.warnings.clone();
     let keymap = keymap(options.config_dir.as_deref(), &mut warnings);
     let mut sessions = Vec::new();
@@ -203,5 +216,5 @@ pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Pre
         });
     }
     let model = ModelOptions { now: clock.now(), contexts, theme, themes: names, keymap };
-    Ok(Prepared { sessions, model, look, warnings })
+    Ok(Prepared { sessions, model, look, warnings, record: options.record })
 }

@@ -3,17 +3,22 @@
 //! It waits in one place only, the `select!`; whatever takes time is a task of a session. What is there is drained, then one
 //! frame is painted, 33 ms after the last one at the earliest, and only if a cell changed.
 
+use super::app::actions::Look;
+use super::app::history::MARK;
 use super::app::list::Move;
+use super::app::msg::ExportFormat;
 use super::app::rehearsal::{FaultKey, RehearsalDesk, RehearsalNews};
 use super::app::{self, Answer, Effect, Model, Mouse, Msg};
 use super::files;
+use super::flight::{Projector, Recorder};
 use super::options::{AttachOptions, Prepared, prepare};
+use super::report;
 use super::session::{Board, ConsoleClock, Sessions};
 use super::term::{self, Screen};
 use super::ui::{self, Hits, Paint, Secrets};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
+use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
 use futures::{FutureExt, StreamExt};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -80,6 +85,9 @@ struct Console {
     /// `None` only while we are suspended: it reads the terminal from a thread of its own.
     input: Option<EventStream>,
     signals: Signals,
+    recorder: Recorder,
+    /// What was recorded, while it is looked at: the model of then.
+    past: Option<(Projector, Model)>,
     /// Of a rehearsal: where faults go, and what it tells.
     throw: Option<mpsc::Sender<String>>,
     news: Option<mpsc::Receiver<RehearsalNews>>,
@@ -129,6 +137,7 @@ impl Console {
         waiting: mpsc::Receiver<Msg>,
         board: watch::Receiver<Board>,
     ) -> Result<Console> {
+        let recorder = Recorder::start(&prepared.model, prepared.record.as_deref())?;
         let mut model = Model::new(prepared.model.clone());
         for warning in &prepared.warnings {
             app::update(&mut model, Msg::Notice(warning.clone()));
@@ -154,6 +163,8 @@ impl Console {
             hits: Hits::default(),
             input,
             signals,
+            recorder,
+            past: None,
             throw: None,
             news: None,
             painted_at,
@@ -209,10 +220,25 @@ impl Console {
                 self.model.themes = self.prepared.look.themes.names();
             }
         }
+        self.run_past(now);
         let effects = app::update(&mut self.model, Msg::Tick(now));
         for effect in effects {
             self.sessions.perform(effect);
         }
+    }
+
+    /// A film that runs goes on with the clock.
+    fn run_past(&mut self, now: UnixMs) {
+        let passed = now.since(self.model.now).as_millis() as i64;
+        let Some((mut projector, before)) = self.past.take() else { return };
+        let mut then = before;
+        if projector.runs {
+            projector.go(passed);
+            let mut later = self.then(&projector);
+            later.keep_place_of(&then);
+            then = later;
+        }
+        self.past = Some((projector, then));
     }
 
     fn take(&mut self, woken: Woken) -> Flow {
@@ -283,7 +309,17 @@ impl Console {
 
     fn update(&mut self, msg: Msg) -> Flow {
         self.dirty = true;
-        for effect in app::update(&mut self.model, msg) {
+        self.recorder.take(&msg, self.model.now);
+        let effects = match (&mut self.past, &msg) {
+            // Back to now, one level at a time as everywhere.
+            (Some((_, then)), Msg::Key(key)) if key.code == KeyCode::Esc && then.is_at_rest() => {
+                self.past = None;
+                Vec::new()
+            }
+            (Some((_, then)), Msg::Key(_) | Msg::Paste(_) | Msg::Click(_) | Msg::Wheel(_)) => app::update(then, msg),
+            _ => app::update(&mut self.model, msg),
+        };
+        for effect in effects {
             let done = match effect {
                 Effect::Quit => return Flow::End,
                 Effect::Suspend => self.suspend(),
@@ -297,14 +333,27 @@ impl Console {
                     }
                     Ok(())
                 }
+                Effect::Past(look) => {
+                    self.look_back(look);
+                    Ok(())
+                }
+                Effect::Mark(words) => {
+                    self.recorder.note(self.model.now, self.model.here.id, MARK, words);
+                    Ok(())
+                }
+                Effect::Export(format) => self.export(format),
+                Effect::Bundle => self.bundle(),
                 Effect::Copy(text) => self.screen.copy(text.expose()),
                 Effect::Save { name, text } => {
-                    let saved = files::save(&name, text.expose());
-                    let here = self.model.here.id;
-                    app::update(&mut self.model, Msg::Answer(here, Box::new(Answer::Saved(saved))));
+                    self.save(&name, text.expose());
                     Ok(())
                 }
                 Effect::RetryNow | Effect::Ask(..) | Effect::Do(..) => {
+                    if let Effect::Do(_, target, change) = &effect {
+                        // Changes print without what is secret in them.
+                        let words = format!("asked {} for {change:?}", target.region);
+                        self.recorder.note(self.model.now, target.context, "did", words);
+                    }
                     self.sessions.perform(effect);
                     Ok(())
                 }
@@ -314,6 +363,76 @@ impl Console {
             }
         }
         Flow::On
+    }
+
+    /// Opens the past, or moves in it.
+    fn look_back(&mut self, look: Look) {
+        if self.past.is_none() {
+            match self.recorder.past() {
+                Ok(film) => {
+                    let projector = Projector { at: film.ended_at, film, runs: false };
+                    let then = self.then(&projector);
+                    self.past = Some((projector, then));
+                }
+                Err(error) => drop(app::update(&mut self.model, Msg::Notice(error.to_string()))),
+            }
+        }
+        let Some((mut projector, before)) = self.past.take() else { return };
+        projector.look(look);
+        let mut then = self.then(&projector);
+        then.keep_place_of(&before);
+        self.past = Some((projector, then));
+    }
+
+    fn then(&self, projector: &Projector) -> Model {
+        let (theme, themes) = (&self.model.theme, self.model.themes.clone());
+        let mut then = projector.film.model_at(projector.at, theme, themes, self.model.keymap.clone());
+        then.keep_place_of(&self.model);
+        then.past = Some(projector.words());
+        then
+    }
+
+    /// The screen without what is secret on it.
+    fn picture(&self) -> std::io::Result<ratatui::buffer::Buffer> {
+        let (width, height) = self.screen.size()?;
+        let (look, model) = (&self.prepared.look, self.in_view());
+        let theme = look.themes.get(&model.theme);
+        let paint = Paint { theme, glyphs: look.glyphs, secrets: Secrets::PaintedOver, hits: None };
+        Ok(ui::snapshot(model, paint, width, height))
+    }
+
+    fn export(&mut self, format: ExportFormat) -> std::io::Result<()> {
+        let picture = self.picture()?;
+        let model = self.in_view();
+        let text = match format {
+            ExportFormat::Text => ui::export::text(&picture),
+            ExportFormat::Ansi => ui::export::ansi(&picture),
+            ExportFormat::Svg => ui::export::svg(&picture, self.prepared.look.themes.get(&model.theme)),
+            ExportFormat::Json => report::line(model),
+            ExportFormat::Csv => ui::export::csv(&model.here.samples),
+        };
+        let end = if format == ExportFormat::Text { "txt" } else { format.name() };
+        self.save(&format!("screen-{}.{end}", self.model.now.0), &text);
+        Ok(())
+    }
+
+    fn bundle(&mut self) -> std::io::Result<()> {
+        let screen = ui::export::text(&self.picture()?);
+        let bundle = self.recorder.bundle(self.model.now, screen);
+        self.save(&format!("incident-{}.jsonl", self.model.now.0), &bundle);
+        Ok(())
+    }
+
+    fn save(&mut self, name: &str, text: &str) {
+        let saved = Answer::Saved(files::save(name, text));
+        let model = self.past.as_mut().map_or(&mut self.model, |(_, then)| then);
+        let here = model.here.id;
+        app::update(model, Msg::Answer(here, Box::new(saved)));
+    }
+
+    /// What is painted: now, or then.
+    fn in_view(&self) -> &Model {
+        self.past.as_ref().map_or(&self.model, |(_, then)| then)
     }
 
     fn suspend(&mut self) -> std::io::Result<()> {
@@ -334,9 +453,10 @@ impl Console {
         let (width, height) = self.screen.size()?;
         let look = &self.prepared.look;
         let hits = Hits::default();
-        let theme = look.themes.get(&self.model.theme_in_view());
+        let model = self.in_view();
+        let theme = look.themes.get(&model.theme_in_view());
         let paint = Paint { theme, glyphs: look.glyphs, secrets: Secrets::Shown, hits: Some(&hits) };
-        let frame = ui::snapshot(&self.model, paint, width, height);
+        let frame = ui::snapshot(model, paint, width, height);
         self.hits = hits;
         self.screen.paint(frame)?;
         self.painted_at = Some(now);

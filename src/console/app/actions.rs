@@ -31,6 +31,10 @@ pub enum Action {
     PauseResume,
     Retry,
     Faults,
+    Past(Look),
+    Mark,
+    Export,
+    Bundle,
     Arm,
     Disarm,
     Copy,
@@ -59,6 +63,18 @@ impl Group {
             Group::Console => "Console",
         }
     }
+}
+
+/// How one moves in what was recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    Back,
+    Forward,
+    FarBack,
+    FarForward,
+    Play,
+    PreviousMark,
+    NextMark,
 }
 
 /// What it can do to the regions.
@@ -108,6 +124,8 @@ pub enum Takes {
     Context,
     /// How long: `15m`.
     Duration,
+    /// What a screen is written as.
+    Format,
     /// The id of a promotion.
     Id,
 }

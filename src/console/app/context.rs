@@ -22,6 +22,8 @@ pub enum WriteRight {
     Write,
     /// The contexts file says that nothing is changed from here.
     Locked,
+    /// What is in view has happened: nobody changes it.
+    Past,
 }
 
 /// What a context starts with.

@@ -12,6 +12,9 @@ pub const SAMPLES_MAX: usize = 600;
 /// A toast is shown for so long.
 pub const TOAST_FOR: Duration = Duration::from_secs(6);
 
+/// The subject of what was marked.
+pub const MARK: &str = "mark";
+
 /// Who tells what this console noticed or did itself.
 pub const CONSOLE: &str = "console";
 

@@ -81,6 +81,8 @@ pub struct Model {
     pub mouse: Mouse,
     /// Only in a demo.
     pub rehearsal: Option<RehearsalDesk>,
+    /// While a recording is looked at: where in it.
+    pub past: Option<String>,
 }
 
 /// Whether the console takes the mouse, or leaves it to the terminal for selecting text.
@@ -110,6 +112,7 @@ impl Model {
             palette_history: Vec::new(),
             mouse: Mouse::Left,
             rehearsal: None,
+            past: None,
         }
     }
 
@@ -137,6 +140,21 @@ impl Model {
             self.theme = theme;
         }
         self.lists.retain(|screen, _| *screen == Screen::Index);
+    }
+
+    /// Whether Esc has nothing to leave but the model itself.
+    pub fn is_at_rest(&self) -> bool {
+        let list = self.list();
+        self.dialogs.is_empty() && self.screen == Screen::Overview && !list.is_filtered() && !list.typing
+    }
+
+    /// Looks at the same screen and the same region of the same context.
+    pub fn keep_place_of(&mut self, other: &Model) {
+        self.go_to(other.here.id);
+        self.screen = other.screen;
+        self.theme.clone_from(&other.theme);
+        self.here.selected.clone_from(&other.here.selected);
+        self.lists.clone_from(&other.lists);
     }
 
     /// The index's rows: the worst first, then as they were named.

@@ -1,6 +1,6 @@
 //! What can happen to the console, and what it can ask for.
 
-use super::actions::Action;
+use super::actions::{Action, Look};
 use super::confirm::Permit;
 use super::context::ContextId;
 use super::list::Move;
@@ -69,6 +69,12 @@ pub enum Effect {
     RetryNow,
     /// Throw a fault in the rehearsal.
     Throw(String),
+    /// Look at what was recorded, or move in it.
+    Past(Look),
+    /// Remember this moment in the recording.
+    Mark(String),
+    Export(ExportFormat),
+    Bundle,
     /// Let the mouse go to the console, or back to the terminal.
     Mouse(Mouse),
     /// Hand text to the terminal's clipboard (OSC 52).
@@ -81,6 +87,37 @@ pub enum Effect {
     Ask(Target, Query),
     /// Changes something, hence the permit.
     Do(Permit, Target, Change),
+}
+
+/// What a screen, or what is on it, is written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExportFormat {
+    Text,
+    Ansi,
+    Svg,
+    /// All that is known, as `--json` has it.
+    Json,
+    /// The lag over time.
+    Csv,
+}
+
+impl ExportFormat {
+    pub const ALL: [ExportFormat; 5] =
+        [ExportFormat::Text, ExportFormat::Ansi, ExportFormat::Svg, ExportFormat::Json, ExportFormat::Csv];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ExportFormat::Text => "text",
+            ExportFormat::Ansi => "ansi",
+            ExportFormat::Svg => "svg",
+            ExportFormat::Json => "json",
+            ExportFormat::Csv => "csv",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<ExportFormat> {
+        ExportFormat::ALL.into_iter().find(|format| format.name() == name)
+    }
 }
 
 /// A question that changes nothing.

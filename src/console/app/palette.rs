@@ -2,6 +2,7 @@
 
 use super::actions::{ACTIONS, Action, Place, Takes};
 use super::model::Model;
+use super::msg::ExportFormat;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 use tui_input::Input;
@@ -99,6 +100,12 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
                     let words = context.overall(model.now).words;
                     entries.push(with(context.name.clone(), words));
                 }
+                continue;
+            }
+            Takes::Format => {
+                let of =
+                    |format: ExportFormat| with(format.name().into(), format!("Write the screen as {}", format.name()));
+                entries.extend(ExportFormat::ALL.map(of));
                 continue;
             }
             Takes::Id => {

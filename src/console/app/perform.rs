@@ -5,9 +5,10 @@ use super::confirm::{Confirm, Focus, harmless};
 use super::context::WriteRight;
 use super::dialog::Dialog;
 use super::form::TokenForm;
+use super::history::MARK;
 use super::list::Rest;
 use super::model::{Model, Mouse, Screen};
-use super::msg::{Change, Effect, Query, Target};
+use super::msg::{Change, Effect, ExportFormat, Query, Target};
 use super::palette::Palette;
 use super::promoting;
 use super::promotion::{PromotionDesk, Stage};
@@ -62,6 +63,23 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             go_to_context(model, argument);
             Vec::new()
         }
+        Action::Past(look) => vec![Effect::Past(look)],
+        Action::Mark => {
+            let marks = model.here.log.entries().filter(|entry| entry.subject == MARK).count() + 1;
+            let words = format!("mark {marks}");
+            let now = model.now;
+            model.here.log.note(now, EventLevel::Info, MARK, words.clone());
+            model.hint(EventLevel::Info, format!("{words} was set"));
+            vec![Effect::Mark(words)]
+        }
+        Action::Export => match argument.as_deref().map(ExportFormat::parse) {
+            Some(Some(format)) => vec![Effect::Export(format)],
+            _ => {
+                model.hint(EventLevel::Info, "export: text, ansi, svg, json or csv");
+                Vec::new()
+            }
+        },
+        Action::Bundle => vec![Effect::Bundle],
         Action::Faults => {
             model.dialogs.push(Dialog::Faults);
             Vec::new()

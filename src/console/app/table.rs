@@ -1,6 +1,6 @@
 //! The table of actions itself.
 
-use super::actions::{Action, ActionInfo, Danger, Group, Place, Takes};
+use super::actions::{Action, ActionInfo, Danger, Group, Look, Place, Takes};
 use super::list::Move;
 use super::model::{Model, Screen};
 use super::targets;
@@ -144,6 +144,20 @@ pub const ACTIONS: &[ActionInfo] = &[
         .unless(targets::copy_disabled),
     action(Action::Palette, "palette", "Find an action by name", &[":"]).hint("command"),
     action(Action::Back, "back", "Back out one level", &["esc"]),
+    action(Action::Past(Look::Back), "back-10s", "Look back: 10 seconds", &["["]),
+    action(Action::Past(Look::Forward), "forward-10s", "10 seconds towards now", &["]"]),
+    action(Action::Past(Look::FarBack), "back-1m", "Look back: a minute", &["{"]),
+    action(Action::Past(Look::FarForward), "forward-1m", "A minute towards now", &["}"]),
+    action(Action::Past(Look::Play), "play", "In the past: let it run, or hold it", &["space"])
+        .unless(targets::past_disabled),
+    action(Action::Past(Look::PreviousMark), "previous-mark", "In the past: the mark before", &["N"])
+        .unless(targets::past_disabled),
+    action(Action::Past(Look::NextMark), "next-mark", "In the past: the next mark", &["n"])
+        .unless(targets::past_disabled),
+    action(Action::Mark, "mark", "Mark this moment, to be found again in a recording", &["b"]),
+    action(Action::Export, "export", "Write the screen to a file: `:export svg`, text, ansi, json or csv", &[])
+        .takes(Takes::Format),
+    action(Action::Bundle, "bundle", "Write one incident file: what was seen and done lately, to be replayed", &[]),
     action(Action::Arm, "arm", "Allow changes for a while: `:arm 15m`", &[])
         .danger(Danger::Changes)
         .takes(Takes::Duration)

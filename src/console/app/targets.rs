@@ -21,6 +21,7 @@ pub fn writable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'
     match model.here.write {
         WriteRight::ReadOnly => return Err("read-only: `:arm 15m` allows changes for a while".into()),
         WriteRight::Locked => return Err("read-only: the contexts file says so".into()),
+        WriteRight::Past => return Err("this is the past: esc goes back to now".into()),
         WriteRight::Armed { .. } | WriteRight::Write => {}
     }
     if model.pair().is_some_and(|pair| pair.is_split_brain()) {
@@ -134,6 +135,10 @@ pub(super) fn find_disabled(model: &Model) -> Option<String> {
     promoted_or_promotable(model).err()
 }
 
+pub(super) fn past_disabled(model: &Model) -> Option<String> {
+    model.past.is_none().then(|| "this is now: [ looks back".into())
+}
+
 pub(super) fn faults_disabled(model: &Model) -> Option<String> {
     model.rehearsal.is_none().then(|| "only `twinkeep demo` can be rehearsed with".into())
 }
@@ -142,6 +147,7 @@ pub(super) fn arm_disabled(model: &Model) -> Option<String> {
     match model.here.write {
         WriteRight::Write => Some("changes are allowed all the time".into()),
         WriteRight::Locked => Some("the contexts file says that nothing is changed from here".into()),
+        WriteRight::Past => Some("nobody changes the past".into()),
         WriteRight::ReadOnly | WriteRight::Armed { .. } => None,
     }
 }
@@ -149,7 +155,7 @@ pub(super) fn arm_disabled(model: &Model) -> Option<String> {
 pub(super) fn disarm_disabled(model: &Model) -> Option<String> {
     match model.here.write {
         WriteRight::Write | WriteRight::Armed { .. } => None,
-        WriteRight::ReadOnly | WriteRight::Locked => Some("nothing can be changed anyway".into()),
+        WriteRight::ReadOnly | WriteRight::Locked | WriteRight::Past => Some("nothing can be changed anyway".into()),
     }
 }
 

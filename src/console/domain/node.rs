@@ -3,10 +3,11 @@
 use super::observed::Observed;
 use crate::api::replication::{PathStatus, TokenInfo};
 use crate::clock::UnixMs;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Whether a node answers this console. Times are the console's.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Contact {
     /// The first call is under way.
     Connecting,
@@ -30,7 +31,7 @@ pub enum Contact {
 }
 
 /// Whether a token that this console has is taken by the node's region.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Access {
     /// Not tried yet, or the node has not answered.
     #[default]
@@ -42,7 +43,7 @@ pub enum Access {
 }
 
 /// What a session last learned of its node: a snapshot that replaces the one before.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NodeReport {
     pub address: String,
     pub contact: Contact,

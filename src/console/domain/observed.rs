@@ -1,6 +1,7 @@
 //! A remote value with the time it was observed: the freshness law as a type.
 
 use crate::clock::UnixMs;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A status is polled every second and a call may take three: what is older than this has missed at least one answer,
@@ -8,7 +9,7 @@ use std::time::Duration;
 pub const FRESH_FOR: Duration = Duration::from_millis(3_500);
 
 /// What somebody said, when it reached this console (by the console's clock), and who said it.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub struct Observed<T> {
     value: T,
     at: UnixMs,

@@ -116,6 +116,10 @@ impl Sessions {
             | Effect::Bell
             | Effect::Mouse(_)
             | Effect::Copy(_)
+            | Effect::Past(_)
+            | Effect::Mark(_)
+            | Effect::Export(_)
+            | Effect::Bundle
             | Effect::Throw(_)
             | Effect::Save { .. } => {}
         }

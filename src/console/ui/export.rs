@@ -5,6 +5,9 @@
 use super::Theme;
 use super::role::Role;
 use super::theme::NAMED;
+use crate::console::app::history::{SAMPLES_MAX, Samples};
+use crossterm::style::ContentStyle;
+use ratatui::backend::IntoCrossterm;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use std::fmt::Write;
@@ -24,6 +27,34 @@ pub fn text(buffer: &Buffer) -> String {
         let line: String = row.iter().map(|cell| cell.symbol()).collect();
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    text
+}
+
+/// Lines with the escape sequences of their styles.
+pub fn ansi(buffer: &Buffer) -> String {
+    let mut text = String::new();
+    for row in rows(buffer) {
+        let mut x = 0;
+        while x < row.len() {
+            let style = row[x].style();
+            let run = row[x..].iter().take_while(|cell| cell.style() == style).count();
+            let symbols: String = row[x..x + run].iter().map(|cell| cell.symbol()).collect();
+            let style: ContentStyle = style.into_crossterm();
+            text += &style.apply(symbols).to_string();
+            x += run;
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The lag over time, a line a second; what was unknown is empty.
+pub fn csv(samples: &Samples) -> String {
+    let mut text = String::from("time,lag_entries,lag_ms\n");
+    let number = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
+    for sample in samples.newest(SAMPLES_MAX) {
+        text += &format!("{},{},{}\n", sample.at, number(sample.entries), number(sample.ms));
     }
     text
 }
