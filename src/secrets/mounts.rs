@@ -112,7 +112,6 @@ impl MountTable {
     }
 
     /// What a new region has.
-    #[expect(clippy::new_without_default, reason = "the default is an empty table, which no region has")]
     pub fn new() -> MountTable {
         let mut kv = Mount::new(Table::Secret, "secret/", "kv", "key/value secret storage");
         kv.options.insert("version".into(), "2".into());

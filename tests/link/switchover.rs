@@ -115,12 +115,12 @@ async fn nothing_is_lost_and_the_direction_is_reversed_twice() {
 async fn a_deadline_ends_it_and_the_primary_goes_on() {
     let (primary, standby) = linked().await;
     // The primary is heard, and ships nothing.
-    primary.face().pause().await.expect("paused");
+    primary.face().pause(None).await.expect("paused");
     let asked = switch_over(&standby, 1, "1s").await;
     assert_eq!(asked.outcome, PromotionOutcome::Failed, "{asked:?}");
     assert!(asked.error.expect("a reason").contains("deadline"));
     assert_eq!(asked.steps.last().map(|step| (step.name, step.state)), Some((StepName::GaveUp, StepState::Failed)));
-    primary.face().resume().await.expect("resumed");
+    primary.face().resume(None).await.expect("resumed");
     primary.write("later", "goes on").await.expect("written");
     until_in_step(&primary, &standby).await;
     let again = switch_over(&standby, 1, "20s").await;
@@ -132,7 +132,7 @@ async fn a_deadline_ends_it_and_the_primary_goes_on() {
 async fn it_is_cancelled_at_either_side() {
     let (primary, standby) = linked().await;
     let id = PromotionId([1; 16]);
-    primary.face().pause().await.expect("paused");
+    primary.face().pause(None).await.expect("paused");
     let (asked, cancelled) = tokio::join!(switch_over(&standby, 1, "60s"), async {
         standby.until_path(|path| path.handover.asks.is_some()).await;
         standby.face().cancel_promotion(id).await.expect("an answer")
@@ -144,7 +144,7 @@ async fn it_is_cancelled_at_either_side() {
     let id = PromotionId([2; 16]);
     let refused = primary.face().cancel_promotion(id).await.expect("an answer");
     assert_eq!(refused.outcome, PromotionOutcome::Failed);
-    primary.face().resume().await.expect("resumed");
+    primary.face().resume(None).await.expect("resumed");
     until_in_step(&primary, &standby).await;
     switch_over(&standby, 2, "60s").await;
     let ended = outcome(&standby, 2).await;

@@ -436,6 +436,7 @@ pub enum PromotionProgress {
 
 /// What is kept of a promotion, under `Key::Promotion(id)` as postcard, in the same commit as what it came to.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "one is read or written at a time")]
 pub enum PromotionEnd {
     Done(PromotionRecord),
     /// A switchover that this region will never open by.

@@ -16,6 +16,9 @@ use std::collections::HashSet;
 /// One batch revokes at most so many tokens; a larger family goes in several.
 pub const REVOKE_BATCH: usize = 500;
 
+/// What one step takes away of the token with this hash.
+type TakeStep = fn(&View, [u8; 32]) -> Result<(Step, Vec<Op>)>;
+
 impl Vault {
     /// Revokes a token and all that descend from it. One that does not exist is revoked already.
     pub async fn token_revoke(&self, token: &SensitiveString) -> Result<Written<()>> {
@@ -58,7 +61,7 @@ impl Vault {
         .await
     }
 
-    async fn in_steps<F>(&self, named: F, step: fn(&View, [u8; 32]) -> Result<(Step, Vec<Op>)>) -> Result<Written<bool>>
+    async fn in_steps<F>(&self, named: F, step: TakeStep) -> Result<Written<bool>>
     where
         F: Fn(&View) -> Result<Option<[u8; 32]>> + Clone + Send + 'static,
     {
