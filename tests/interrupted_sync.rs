@@ -93,7 +93,7 @@ async fn the_operators_pause() {
     let world = world().await;
     connect(&world.primary, &world.standby).await;
     let (began_at, _) = world.until_nearly_done().await;
-    world.primary.client().await.pause(PATH).await.expect("paused");
+    world.primary.client().await.pause(PATH, None).await.expect("paused");
     // What was under way arrives, then nothing more comes.
     let mut still = world.wan.inward();
     wait_for("the link to be silent", || {
@@ -106,7 +106,7 @@ async fn the_operators_pause() {
     })
     .await;
     let done = world.standby.status().await.and_then(|status| status.sync).map_or(u64::MAX, |sync| sync.entries_done);
-    world.primary.client().await.resume(PATH).await.expect("resumed");
+    world.primary.client().await.resume(PATH, None).await.expect("resumed");
     world.until_it_goes_on(began_at, done).await;
     assert_cheap(world.spent().await, "a pause");
 }
