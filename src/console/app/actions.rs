@@ -29,6 +29,9 @@ pub enum Action {
     Promote,
     FindPromotion,
     PauseResume,
+    LedgerReplay,
+    LedgerDiscard,
+    Rejoin,
     Retry,
     Faults,
     Past(Look),
@@ -126,6 +129,8 @@ pub enum Takes {
     Duration,
     /// What a screen is written as.
     Format,
+    /// Words: why.
+    Reason,
     /// The id of a promotion.
     Id,
 }

@@ -6,6 +6,7 @@ use super::model::Model;
 use super::msg::{Answer, Effect, Failure, FailureSort, Target};
 use super::promoting::{planned, promoted};
 use crate::api::replication::{EventLevel, TokenCreated};
+use crate::console::domain::Observed;
 use crate::sensitive::SensitiveString;
 
 pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
@@ -21,6 +22,25 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
         Answer::Linked { primary, standby, result } => {
             say(model, result, format!("{primary} took a token of {standby} and dials it"), "link");
             Vec::new()
+        }
+        Answer::Ledger(target, result) => {
+            match result {
+                Ok(page) => model.here.ledger = Some(Observed::new(page, model.now, target.region)),
+                Err(failure) => {
+                    model.hint(EventLevel::Warn, format!("the ledger of {}: {}", target.region, failure.words))
+                }
+            }
+            Vec::new()
+        }
+        Answer::Decided(target, result) => {
+            let (done, result) = match result {
+                Ok(words) => (format!("{}: {words}", target.region), Ok(())),
+                Err(failure) => (String::new(), Err(failure)),
+            };
+            say(model, result, done, &target.region);
+            // What was decided shall be seen.
+            model.here.ledger_asked_at = crate::clock::UnixMs(0);
+            super::perform::ask_for_ledger(model)
         }
         Answer::Saved(result) => {
             match result {

@@ -4,8 +4,9 @@
 use super::desk::TokenDesk;
 use super::history::{EventLog, Samples};
 use super::promotion::PromotionDesk;
+use crate::api::ledger::LedgerPage;
 use crate::clock::UnixMs;
-use crate::console::domain::{Alarm, Overall, PairView, RegionView, World, alarms, overall};
+use crate::console::domain::{Alarm, Observed, Overall, PairView, RegionView, World, alarms, overall};
 
 /// Contexts by their place in the contexts file, or on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -56,6 +57,9 @@ pub struct Context {
     pub promotion: Option<PromotionDesk>,
     pub log: EventLog,
     pub samples: Samples,
+    /// Of the region that has one, once its screen was looked at.
+    pub ledger: Option<Observed<LedgerPage>>,
+    pub ledger_asked_at: UnixMs,
 }
 
 impl Context {
@@ -73,6 +77,8 @@ impl Context {
             promotion: None,
             log: EventLog::default(),
             samples: Samples::default(),
+            ledger: None,
+            ledger_asked_at: UnixMs(0),
         }
     }
 

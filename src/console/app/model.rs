@@ -6,6 +6,7 @@ use super::history::{LogEntry, Toast};
 use super::keymap::Keymap;
 use super::list::{List, Rest};
 use super::rehearsal::RehearsalDesk;
+use crate::api::ledger::{LedgerEntryInfo, ReviewInfo};
 use crate::api::replication::{EventLevel, TokenInfo};
 use crate::clock::UnixMs;
 use crate::console::domain::{Alarm, Overall, PairView, RegionView};
@@ -21,18 +22,20 @@ pub enum Screen {
     Region,
     Replication,
     Tokens,
+    Ledger,
     Events,
     Help,
 }
 
 impl Screen {
     /// In the order of Tab.
-    pub const ALL: [Screen; 7] = [
+    pub const ALL: [Screen; 8] = [
         Screen::Index,
         Screen::Overview,
         Screen::Region,
         Screen::Replication,
         Screen::Tokens,
+        Screen::Ledger,
         Screen::Events,
         Screen::Help,
     ];
@@ -44,6 +47,7 @@ impl Screen {
             Screen::Region => "Region",
             Screen::Replication => "Replication",
             Screen::Tokens => "Tokens",
+            Screen::Ledger => "Ledger",
             Screen::Events => "Events",
             Screen::Help => "Help",
         }
@@ -225,6 +229,23 @@ impl Model {
         rows
     }
 
+    /// The ledger's entries that the filter shows, oldest first.
+    pub fn ledger_rows(&self) -> Vec<&LedgerEntryInfo> {
+        let list = self.lists.get(&Screen::Ledger);
+        let entries = self.here.ledger.as_ref().map(|told| told.last().entries.as_slice()).unwrap_or_default();
+        let shown = |entry: &&LedgerEntryInfo| {
+            let text = format!(
+                "{} {} {} {}",
+                entry.entry,
+                entry.class.name(),
+                review_word(&entry.review),
+                entry.paths.join(" ")
+            );
+            list.is_none_or(|list| list.shows(&text))
+        };
+        entries.iter().filter(shown).collect()
+    }
+
     pub fn token_row(&self) -> usize {
         let rows = self.token_rows().len();
         self.lists.get(&Screen::Tokens).map_or(0, |list| list.row(rows, Rest::First))
@@ -259,6 +280,15 @@ impl Model {
     /// The newest toast while it is new.
     pub fn toast_in_view(&self) -> Option<&Toast> {
         self.toasts.last().filter(|toast| self.now.since(toast.at) < super::history::TOAST_FOR)
+    }
+}
+
+pub fn review_word(review: &ReviewInfo) -> &'static str {
+    match review {
+        ReviewInfo::Unreviewed { conflicts } if conflicts.is_empty() => "undecided",
+        ReviewInfo::Unreviewed { .. } => "conflict",
+        ReviewInfo::Replayed { .. } => "replayed",
+        ReviewInfo::Discarded { .. } => "discarded",
     }
 }
 

@@ -6,6 +6,7 @@ use super::context::ContextId;
 use super::list::Move;
 use super::model::{Mouse, Screen};
 use super::rehearsal::RehearsalNews;
+use crate::api::ledger::{DiscardRequest, LedgerPage, RejoinRequest, ReplayRequest};
 use crate::api::replication::{Event, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenRequest};
 use crate::clock::UnixMs;
 use crate::console::domain::NodeReport;
@@ -125,6 +126,7 @@ impl ExportFormat {
 pub enum Query {
     Plan(PromoteMode),
     Promotion(PromotionId),
+    Ledger,
 }
 
 /// A request that changes something.
@@ -149,6 +151,9 @@ pub enum Change {
     Promote(PromoteRequest),
     /// Of a switchover that is not done.
     CancelPromotion(PromotionId),
+    ReplayLedger(ReplayRequest),
+    DiscardLedger(DiscardRequest),
+    Rejoin(RejoinRequest),
 }
 
 /// Why a request brought no answer, as far as it matters here.
@@ -180,6 +185,9 @@ pub enum Answer {
         standby: String,
         result: Result<(), Failure>,
     },
+    Ledger(Target, Result<LedgerPage, Failure>),
+    /// What became of a decision about the ledger, in words.
+    Decided(Target, Result<String, Failure>),
     /// The file that something was written to, or why it was not.
     Saved(Result<String, String>),
     Revoked {

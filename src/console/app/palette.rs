@@ -108,6 +108,10 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
                 entries.extend(ExportFormat::ALL.map(of));
                 continue;
             }
+            Takes::Reason => {
+                let typed = typed.strip_prefix(info.id).map(str::trim).filter(|typed| !typed.is_empty());
+                entries.extend(typed.map(|reason| with(reason.to_owned(), info.title.into())));
+            }
             Takes::Id => {
                 let typed = typed.strip_prefix(info.id).map(str::trim).filter(|typed| !typed.is_empty());
                 entries.extend(typed.map(|id| with(id.to_owned(), info.title.into())));

@@ -13,7 +13,9 @@ use super::palette::Palette;
 use super::promoting;
 use super::promotion::{PromotionDesk, Stage};
 use super::targets::{self, target};
+use crate::api::ledger::{DiscardRequest, RejoinRequest, ReplayRequest};
 use crate::api::replication::{EventLevel, PromoteMode, Role};
+use crate::clock::UnixMs;
 use crate::console::domain::RegionView;
 use crate::console::domain::units::{bytes, duration, entries};
 use crate::ids::PromotionId;
@@ -29,7 +31,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
     match action {
         Action::Show(screen) => {
             model.screen = screen;
-            Vec::new()
+            ask_for_ledger(model)
         }
         Action::NextScreen => turn(model, 1),
         Action::PreviousScreen => turn(model, Screen::ALL.len() - 1),
@@ -61,6 +63,18 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
         Action::TokenSave => save_token(model),
         Action::Context => {
             go_to_context(model, argument);
+            Vec::new()
+        }
+        Action::LedgerReplay => {
+            replay(model);
+            Vec::new()
+        }
+        Action::LedgerDiscard => {
+            discard(model, argument);
+            Vec::new()
+        }
+        Action::Rejoin => {
+            rejoin(model, argument);
             Vec::new()
         }
         Action::Past(look) => vec![Effect::Past(look)],
@@ -137,6 +151,7 @@ pub(super) fn rows(model: &Model) -> (usize, Rest) {
             let nodes = model.selected_region().map_or(0, |region| region.size());
             (nodes, Rest::First)
         }
+        Screen::Ledger => (model.ledger_rows().len(), Rest::First),
         Screen::Index => (model.context_rows().len(), Rest::First),
         Screen::Help => (super::ACTIONS.len(), Rest::First),
         Screen::Overview | Screen::Replication => (0, Rest::First),
@@ -387,6 +402,84 @@ fn find_promotion(model: &mut Model, argument: Option<String>) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// The ledger is asked for when it is looked at, and again now and then while it is.
+pub(super) fn ask_for_ledger(model: &mut Model) -> Vec<Effect> {
+    let due = model.here.ledger_asked_at == UnixMs(0) || model.now.since(model.here.ledger_asked_at) >= LEDGER_EVERY;
+    if model.screen != Screen::Ledger || !due {
+        return Vec::new();
+    }
+    let Ok(region) = targets::ledger_region(model) else { return Vec::new() };
+    let target = target(model, &region);
+    model.here.ledger_asked_at = model.now;
+    vec![Effect::Ask(target, Query::Ledger)]
+}
+
+/// Between two looks at a ledger that is in view.
+const LEDGER_EVERY: Duration = Duration::from_secs(3);
+
+/// A decision about what only one region has: what it is called, and on the command line.
+struct Decide {
+    title: String,
+    words: String,
+    verb: &'static str,
+    what: &'static str,
+    change: Change,
+}
+
+fn decide(model: &mut Model, target: Target, api: &str, decide: Decide) {
+    let Decide { title, words, verb, what, change } = decide;
+    let confirm = Confirm {
+        title,
+        lines: vec![words],
+        verb: verb.into(),
+        command: format!("twinkeep replication {what} -address={api} -replication-path={}", model.here.path),
+        focus: Focus::Cancel,
+        target,
+        change,
+        opened_at: model.now,
+    };
+    model.dialogs.push(Dialog::Confirm(confirm));
+}
+
+fn replay(model: &mut Model) {
+    let Ok(region) = targets::ledger_region(model) else { return };
+    let (to, api) = (target(model, &region), region.api_address());
+    let words = "Every write that nobody decided on becomes a new write on the new primary. Where the same thing was changed there \
+         since, nothing is overwritten: those stay undecided, and say what they met."
+        .into();
+    let change = Change::ReplayLedger(ReplayRequest { all: true, ..ReplayRequest::default() });
+    let title = format!("Replay the ledger of {}", to.region);
+    decide(model, to, &api, Decide { title, words, verb: "Replay", what: "ledger replay -all", change });
+}
+
+fn discard(model: &mut Model, reason: Option<String>) {
+    let Some(reason) = reason else {
+        model.hint(EventLevel::Info, "ledger-discard REASON: what is given up is written down with why");
+        return;
+    };
+    let Ok(region) = targets::ledger_region(model) else { return };
+    let (to, api) = (target(model, &region), region.api_address());
+    let words = format!(
+        "What nobody decided on will never be on the new primary. The ledger keeps it, with the reason: {reason}"
+    );
+    let change = Change::DiscardLedger(DiscardRequest { all: true, reason, ..DiscardRequest::default() });
+    let title = format!("Discard what is undecided in {}", to.region);
+    decide(model, to, &api, Decide { title, words, verb: "Discard", what: "ledger discard -all", change });
+}
+
+fn rejoin(model: &mut Model, reason: Option<String>) {
+    let regions = model.here.world.regions();
+    let Some(region) = regions.into_iter().find(|region| region.role() == Some(Role::Fenced)) else { return };
+    let (to, api) = (target(model, &region), region.api_address());
+    let words = format!(
+        "{} leaves its own line and follows the new primary: what differs is synced. What only it has stays in its ledger.",
+        to.region
+    );
+    let change = Change::Rejoin(RejoinRequest { reason });
+    let title = format!("Bring {} back as a standby", to.region);
+    decide(model, to, &api, Decide { title, words, verb: "Rejoin", what: "rejoin", change });
 }
 
 fn use_theme(model: &mut Model, name: Option<String>) {

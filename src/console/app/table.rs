@@ -5,9 +5,12 @@ use super::list::Move;
 use super::model::{Model, Screen};
 use super::targets;
 
-const LISTS: Place = Place::On(&[Screen::Index, Screen::Region, Screen::Tokens, Screen::Events, Screen::Help]);
-const FILTERED: Place = Place::On(&[Screen::Index, Screen::Tokens, Screen::Events, Screen::Help]);
-const PAIR: Place = Place::On(&[Screen::Overview, Screen::Region, Screen::Replication, Screen::Tokens, Screen::Events]);
+const LEDGER: Place = Place::On(&[Screen::Ledger]);
+const LISTS: Place =
+    Place::On(&[Screen::Index, Screen::Region, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
+const FILTERED: Place = Place::On(&[Screen::Index, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
+const PAIR: Place =
+    Place::On(&[Screen::Overview, Screen::Region, Screen::Replication, Screen::Tokens, Screen::Ledger, Screen::Events]);
 
 /// An action that looks only, works anywhere and always, and has no hint: what differs is said behind it.
 const fn action(action: Action, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
@@ -109,12 +112,43 @@ pub const ACTIONS: &[ActionInfo] = &[
     replication(Action::PauseResume, "pause-resume", "Pause the link, or carry on with it", &["s"])
         .danger(Danger::Asks)
         .unless(targets::pause_disabled),
+    replication(
+        Action::LedgerReplay,
+        "ledger-replay",
+        "Write what nobody decided on to the new primary, as new writes",
+        &["R"],
+    )
+    .on(LEDGER)
+    .hint("replay")
+    .danger(Danger::Asks)
+    .unless(targets::undecided_disabled),
+    replication(
+        Action::LedgerDiscard,
+        "ledger-discard",
+        "Give up what nobody decided on: `:ledger-discard REASON`",
+        &[],
+    )
+    .danger(Danger::Asks)
+    .takes(Takes::Reason)
+    .unless(targets::undecided_disabled),
+    replication(
+        Action::Rejoin,
+        "rejoin",
+        "Bring the fenced region back as a standby: `:rejoin REASON` if not all was decided",
+        &["J"],
+    )
+    .on(LEDGER)
+    .hint("rejoin")
+    .danger(Danger::Asks)
+    .takes(Takes::Reason)
+    .unless(targets::rejoin_disabled),
     show(Screen::Index, "index", "All contexts, the worst first", &["0"]),
     show(Screen::Overview, "overview", "Regions, link, lag, latest events", &["1"]),
     show(Screen::Region, "region", "The nodes of the selected region", &["2"]),
     show(Screen::Replication, "replication", "Positions, lag and sync in detail", &["3"]),
     show(Screen::Tokens, "tokens", "Activation tokens", &["4"]),
-    show(Screen::Events, "events", "What happened", &["5"]),
+    show(Screen::Ledger, "ledger", "Writes that only the old primary has", &["5"]),
+    show(Screen::Events, "events", "What happened", &["6"]),
     show(Screen::Help, "help", "Every key, and why an action is not possible now", &["?"]).hint("help"),
     action(Action::NextScreen, "next-screen", "Next screen", &["tab"]).of(Group::Screens),
     action(Action::PreviousScreen, "previous-screen", "Previous screen", &["shift-tab"]).of(Group::Screens),

@@ -135,6 +135,35 @@ pub(super) fn find_disabled(model: &Model) -> Option<String> {
     promoted_or_promotable(model).err()
 }
 
+/// The region whose ledger is shown: one that was left behind, and still has something to decide on first.
+pub fn ledger_region(model: &Model) -> Found<RegionView<'_>> {
+    let has = |region: &RegionView<'_>| region.status.and_then(|status| status.last().ledger.as_ref()).is_some();
+    let regions = model.here.world.regions();
+    let fenced = regions.iter().find(|region| has(region) && region.role() == Some(Role::Fenced));
+    let found = fenced.or_else(|| regions.iter().find(|region| has(region)));
+    found.cloned().ok_or_else(|| "no region in view holds what another never got".into())
+}
+
+pub(super) fn undecided_disabled(model: &Model) -> Option<String> {
+    let region = match ledger_region(model) {
+        Ok(region) => region,
+        Err(why) => return Some(why),
+    };
+    let ledger = region.status.and_then(|status| status.last().ledger.as_ref());
+    if ledger.is_none_or(|ledger| ledger.unreviewed + ledger.older_unreviewed == 0) {
+        return Some("all of it was decided on".into());
+    }
+    writable(model, region).err()
+}
+
+pub(super) fn rejoin_disabled(model: &Model) -> Option<String> {
+    let regions = model.here.world.regions();
+    let Some(region) = regions.into_iter().find(|region| region.role() == Some(Role::Fenced)) else {
+        return Some("no region in view is fenced".into());
+    };
+    writable(model, region).err()
+}
+
 pub(super) fn past_disabled(model: &Model) -> Option<String> {
     model.past.is_none().then(|| "this is now: [ looks back".into())
 }
@@ -173,6 +202,10 @@ pub fn selected_text(model: &Model) -> Option<String> {
             let rows = model.event_rows();
             let entry = rows.get(list.row(rows.len(), Rest::Last))?;
             Some(format!("{} {} {} {}", entry.at, entry.region, entry.subject, entry.text))
+        }
+        Screen::Ledger => {
+            let rows = model.ledger_rows();
+            rows.get(list.row(rows.len(), Rest::First)).map(|entry| entry.entry.clone())
         }
         Screen::Region => {
             let region = model.selected_region()?;

@@ -172,12 +172,12 @@ fn the_readme_has_the_table_of_keys() {
 #[test]
 fn screens_turn_by_number_and_by_tab_and_esc_goes_back_one_level() {
     let mut model = model(fixtures::streaming());
-    let visits = [("3", Screen::Replication), ("5", Screen::Events), ("tab", Screen::Help), ("1", Screen::Overview)];
+    let visits = [("3", Screen::Replication), ("6", Screen::Events), ("tab", Screen::Help), ("1", Screen::Overview)];
     for (key, screen) in visits {
         keys(&mut model, key);
         assert_eq!(model.screen, screen, "{key}");
     }
-    keys(&mut model, "5 / l i n k enter");
+    keys(&mut model, "6 / l i n k enter");
     assert_eq!(model.list().filter.value(), "link");
     keys(&mut model, "esc");
     assert!(!model.list().is_filtered());
@@ -190,7 +190,7 @@ fn screens_turn_by_number_and_by_tab_and_esc_goes_back_one_level() {
 #[test]
 fn while_a_filter_is_typed_letters_are_letters() {
     let mut model = model(fixtures::streaming());
-    assert_eq!(words(&keys(&mut model, "5 / q p g")), [""; 0]);
+    assert_eq!(words(&keys(&mut model, "6 / q p g")), [""; 0]);
     assert_eq!(model.list().filter.value(), "qpg");
 }
 
@@ -407,7 +407,7 @@ fn ctrl_z_suspends_even_over_a_dialog_and_dialogs_swallow_all_else() {
     let mut model = model(fixtures::streaming());
     open_plan(&mut model);
     assert_eq!(words(&keys(&mut model, "ctrl-z")), ["Suspend"]);
-    keys(&mut model, "5 q");
+    keys(&mut model, "6 q");
     assert_eq!(model.screen, Screen::Overview);
     keys(&mut model, "ctrl-c");
     assert!(model.dialogs.is_empty());
@@ -594,4 +594,20 @@ fn a_switchover_can_be_called_off_until_it_is_done() {
         Promotion { mode: crate::api::replication::PromoteMode::Planned, ..promotion(PromotionOutcome::Running) };
     update(&mut model, told(Answer::Promotion(id, Ok(Some(running)))));
     assert_eq!(words(&keys(&mut model, "c")), [format!("do eu-west-1 CancelPromotion({id:?})")]);
+}
+
+#[test]
+fn the_ledger_is_asked_for_while_it_is_in_view_and_decided_on_after_a_yes() {
+    let mut model = model(fixtures::left_behind());
+    assert_eq!(words(&keys(&mut model, "5")), ["ask us-east-1 Ledger"]);
+    let target = Target { context: ContextId(0), region: "us-east-1".into(), addresses: Vec::new() };
+    update(&mut model, told(Answer::Ledger(target.clone(), Ok(fixtures::ledger()))));
+    assert_eq!(model.ledger_rows().len(), 3);
+    assert_eq!(words(&keys(&mut model, "R")), [""; 0]);
+    let effects = keys(&mut model, "y");
+    assert!(words(&effects)[0].starts_with("do us-east-1 ReplayLedger"), "{effects:?}");
+    let again = update(&mut model, told(Answer::Decided(target, Ok("2 writes replayed".into()))));
+    assert_eq!(words(&again), ["ask us-east-1 Ledger"], "what was decided is looked at");
+    let effects = keys(&mut model, "J y");
+    assert!(words(&effects)[0].starts_with("do us-east-1 Rejoin"), "{effects:?}");
 }

@@ -8,6 +8,7 @@ use super::history::Sample;
 use super::list;
 use super::model::Model;
 use super::msg::{Effect, Msg, Query};
+use super::perform::ask_for_ledger;
 use super::press::{click, press, wheel};
 use super::promotion::Stage;
 use super::rehearsal::RehearsalNews;
@@ -94,15 +95,17 @@ fn tick_context(model: &mut Model) -> Vec<Effect> {
         model.here.desk = TokenDesk::Failed { region: region.clone(), why: "it expired unused".into() };
         model.toast(EventLevel::Warn, format!("the token of {region} expired unused"));
     }
-    let Some(desk) = &mut model.here.promotion else { return Vec::new() };
+    let mut effects = ask_for_ledger(model);
+    let Some(desk) = &mut model.here.promotion else { return effects };
     match &mut desk.stage {
         Stage::Sent(sent) if sent.wants_asking(now) => {
             sent.asking = true;
             sent.asked_at = now;
-            vec![Effect::Ask(desk.target.clone(), Query::Promotion(sent.id))]
+            effects.push(Effect::Ask(desk.target.clone(), Query::Promotion(sent.id)));
         }
-        _ => Vec::new(),
+        _ => {}
     }
+    effects
 }
 
 fn paste(model: &mut Model, text: &str) {

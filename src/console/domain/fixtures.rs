@@ -3,6 +3,7 @@
 use super::node::{Access, Contact, NodeReport};
 use super::observed::Observed;
 use super::world::World;
+use crate::api::ledger::{ConflictInfo, LedgerEntryInfo, LedgerPage, LedgerSummary, ReviewInfo};
 use crate::api::replication::Role;
 use crate::api::replication::*;
 use crate::clock::UnixMs;
@@ -260,6 +261,69 @@ pub fn dark_primary() -> World {
     eu.head_at = Some(UnixMs(NOW.0 - 41_000));
     eu.lag = Some(Lag { entries: 8, bytes: 2_148, ms: 160, observed_at: UnixMs(NOW.0 - 41_000) });
     world([gone(us, dark), up(eu, AGO)])
+}
+
+/// eu-west-1 was promoted; us-east-1 came back fenced, with writes that only it has.
+pub fn left_behind() -> World {
+    let (mut us, mut eu) = (status(US, Role::Fenced, AGO), status(EU, Role::Primary, AGO));
+    eu.epoch = Epoch(4);
+    eu.links.clear();
+    us.links.clear();
+    us.primary = Some(PrimaryInfo { region: EU, name: name(EU).into(), addresses: vec![address(EU, 0)] });
+    us.fence = Some(FenceInfo {
+        by_epoch: Epoch(4),
+        at: us.observed_at,
+        reached: Position::new(Epoch(3), 48_219),
+        demoted: None,
+    });
+    us.ledger = ledger().ledger;
+    world([up(us, AGO), up(eu, AGO)])
+}
+
+pub fn ledger() -> LedgerPage {
+    let entry = |index: u64, class, path: &str, review| LedgerEntryInfo {
+        entry: format!("1/3:{index}"),
+        position: Position::new(Epoch(3), index),
+        class,
+        at: UnixMs(NOW.0 - 90_000 + index % 100 * 500),
+        bytes: 268,
+        paths: vec![path.into()],
+        review,
+    };
+    let met = ConflictInfo { path: "secret/apps/billing/token-7".into(), position: None, at: None };
+    LedgerPage {
+        ledger: Some(LedgerSummary {
+            number: 1,
+            fork: Position::new(Epoch(3), 48_216),
+            reached: Position::new(Epoch(3), 48_219),
+            by_epoch: Epoch(4),
+            kept: true,
+            entries: 3,
+            bytes: 804,
+            by_class: vec![(Class::TokenRevoke, 1), (Class::KvWrite, 2)],
+            unreviewed: 2,
+            missing: 0,
+            older_unreviewed: 0,
+            left: false,
+            may_rejoin: false,
+        }),
+        entries: vec![
+            entry(48_217, Class::KvWrite, "secret/apps/mail/token-3", ReviewInfo::Unreviewed { conflicts: Vec::new() }),
+            entry(
+                48_218,
+                Class::KvWrite,
+                "secret/apps/billing/token-7",
+                ReviewInfo::Unreviewed { conflicts: vec![met] },
+            ),
+            entry(
+                48_219,
+                Class::TokenRevoke,
+                "auth/token/accessor 4fQ2xk81",
+                ReviewInfo::Replayed { at: NOW, position: Position::new(Epoch(4), 12) },
+            ),
+        ],
+        next: None,
+    }
 }
 
 /// Both claim the same data: eu-west-1 was promoted while us-east-1 could not hear of it.

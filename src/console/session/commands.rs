@@ -2,6 +2,7 @@
 //! done by the one before.
 
 use super::Shared;
+use crate::api::ledger::LedgerPage;
 use crate::api::replication::LinkRequest;
 use crate::client::{Client, ClientError, ClientOptions, Phase};
 use crate::console::app::msg::{Failure, FailureSort};
@@ -21,6 +22,7 @@ pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
             let id = PromotionId(crate::clock::random_bytes());
             Answer::Plan(target.clone(), plan.await.map(|plan| (plan, id)))
         }
+        Query::Ledger => Answer::Ledger(target.clone(), whole_ledger(shared, &target).await),
         Query::Promotion(id) => {
             let known = anywhere(shared, &target, |client| async move { client.promotion(path, id).await });
             Answer::Promotion(id, known.await.map_err(as_unknown))
@@ -61,6 +63,25 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             let done = anywhere(shared, &target, |client| async move { client.resume(path, None).await });
             Answer::Resumed(target.clone(), done.await)
         }
+        Change::ReplayLedger(request) => {
+            let request = &request;
+            let done = anywhere(shared, &target, |client| async move { client.replay(path, request).await }).await;
+            let words = done.map(|answer| {
+                let (there, met) = (answer.replayed.len(), answer.conflicts.len());
+                format!("{there} writes replayed, {met} met another change, {} refused", answer.refused.len())
+            });
+            Answer::Decided(target.clone(), words)
+        }
+        Change::DiscardLedger(request) => {
+            let request = &request;
+            let done = anywhere(shared, &target, |client| async move { client.discard(path, request).await }).await;
+            Answer::Decided(target.clone(), done.map(|answer| format!("{} writes discarded", answer.discarded.len())))
+        }
+        Change::Rejoin(request) => {
+            let request = &request;
+            let done = anywhere(shared, &target, |client| async move { client.rejoin(path, request).await }).await;
+            Answer::Decided(target.clone(), done.map(|()| "it rejoins as a standby".into()))
+        }
         Change::CancelPromotion(id) => {
             let sent = anywhere(shared, &target, |client| async move { client.cancel_promotion(path, id).await });
             Answer::Promotion(id, sent.await.map(Some).map_err(as_unknown))
@@ -72,6 +93,22 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
         }
     };
     shared.answer(answer).await;
+}
+
+/// Entries that are shown of a ledger: it says itself how many more there are.
+const LEDGER_ENTRIES_MAX: usize = 2_000;
+
+/// All pages of a ledger, as far as they are shown.
+async fn whole_ledger(shared: &Shared, target: &Target) -> Result<LedgerPage, Failure> {
+    let path = &shared.options.path;
+    let mut all = anywhere(shared, target, |client| async move { client.ledger(path, None).await }).await?;
+    while let Some(after) = all.next.take().filter(|_| all.entries.len() < LEDGER_ENTRIES_MAX) {
+        let after = after.as_str();
+        let page = anywhere(shared, target, |client| async move { client.ledger(path, Some(after)).await }).await?;
+        all.entries.extend(page.entries);
+        all.next = page.next;
+    }
+    Ok(all)
 }
 
 /// Both halves of linking two regions; the token lives in between only.

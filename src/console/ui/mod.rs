@@ -16,6 +16,7 @@ mod events;
 mod help;
 mod hits;
 mod index;
+mod ledger;
 mod overview;
 mod region;
 mod replication;
@@ -111,6 +112,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             Screen::Region => region::draw(model, paint, tier, body, buf),
             Screen::Replication => replication::draw(model, paint, tier, body, buf),
             Screen::Tokens => tokens::draw(model, paint, body, buf),
+            Screen::Ledger => ledger::draw(model, paint, body, buf),
             Screen::Events => events::draw(model, paint, body, buf),
             Screen::Help => help::draw(model, paint, body, buf),
         }

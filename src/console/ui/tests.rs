@@ -142,6 +142,13 @@ fn index() -> Model {
     model
 }
 
+fn ledger() -> Model {
+    let mut model = on(Screen::Ledger, fixtures::left_behind());
+    let page = fixtures::ledger();
+    model.here.ledger = Some(crate::console::domain::Observed::new(page, model.now, "us-east-1"));
+    model
+}
+
 fn form(keys_pressed: &str) -> Model {
     let mut model = lived(fixtures::unlinked());
     keys(&mut model, keys_pressed);
@@ -172,6 +179,7 @@ fn scenes() -> Vec<(&'static str, Model)> {
         ("region", on(Screen::Region, fixtures::streaming())),
         ("region-dark", on(Screen::Region, fixtures::dark_standby())),
         ("tokens", on(Screen::Tokens, fixtures::streaming())),
+        ("ledger", ledger()),
         ("events", on(Screen::Events, fixtures::streaming())),
         ("help", on(Screen::Help, fixtures::dark_standby())),
     ]
@@ -353,6 +361,7 @@ fn the_readmes_pictures_are_what_the_console_paints() {
         ("promotion", deciding(), (100, 30)),
         ("index", index(), (100, 12)),
         ("replication", on(Screen::Replication, fixtures::streaming()), (100, 26)),
+        ("ledger", ledger(), (100, 16)),
         ("sync", lived(fixtures::syncing()), (100, 26)),
     ];
     for (name, model, size) in pictures {
