@@ -5,7 +5,7 @@ mod support;
 
 use support::writer::{fields, preload};
 use support::{PATH, Region, connect, wait_for, wait_until_in_step};
-use twinkeep::api::replication::{LinkState, PromoteMode, PromoteRequest, PromotionOutcome};
+use twinkeep::api::replication::{LinkState, PromoteMode, PromoteRequest, PromotionOutcome, Verdict};
 use twinkeep::client::Client;
 use twinkeep::clock;
 use twinkeep::ids::{Epoch, PromotionId};
@@ -21,6 +21,14 @@ async fn promote(client: &Client) {
         (promotion.outcome == PromotionOutcome::Done).then_some(())
     })
     .await;
+}
+
+/// What a failover's plan says of the primary's nodes.
+async fn reachable(standby: &Region, token: &str) -> (Verdict, String) {
+    let plan = standby.client_as(token).await.plan(PATH, PromoteMode::Forced).await.expect("a plan");
+    let check = plan.checks.into_iter().find(|check| check.name == "reachable").expect("it is checked");
+    assert!(check.source.contains("asked directly") && check.source.contains(&standby.nodes[0].name));
+    (check.verdict, check.fact)
 }
 
 /// Until the primary introduced this region to so many others.
@@ -66,7 +74,12 @@ async fn the_other_standby_follows_whichever_is_promoted_without_a_token() {
 
     wait_until_introduced(&one, &["ap-south-1"]).await;
     wait_until_introduced(&other, &["eu-west-1"]).await;
+    // The plan says who answers, and as what.
+    let (verdict, fact) = reachable(&one, &primary.token).await;
+    assert!(verdict == Verdict::Warn && fact.contains("takes writes"), "{fact}");
     primary.nodes[0].kill();
+    let (verdict, fact) = reachable(&one, &primary.token).await;
+    assert!(verdict == Verdict::Unknown && fact.contains(&primary.nodes[0].address), "{fact}");
     promote(&one.client_as(&primary.token).await).await;
     wait_for("the other standby to follow", || async {
         let status = other.status().await?;

@@ -8,7 +8,7 @@ use super::ports::{KeyringPort, RegionConfig};
 use super::protocol::{Failure, Identity};
 use super::rates::Rates;
 use crate::api::replication::LinkRequest;
-use crate::clock::UnixMs;
+use crate::clock::{self, UnixMs};
 use crate::consensus::{Consensus, Standing};
 use crate::error::{Error, Result};
 use crate::ids::{Position, RegionId};
@@ -16,6 +16,7 @@ use crate::state::{Command, Outcome, Refusal, RegionChange, RegionIdentity, Stat
 use crate::tls::Fingerprint;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub(super) struct Context {
@@ -35,6 +36,7 @@ pub(super) struct Context {
     pub fences: Fences,
     pub opening: Opening,
     pub refused: RefusedRequests,
+    pub voters: Voters,
 }
 
 /// Which regions said that they are fenced: the proof behind a promotion.
@@ -56,6 +58,24 @@ impl Fences {
 
     pub fn of(&self, region: RegionId) -> Option<FenceHeard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&region).copied()
+    }
+}
+
+/// How many voters of this region answered the leader when it last asked all of them, itself included.
+#[derive(Default)]
+pub(super) struct Voters(Mutex<Option<(u32, Instant)>>);
+
+/// What was heard longer ago says nothing.
+const VOTERS_FRESH: Duration = Duration::from_secs(5);
+
+impl Voters {
+    pub fn note(&self, answered: u32) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((answered, clock::steady()));
+    }
+
+    pub fn answered(&self) -> Option<u32> {
+        let (answered, at) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        (clock::steady().saturating_duration_since(at) < VOTERS_FRESH).then_some(answered)
     }
 }
 

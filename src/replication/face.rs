@@ -1,7 +1,7 @@
 //! The face of replication for the server: one method for each thing that an operator, the console or another
 //! region can want. Whatever changes or proves something is for the leader; a follower names it.
 
-use super::context::{Context, Fences, RefusedRequests};
+use super::context::{Context, Fences, RefusedRequests, Voters};
 use super::driver::{ASKS_MAX, Ask, Driver};
 use super::events::Events;
 use super::inbound::Inbound;
@@ -66,6 +66,7 @@ impl Replication {
             fences: Fences::default(),
             opening: opening::Opening::default(),
             refused: RefusedRequests::default(),
+            voters: Voters::default(),
         });
         context.consensus.gate().guard();
         let shutdown = CancellationToken::new();
@@ -220,6 +221,11 @@ impl Replication {
     pub fn closed(&self) -> Option<String> {
         let gave_up = self.context.state().path().handover.gave_up;
         gave_up.map(|gave_up| in_handover(&gave_up.to.name)).or_else(|| self.context.opening.closed())
+    }
+
+    /// How many voters of the region answered this leader just now, itself included.
+    pub fn note_voters(&self, answered: u32) {
+        self.context.voters.note(answered);
     }
 
     /// The data set and the epoch in which this node saw its region open for writes, since the node started: what it

@@ -147,6 +147,7 @@ pub mod events;
 pub mod handshake;
 pub mod link_record;
 pub mod ports;
+mod probe;
 pub mod protocol;
 pub mod retention;
 pub mod token;

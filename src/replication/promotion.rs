@@ -3,6 +3,7 @@
 use super::context::{Context, FenceHeard};
 use super::driver::{Ask, Promoted};
 use super::link_record;
+use super::probe;
 use super::protocol::{
     DeclinedRecord, LinkReport, Outside, PromoteOrder, PromotionEnd, PromotionProgress, PromotionRecord,
     SwitchoverOrder,
@@ -136,7 +137,13 @@ async fn record(context: &Arc<Context>, id: PromotionId) -> Result<Option<Promot
 /// What only this side of the core sees. Called after a read barrier, which proves a majority of the voters.
 async fn outside(context: &Arc<Context>) -> Result<Outside> {
     let voters = context.standing().members.values().filter(|member| member.voter).count() as u32;
+    // The barrier proves a majority; the server may have heard more of them since.
+    let reached = context.voters.answered().unwrap_or_default().clamp(voters / 2 + 1, voters.max(1));
     let old_primary = context.state().path().primary.map(|primary| primary.region);
+    let probes = match old_primary {
+        Some(region) => probe::probe(context, region).await?,
+        None => Vec::new(),
+    };
     let credential = match old_primary {
         Some(region) => {
             let link = context.blocking(move |context| link_record::get(context.state(), region)).await?;
@@ -144,7 +151,13 @@ async fn outside(context: &Arc<Context>) -> Result<Outside> {
         }
         None => None,
     };
-    Ok(Outside { sealed: Some(context.keyring.is_sealed()), voters: Some((voters, voters / 2 + 1)), credential })
+    Ok(Outside {
+        sealed: Some(context.keyring.is_sealed()),
+        voters: Some((voters, reached)),
+        credential,
+        node: context.config.node.clone(),
+        probes,
+    })
 }
 
 /// A promotion that has no record.

@@ -180,7 +180,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
 }
 
 /// A connection's failure and its causes, without the URL.
-fn words(error: &reqwest::Error) -> String {
+pub(super) fn words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".into();
     }

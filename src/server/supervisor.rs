@@ -89,10 +89,12 @@ async fn ask_peers(node: &Arc<Node>, standing: &Standing, silent: &mut BTreeSet<
     let others: Vec<_> = standing.members.iter().filter(|(id, _)| **id != standing.me).collect();
     let answers = futures::future::join_all(others.iter().map(|(_, member)| node.peers.report(&member.api_addr))).await;
     let mut unsealed_voter = false;
+    let mut voters = standing.members.get(&standing.me).map_or(0, |me| u32::from(me.voter));
     for ((id, member), answer) in others.into_iter().zip(answers) {
         match answer {
             Ok(report) => {
                 unsealed_voter |= member.voter && !report.sealed;
+                voters += u32::from(member.voter);
                 remember_open(node, &report).await;
                 node.remember(*id, report, clock::now());
                 if silent.remove(id) {
@@ -107,6 +109,7 @@ async fn ask_peers(node: &Arc<Node>, standing: &Standing, silent: &mut BTreeSet<
             }
         }
     }
+    node.replication.note_voters(voters);
     unsealed_voter
 }
 

@@ -280,6 +280,27 @@ pub struct Outside {
     pub voters: Option<(u32, u32)>,
     /// Whether the link credential to the old primary is there, so that it can be fenced.
     pub credential: Option<bool>,
+    /// The node that asked the primary's nodes directly, and what they said.
+    pub node: String,
+    pub probes: Vec<Probe>,
+}
+
+/// What one address of another region said when it was asked directly.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Probe {
+    pub address: String,
+    pub said: Probed,
+    pub at: UnixMs,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Probed {
+    /// It is of a primary that acknowledges writes.
+    TakesWrites,
+    /// It answers, as what it says.
+    Answers(String),
+    /// Nothing, and why.
+    Silent(String),
 }
 
 /// Why something did not work.

@@ -5,6 +5,7 @@
 
 mod checks;
 mod loss;
+mod reach;
 mod switchover;
 
 pub(super) use loss::nothing_lost;
@@ -72,6 +73,7 @@ impl Facts<'_> {
             self.quorum(),
             self.sealed(),
             self.primary(),
+            self.reachable(),
             self.behind(),
             self.clock(),
             self.version(),

@@ -15,6 +15,7 @@ impl Facts<'_> {
             self.quorum(),
             self.sealed(),
             self.primary_is_there(),
+            self.reachable(),
             self.catches_up(),
             self.same_roots(),
             self.clock(),
