@@ -523,6 +523,9 @@ pub struct Demo {
     /// Milliseconds from one region to the other and back
     #[arg(long, value_name = "MS", default_value_t = 80)]
     pub wan_latency: u64,
+    /// Secrets that are there to be synced at the start
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub secrets: u32,
     /// Secrets written per second
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub write_rate: u32,

@@ -11,6 +11,7 @@ pub async fn run(asked: args::Demo) -> Result<Output, Failure> {
         nodes: asked.nodes,
         wan_latency: Duration::from_millis(asked.wan_latency),
         write_rate: asked.write_rate,
+        secrets: asked.secrets,
         ..Options::default()
     };
     let scenario = asked.scenario.as_deref().map(Scenario::load).transpose();
