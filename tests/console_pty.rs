@@ -94,8 +94,9 @@ impl Terminal {
 
     /// Waits for the end: its exit code, and whether the terminal is as it was before.
     fn end(mut self) -> u32 {
-        let code = self.child.wait().unwrap().exit_code();
+        // In this order: who never ends is a failure, and no wait for ever.
         self.wait("the end of the output", |seen| seen.ended);
+        let code = self.child.wait().unwrap().exit_code();
         let seen = self.screen.0.lock().unwrap();
         let screen = seen.parser.screen();
         assert!(!screen.alternate_screen(), "the alternate screen was left");
@@ -333,6 +334,8 @@ fn the_demo_goes_from_a_token_to_a_promotion_and_leaves_nothing_behind() {
     demo.wait_for("DONE: eu-west-1 is primary in epoch 2");
     demo.wait_for("us-east-1 follows eu-west-1");
     demo.press("\x1b");
+    // Together the two keys would be one: alt-q.
+    demo.wait("the report closed", |seen| !seen.parser.screen().contents().contains("DONE: eu-west-1"));
     demo.press("q");
     assert_eq!(demo.end(), 0);
     let left: Vec<_> = std::fs::read_dir(temp.path()).unwrap().collect();
