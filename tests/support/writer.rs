@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::task::JoinHandle;
-use twinkeep::api::kv::Fields;
+use twinkeep::api::kv::{Fields, ReadAnswer};
 use twinkeep::client::Client;
 
 const WRITERS: usize = 4;
@@ -102,12 +102,17 @@ async fn write(
     written
 }
 
+/// What is there. A region whose leadership moves just now is asked again, as any client would.
+async fn read(client: &Client, path: &str) -> Option<ReadAnswer> {
+    super::wait_for("an answer to a read", || async { client.kv_get("secret", path, None).await.ok() }).await
+}
+
 impl Written {
     /// Every acknowledged write is there, as it was written.
     pub async fn expect_all(&self, client: &Client) {
         assert!(!self.0.is_empty(), "nothing was acknowledged");
         for (path, value) in &self.0 {
-            let read = client.kv_get("secret", path, None).await.expect("a read");
+            let read = read(client, path).await;
             let data = read.and_then(|read| read.data);
             assert_eq!(data, Some(fields(value)), "{path} was acknowledged");
         }
@@ -117,7 +122,7 @@ impl Written {
     pub async fn missing(&self, client: &Client) -> Vec<String> {
         let mut missing = Vec::new();
         for (path, value) in &self.0 {
-            let read = client.kv_get("secret", path, None).await.expect("a read");
+            let read = read(client, path).await;
             if read.and_then(|read| read.data) != Some(fields(value)) {
                 missing.push(path.clone());
             }
