@@ -94,4 +94,53 @@ async fn the_bao_command_line_works() {
     assert!(ok(&["operator", "raft", "list-peers"]).contains("us-east-1-0"));
     ok(&["operator", "members"]);
     ok(&["login", &region.token]);
+
+    // Mounts of both versions.
+    ok(&["secrets", "enable", "-path=old", "-version=1", "kv"]);
+    ok(&["kv", "put", "old/a", "x=1"]);
+    assert!(ok(&["kv", "list", "old"]).contains('a'));
+    ok(&["kv", "enable-versioning", "old"]);
+    assert_eq!(ok(&["kv", "get", "-field=x", "old/a"]).trim(), "1");
+    ok(&["secrets", "tune", "-description=moved soon", "old"]);
+    ok(&["secrets", "move", "old", "new"]);
+    assert!(ok(&["secrets", "list"]).contains("moved soon"));
+    ok(&["secrets", "disable", "new"]);
+
+    // Tokens and what they may do.
+    let policy = home.join("team.hcl");
+    std::fs::write(&policy, "path \"secret/data/team/*\" { capabilities = [\"read\"] }").expect("a policy");
+    ok(&["policy", "write", "team", policy.to_str().expect("UTF-8")]);
+    assert!(ok(&["policy", "list"]).contains("team") && ok(&["policy", "read", "team"]).contains("secret/data"));
+    ok(&["write", "auth/token/roles/web", "allowed_policies=team", "token_period=1h"]);
+    assert!(ok(&["list", "auth/token/roles"]).contains("web"));
+    ok(&["token", "create", "-role=web"]);
+    ok(&["token", "create", "-orphan", "-use-limit=3", "-policy=default"]);
+    assert!(ok(&["token", "create", "-type=batch", "-policy=team", "-field=token"]).starts_with("b."));
+    let token = ok(&["token", "create", "-policy=team", "-ttl=1h", "-field=token"]);
+    let token = token.trim();
+    assert_eq!(ok(&["token", "capabilities", token, "secret/data/team/x"]).trim(), "read");
+    assert!(ok(&["token", "lookup", token]).contains("team"));
+    ok(&["token", "renew", token]);
+    ok(&["token", "revoke", token]);
+    assert!(!run(&["token", "lookup", token]).status.success());
+
+    // Wrapped answers, the cubbyhole, keys, the audit log.
+    ok(&["kv", "put", "secret/w", "x=wrapped"]);
+    let wrapped = ok(&["kv", "get", "-wrap-ttl=60s", "-format=json", "secret/w"]);
+    let wrapped: serde_json::Value = serde_json::from_str(&wrapped).expect("JSON");
+    let wrapping = wrapped["wrap_info"]["token"].as_str().expect("a token");
+    assert!(ok(&["unwrap", wrapping]).contains("wrapped"));
+    assert!(!run(&["unwrap", wrapping]).status.success());
+    ok(&["write", "cubbyhole/a", "b=c"]);
+    assert_eq!(ok(&["read", "-field=b", "cubbyhole/a"]).trim(), "c");
+    ok(&["delete", "cubbyhole/a"]);
+    ok(&["operator", "rotate"]);
+    assert!(ok(&["operator", "key-status"]).contains('2'));
+    assert!(ok(&["operator", "raft", "autopilot", "state"]).contains("us-east-1-0"));
+    let log = home.join("audit.log");
+    ok(&["audit", "enable", "file", &format!("file_path={}", log.display())]);
+    assert!(ok(&["audit", "list"]).contains("file/"));
+    ok(&["kv", "get", "secret/w"]);
+    assert!(std::fs::read_to_string(&log).expect("the log").contains("secret/data/w"));
+    ok(&["audit", "disable", "file"]);
 }

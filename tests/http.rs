@@ -264,6 +264,12 @@ async fn mounts_of_both_versions_cubbyholes_and_wrapping() {
     assert_eq!(http.get("new/data/s").await.0, 404);
     assert_eq!(http.send("DELETE", "sys/mounts/cubbyhole", "").await.0, 400);
 
+    // A new key from one request on, and nothing stops for it.
+    for (method, path) in [("PUT", "sys/rotate"), ("POST", "sys/rotate/keyring")] {
+        assert_eq!(http.send(method, path, "").await.0, 204);
+    }
+    assert_eq!(http.get("sys/key-status").await.1["data"]["term"], 3);
+
     // What one token keeps no other sees.
     assert_eq!(http.send("POST", "cubbyhole/a", r#"{"x":1}"#).await.0, 204);
     assert_eq!(http.get("cubbyhole/a").await.1["data"], json!({"x": 1}));
@@ -295,6 +301,56 @@ async fn mounts_of_both_versions_cubbyholes_and_wrapping() {
     assert_eq!(holder.send("POST", "sys/wrapping/unwrap", "").await.0, 403);
     let missing = wrap("secret/data/none").send().await.expect("an answer");
     assert_eq!(missing.status(), StatusCode::NOT_FOUND, "an error is not wrapped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_with_a_token_is_written_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    let log = folder.path().join("audit.log");
+    let device = |path: &Path, blocking: bool| {
+        json!({"type": "file", "options": {"file_path": path, "blocking": blocking.to_string()}}).to_string()
+    };
+    assert_eq!(http.get("sys/audit").await.1["data"], json!({}));
+    assert_eq!(http.send("PUT", "sys/audit/none", device(Path::new("/none/such"), true)).await.0, 400);
+    assert_eq!(http.send("PUT", "sys/audit/file", device(&log, true)).await.0, 204);
+    assert_eq!(http.get("sys/audit").await.1["file/"]["type"], "file");
+
+    assert_eq!(http.send("PUT", "secret/data/team/a", r#"{"data":{"user":"CanaryValue"}}"#).await.0, 200);
+    assert_eq!(http.get("secret/data/team/a").await.1["data"]["data"]["user"], "CanaryValue");
+    assert_eq!(Http::of(&region.nodes[0], "s.CanaryToken").get("secret/data/team/a").await.0, 403);
+    let (_, made) = http.send("POST", "auth/token/create", r#"{"policies":["default"]}"#).await;
+    let token = made["auth"]["client_token"].as_str().expect("a token").to_owned();
+    assert_eq!(Http::of(&region.nodes[0], &token).get("secret/data/team/a").await.0, 403);
+
+    let text = fs::read_to_string(&log).expect("the audit log");
+    for secret in ["CanaryValue", "CanaryToken", region.token.as_str(), &token] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |kind: &str, path: &str| -> Vec<&Value> {
+        lines.iter().filter(|line| line["type"] == kind && line["request"]["path"] == path).collect()
+    };
+    let (asked, told) = (of("request", "secret/data/team/a"), of("response", "secret/data/team/a"));
+    assert_eq!((asked.len(), told.len()), (4, 4));
+    assert_eq!(asked[0]["request"]["operation"], "update");
+    let statuses: Vec<&Value> = told.iter().map(|line| &line["response"]["status"]).collect();
+    assert_eq!(statuses, [200, 200, 403, 403]);
+    assert_eq!((&asked[2]["auth"], &asked[3]["auth"]["policies"]), (&Value::Null, &json!(["default"])));
+    // Who knows a value finds it by its hash.
+    let (_, hash) = http.send("POST", "sys/audit-hash/file", r#"{"input":"CanaryValue"}"#).await;
+    assert_eq!(asked[0]["request"]["data"]["data"]["user"], hash["data"]["hash"]);
+    assert_eq!(told[1]["response"]["data"]["data"]["data"]["user"], hash["data"]["hash"]);
+
+    // What can't be written down is not done, unless the device says so; a full disk can be told by its name.
+    let full = Path::new("/dev/full");
+    assert_eq!(http.send("PUT", "sys/audit/full", device(full, false)).await.0, 204);
+    assert_eq!(http.send("DELETE", "sys/audit/file", "").await.0, 204);
+    assert_eq!(http.get("secret/data/team/a").await.0, 200, "it does not block");
+    assert_eq!(http.send("PUT", "sys/audit/strict", device(full, true)).await.0, 204);
+    assert_eq!(http.get("secret/data/team/a").await.0, 500);
+    assert_eq!(http.send("PUT", "secret/data/team/b", r#"{"data":{}}"#).await.0, 500);
 }
 
 #[tokio::test(flavor = "multi_thread")]

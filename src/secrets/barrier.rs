@@ -13,6 +13,7 @@ use crate::sensitive::{Key, Sensitive};
 use aes_siv::KeyInit;
 use aes_siv::siv::Aes256Siv;
 use bytes::Bytes;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The first byte of every value. Never reuse one.
 const FORMAT: u8 = 1;
@@ -25,19 +26,31 @@ pub struct Barrier {
     keyring: Keyring,
     path_key: Sensitive,
     token_key: Key,
+    /// Values encrypted so far.
+    encryptions: AtomicU64,
 }
 
 impl Barrier {
     pub fn new(keyring: Keyring) -> Barrier {
-        Barrier { path_key: keyring.path_key(), token_key: keyring.token_key(), keyring }
+        Barrier {
+            path_key: keyring.path_key(),
+            token_key: keyring.token_key(),
+            keyring,
+            encryptions: AtomicU64::new(0),
+        }
     }
 
     pub fn keyring(&self) -> &Keyring {
         &self.keyring
     }
 
+    pub fn encryptions(&self) -> u64 {
+        self.encryptions.load(Ordering::Relaxed)
+    }
+
     /// The value to store under `key`.
     pub fn encrypt(&self, key: &[u8], plaintext: &[u8]) -> Bytes {
+        self.encryptions.fetch_add(1, Ordering::Relaxed);
         let (term, data_key) = self.keyring.active();
         let header = header(term);
         let encrypted = aead::encrypt(&data_key, &about(&header, key), plaintext);

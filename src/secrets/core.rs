@@ -8,6 +8,7 @@
 use super::barrier::Barrier;
 use super::keyring::Keyring;
 use super::known::Known;
+use super::layout;
 use super::lock::{AllHeld, Held, Lock, Locks};
 use super::tokens::Leases;
 use crate::clock::UnixNs;
@@ -40,7 +41,14 @@ struct Keys {
     root: RootKey,
     known: Arc<Known>,
     /// The stored keyring as it was when it was opened. A sync replaces it, so each use looks whether it still is.
-    keyring: Option<(Bytes, Arc<Barrier>)>,
+    keyring: Option<Opened>,
+}
+
+/// A keyring in use, and the stored bytes that it was opened from: the region's, and the data set's terms.
+struct Opened {
+    keyring: Bytes,
+    terms: Option<Bytes>,
+    barrier: Arc<Barrier>,
 }
 
 /// What an operation is evaluated against.
@@ -98,16 +106,22 @@ impl Core {
     /// The barrier of the keyring that is stored now. Blocks on storage.
     pub fn barrier(&self) -> Result<Arc<Barrier>> {
         let stored = self.state().region(&Key::Keyring)?;
+        let terms = self.state().data(layout::TERMS)?.map(|stored| stored.value);
         let mut keys = self.keys();
         let keys = keys.as_mut().ok_or(Error::Sealed)?;
         let stored = stored.ok_or(Error::Uninitialised)?;
-        if let Some((opened, barrier)) = &keys.keyring
-            && *opened == stored
+        if let Some(opened) = &keys.keyring
+            && opened.keyring == stored
+            && opened.terms == terms
         {
-            return Ok(barrier.clone());
+            return Ok(opened.barrier.clone());
         }
-        let barrier = Arc::new(Barrier::new(Keyring::decrypt(&keys.root, &stored)?));
-        keys.keyring = Some((stored, barrier.clone()));
+        let mut keyring = Keyring::decrypt(&keys.root, &stored)?;
+        if let Some(terms) = &terms {
+            keyring = keyring.with_terms(terms)?;
+        }
+        let barrier = Arc::new(Barrier::new(keyring));
+        keys.keyring = Some(Opened { keyring: stored, terms, barrier: barrier.clone() });
         Ok(barrier)
     }
 

@@ -1,5 +1,6 @@
 //! What the layer of secrets decodes: its records, once they are decrypted, and what a joining node is told.
 
+use super::audit::AuditTable;
 use super::join::{JoinAnswer, JoinChallenge};
 use super::keyring::Keyring;
 use super::kv::KvMetadata;
@@ -14,6 +15,7 @@ use crate::sensitive::Sensitive;
 pub const DECODERS: &[Decoder] = &[
     Decoder { name: "keyring", again: keyring_again, kind: Kind::Whole },
     Decoder::postcard::<KvMetadata>("kv-metadata"),
+    Decoder::postcard::<AuditTable>("audit-table"),
     Decoder::postcard::<MountTable>("mount-table"),
     Decoder::postcard::<TokenRecord>("client-token"),
     Decoder::postcard::<BatchToken>("batch-token"),

@@ -8,8 +8,9 @@ use crate::sensitive::{Key, Sensitive};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What the stored keyring is authenticated as. The last word is the format's version.
+/// What the stored keyring, and the terms beside it, are authenticated as. The last word is the format's version.
 const ABOUT: &[u8] = b"twinkeep keyring 1";
+const ABOUT_TERMS: &[u8] = b"twinkeep key terms 1";
 
 /// Room for the serialised keyring, so that growing it leaves no copies behind.
 const SERIALISED_BYTES: usize = 512;
@@ -33,6 +34,12 @@ struct DataKey {
     created_at: u64,
 }
 
+impl DataKey {
+    fn copy(&self) -> DataKey {
+        DataKey { term: self.term, key: self.key, created_at: self.created_at }
+    }
+}
+
 impl Keyring {
     pub fn generate(now: UnixMs) -> Keyring {
         let first = DataKey { term: 1, key: clock::random_bytes(), created_at: now.0 };
@@ -47,6 +54,38 @@ impl Keyring {
     pub fn active(&self) -> (u32, Key) {
         let last = self.terms.last().expect("a keyring has a term: `generate` and `from_bytes` see to it");
         (last.term, Key::new(last.key))
+    }
+
+    /// The keyring with one more term, which encrypts from now on.
+    pub fn rotated(&self, now: UnixMs) -> Keyring {
+        let (term, _) = self.active();
+        let next = DataKey { term: term + 1, key: clock::random_bytes(), created_at: now.0 };
+        let terms = self.terms.iter().map(DataKey::copy).chain([next]).collect();
+        Keyring { path_key: self.path_key, token_key: self.token_key, terms }
+    }
+
+    /// The terms as they travel in the data set, from where every region that holds its keyring, of whatever term, takes
+    /// them over.
+    pub fn terms_for_data(&self) -> Result<Vec<u8>> {
+        let bytes = postcard::to_extend(&self.terms, Vec::with_capacity(SERIALISED_BYTES))?;
+        Ok(aead::encrypt(&self.terms_key(), ABOUT_TERMS, Sensitive::new(bytes).expose()))
+    }
+
+    /// The keyring with the terms that the data set has.
+    pub fn with_terms(mut self, stored: &[u8]) -> Result<Keyring> {
+        let wrong = || Error::corrupt("the data set's key terms do not open with the region's keyring");
+        let bytes = aead::decrypt(&self.terms_key(), ABOUT_TERMS, stored).ok_or_else(wrong)?;
+        let terms: Vec<DataKey> = postcard::from_bytes(bytes.expose()).map_err(|_| wrong())?;
+        // The data set's own count: a term that was made elsewhere and lost may have had the same number.
+        let mut own = std::mem::replace(&mut self.terms, terms);
+        own.retain(|key| !self.terms.iter().any(|term| term.term == key.term));
+        self.terms.append(&mut own);
+        self.terms.sort_by_key(|key| key.term);
+        if self.terms.is_empty() { Err(wrong()) } else { Ok(self) }
+    }
+
+    fn terms_key(&self) -> Key {
+        aead::derive(&self.token_key(), "twinkeep 2026 key terms")
     }
 
     /// When the active term began.

@@ -1,6 +1,7 @@
-//! What every request reads, decoded once: the mount table and policies. A decoded record counts only as long as the
+//! What every request reads, decoded once: the mount table, the audit devices and policies. A decoded record counts only as long as the
 //! stored bytes are those it was decoded from, so a sync or a new leader needs to tell nobody. Sealing drops it.
 
+use super::audit::AuditTable;
 use super::core::View;
 use super::mounts::MountTable;
 use super::policy::Policy;
@@ -17,6 +18,7 @@ const ENTRIES_MAX: usize = 1024;
 pub struct Known {
     pub mounts: Decoded<MountTable>,
     pub policies: Decoded<Policy>,
+    pub audit: Decoded<AuditTable>,
 }
 
 /// By storage key: the stored bytes and what they mean.

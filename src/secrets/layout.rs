@@ -29,8 +29,12 @@ const ROLE: u8 = 9;
 const POLICY: u8 = 10;
 const KV1: u8 = 11;
 const CUBBYHOLE: u8 = 12;
+const AUDIT: u8 = 14;
 /// All that lies in a mount is under one of these, then the mount's id.
 const OF_MOUNTS: [u8; 4] = [KV_METADATA, KV_VERSION, KV_CONFIG, KV1];
+
+/// `[0D]` → the terms of the keyring that this data set was encrypted with, encrypted by `Keyring` itself.
+pub const TERMS: &[u8] = &[13];
 
 /// All KV metadata, whatever the mount; all tokens, token roles and policies.
 pub const KV_METADATA_ALL: &[u8] = &[KV_METADATA];
@@ -58,6 +62,8 @@ pub enum Record<'a> {
     Expiry(UnixMs, [u8; 32]),
     /// `[09] keyed hash of the name` → postcard of `tokens::roles::TokenRole`.
     Role(&'a str),
+    /// `[0E]` → postcard of `audit::AuditTable`.
+    Audit,
     /// `[0A] keyed hash of the name` → postcard of `policy::store::PolicyRecord`.
     Policy(&'a str),
     /// `[0B] mount id, segments` in a mount, `[0C] half the token's hash, segments` in a cubbyhole → the JSON text.
@@ -81,6 +87,7 @@ impl Record<'_> {
             Record::Child(parent, child) => join(CHILD, &[parent, child]),
             Record::Expiry(at, hash) => join(EXPIRY, &[&at.0.to_be_bytes(), hash]),
             Record::Role(name) => join(ROLE, &[&barrier.token_hash(TokenHash::Role, name)]),
+            Record::Audit => join(AUDIT, &[]),
             Record::Plain(shelf, path) => path_key(barrier, shelf.kind(), shelf.id(), path.segments())?.0.into(),
             Record::Policy(name) => join(POLICY, &[&barrier.token_hash(TokenHash::Policy, name)]),
         })

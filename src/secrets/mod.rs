@@ -15,10 +15,12 @@
 //! * A write holds its record's lock from its evaluation until its outcome has come.
 //! * No error and no `Debug` carries a secret or a path.
 
+pub mod audit;
 pub mod join;
 pub mod kv;
 pub mod mounts;
 pub mod policy;
+pub mod rotation;
 pub mod seal;
 pub mod tokens;
 pub mod vault;

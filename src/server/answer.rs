@@ -61,6 +61,22 @@ impl Answer {
         Answer { status: 200, headers: Vec::new(), body: Body::from(text.to_owned()) }.typed("application/json")
     }
 
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The answer again, and what it says, if that is JSON.
+    pub async fn read(self) -> Result<(Answer, Option<Value>)> {
+        let json = HeaderValue::from_static("application/json");
+        if !self.headers.contains(&(header::CONTENT_TYPE, json)) {
+            return Ok((self, None));
+        }
+        let wrong = |_| Error::internal("an answer could not be read again");
+        let bytes = axum::body::to_bytes(self.body, usize::MAX).await.map_err(wrong)?;
+        let value = serde_json::from_slice(&bytes).ok();
+        Ok((Answer { body: Body::from(bytes), ..self }, value))
+    }
+
     /// Whether there is something in it for the client, and it is no error.
     pub fn is_good(&self) -> bool {
         (200..300).contains(&self.status)

@@ -1,6 +1,7 @@
 //! From an HTTP request to its answer: path, route, body, leader, seal, token, role, handler, in this order.
 
 use super::answer::Answer;
+use super::audit::Trail;
 use super::authorise;
 use super::call::Call;
 use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER};
@@ -12,7 +13,7 @@ use super::routes::{self, Found, Route, Runs, Who};
 use crate::clock;
 use crate::consensus::{self, Consensus};
 use crate::error::{Error, Result};
-use crate::secrets::{KvKind, Mount};
+use crate::secrets::{Caller, KvKind, Mount};
 use crate::state::Role;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -95,7 +96,7 @@ async fn handle(
 }
 
 /// On this node: seal, token, role, handler.
-async fn run(route: &Route, mut call: Call) -> Result<Response<Body>> {
+async fn run(route: &Route, call: Call) -> Result<Response<Body>> {
     if matches!(route.who, Who::Client | Who::Operator) {
         call.node.expect_open()?;
         let path = call.node.state.path();
@@ -103,15 +104,45 @@ async fn run(route: &Route, mut call: Call) -> Result<Response<Body>> {
         if route.who == Who::Client && (path.role != Role::Primary || !path.is_whole()) {
             return Err(consensus::wrong_role(&call.node.state));
         }
-        let token = call.token().ok_or(Error::PermissionDenied)?;
-        let caller = call.node.vault.authenticate(&token).await?;
-        call.caller = Some(caller.clone());
-        let vault = call.node.vault.clone();
-        let answered = run_authorised(route, call).await;
-        vault.finish(&caller).await?;
-        return Ok(answered?.into_response());
+        return Ok(run_audited(route, call).await?.into_response());
     }
     Ok((route.handler)(call).await?.into_response())
+}
+
+/// Written down before anything is done, and its answer before the client has it.
+async fn run_audited(route: &Route, mut call: Call) -> Result<Answer> {
+    let authenticated = match call.token() {
+        Some(token) => call.node.vault.authenticate(&token).await,
+        None => Err(Error::PermissionDenied),
+    };
+    call.caller = authenticated.as_ref().ok().cloned();
+    let Some(trail) = Trail::of(&call).await? else {
+        return run_as(route, call, authenticated?).await;
+    };
+    trail.request(&call).await?;
+    let answered = match authenticated {
+        Ok(caller) => run_as(route, call.clone(), caller).await,
+        Err(error) => Err(error),
+    };
+    match answered {
+        Ok(answer) => {
+            let (answer, body) = answer.read().await?;
+            trail.answer(&call, answer.status(), body.as_ref()).await?;
+            Ok(answer)
+        }
+        Err(error) => {
+            trail.answer(&call, Answer::from(error.clone()).status(), None).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Ends a token whose last use this was.
+async fn run_as(route: &Route, call: Call, caller: Caller) -> Result<Answer> {
+    let vault = call.node.vault.clone();
+    let answered = run_authorised(route, call).await;
+    vault.finish(&caller).await?;
+    answered
 }
 
 /// Asks the caller's policies, then the handler.

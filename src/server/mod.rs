@@ -11,6 +11,7 @@
 //! Nothing here is global: several servers run in one process, as the demo and the tests do.
 
 mod answer;
+mod audit;
 mod authorise;
 mod bodies;
 mod call;
@@ -108,6 +109,7 @@ impl Running {
             }
         }
         self.node.replication.configure(links(new)).await;
+        self.node.audit.reopen();
         Ok(())
     }
 

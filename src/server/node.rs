@@ -1,5 +1,6 @@
 //! One node, assembled: storage, state, Raft, vault, replication.
 
+use super::audit::Audit;
 use super::bodies::Bodies;
 use super::join::Joining;
 use super::peers::{NodeReport, Peers};
@@ -37,6 +38,7 @@ pub struct Node {
     pub replication: Arc<Replication>,
     pub peers: Arc<Peers>,
     pub joining: Joining,
+    pub audit: Audit,
     /// The room for requests' bodies.
     pub bodies: Bodies,
     /// Set when the server is to stop: what streams ends then.
@@ -101,6 +103,7 @@ impl Node {
             replication,
             peers,
             joining: Joining::default(),
+            audit: Audit::default(),
             bodies: Bodies::default(),
             stopping: CancellationToken::new(),
             sealed_by_hand: AtomicBool::new(false),

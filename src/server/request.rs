@@ -35,6 +35,17 @@ impl Verb {
         }
     }
 
+    /// Vault's word for it in an audit log.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Verb::Read => "read",
+            Verb::Write => "update",
+            Verb::Patch => "patch",
+            Verb::Delete => "delete",
+            Verb::List => "list",
+        }
+    }
+
     /// The methods that mean it, as `Allow` and the documentation write them.
     pub fn methods(self) -> &'static str {
         match self {

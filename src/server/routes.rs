@@ -3,8 +3,8 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    health, kv, ledger, link, membership, mounts, path, plain, policy, replication_status, seal, token, token_roles,
-    wrapping,
+    audit, health, kv, ledger, link, membership, mounts, path, plain, policy, replication_status, rotation, seal,
+    token, token_roles, wrapping,
 };
 use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Write};
@@ -78,6 +78,14 @@ pub static ROUTES: &[Route] = routes! {
     Read "sys/internal/ui/mounts" Operator Leader mounts::ui_mounts, "the mounts a token can see";
     Read "sys/internal/ui/mounts/*path" Client Leader mounts::preflight, "the mount that a path lies in";
     Read "sys/mounts" Client Leader mounts::list, "all mounts";
+    Read "sys/audit" Client Leader audit::list, "the audit devices";
+    Write "sys/audit/*path" Client Leader audit::enable, "write an audit log to a file";
+    Delete "sys/audit/*path" Client Leader audit::disable, "stop writing an audit log";
+    Write "sys/audit-hash/*path" Client Leader audit::hash, "what a value looks like in an audit log";
+    Write "sys/rotate" Client Leader rotation::rotate, "encrypt with a new key from now on";
+    Write "sys/rotate/keyring" Client Leader rotation::rotate, "encrypt with a new key from now on";
+    Read "sys/key-status" Client Leader rotation::key_status, "the key that encrypts, and since when";
+    Read "sys/storage/raft/autopilot/state" Operator LeaderIfAny membership::autopilot, "the region's health, node by node";
     Read "sys/mounts/*path" Client Leader mounts::read, "one mount, or its settings below `tune`";
     Write "sys/mounts/*path" Client Leader mounts::write, "enable a secret engine, or change its settings below `tune`";
     Delete "sys/mounts/*path" Client Leader mounts::disable, "disable a secret engine, with all that lies in it";

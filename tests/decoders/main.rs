@@ -246,7 +246,7 @@ fn nothing_is_decoded_that_is_not_tried() {
         ("state/keep.rs", "ledger-entry"),
         ("state/ledger.rs", "ledger-head, ledger-entry"),
         ("server/peers.rs", "node-report"),
-        ("secrets/core.rs", "kv-metadata, mount-table, client-token, batch-token, token-role"),
+        ("secrets/core.rs", "kv-metadata, mount-table, audit-table, client-token, batch-token, token-role"),
         ("secrets/keyring.rs", "keyring"),
         ("replication/reads.rs", "path-record"),
         ("replication/promotion.rs", "promotion-record"),

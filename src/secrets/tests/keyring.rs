@@ -63,3 +63,35 @@ async fn default_mounts_are_found_by_the_longest_prefix() {
     assert_eq!(found("secrets/x").await, None);
     assert_eq!(found("").await, None);
 }
+
+#[tokio::test]
+async fn a_rotated_key_encrypts_and_older_ones_still_open() {
+    let here = Fixture::open().await;
+    // The standby took the keyring over before any rotation.
+    let secret = SecretKey::generate(&mut crate::clock::rng());
+    let sealed = here.vault.export_keyring(secret.public_key().as_bytes()).unwrap();
+    here.put("before", "{\"x\":1}").await;
+    assert_eq!(here.vault.key_status().await.unwrap().term, 1);
+    for term in 2..5 {
+        here.vault.rotate().await.unwrap();
+        let status = here.vault.key_status().await.unwrap();
+        assert_eq!((status.term, status.since), (term, UnixNs(here.now.load(Ordering::Relaxed)).ms()));
+        here.put("after", &format!("{{\"x\":{term}}}")).await;
+    }
+    assert_eq!(here.get("before", 0).await, "{\"x\":1}");
+    assert_eq!(here.get("after", 1).await, "{\"x\":2}");
+    here.vault.seal();
+    here.unseal();
+    assert_eq!(here.get("after", 3).await, "{\"x\":4}");
+    assert_eq!(here.vault.key_status().await.unwrap().term, 4);
+
+    // Whoever holds the data set and its keyring of any term reads everything.
+    let there = Fixture::open().await;
+    let old = there.vault.import_keyring(&sealed, &secret.to_bytes()).unwrap();
+    let (_, keyring) = &old[0];
+    let root = there.vault.core.root().unwrap();
+    let keyring = crate::secrets::keyring::Keyring::decrypt(&root, keyring.as_ref().unwrap()).unwrap();
+    let terms = here.consensus.state().data(crate::secrets::layout::TERMS).unwrap().unwrap();
+    assert_eq!(keyring.active().0, 1);
+    assert_eq!(keyring.with_terms(&terms.value).unwrap().active().0, 4);
+}

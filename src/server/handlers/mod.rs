@@ -1,6 +1,7 @@
 //! What the routes do. A handler reads its call, asks the part of the node that knows, and shapes the answer as Vault's
 //! clients expect it; it decides nothing itself.
 
+pub mod audit;
 pub mod fields;
 pub mod health;
 pub mod kv;
@@ -12,6 +13,7 @@ pub mod path;
 pub mod plain;
 pub mod policy;
 pub mod replication_status;
+pub mod rotation;
 pub mod seal;
 pub mod token;
 pub mod token_roles;

@@ -1,0 +1,75 @@
+//! Audit devices: list, enable, disable, and what a value looks like in one.
+
+use super::{fields, written};
+use crate::error::{Error, Result};
+use crate::secrets::audit::AuditDevice;
+use crate::server::answer::Answer;
+use crate::server::audit::{BLOCKING, FILE_PATH};
+use crate::server::call::Call;
+use crate::server::node::blocking;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+pub async fn list(call: Call) -> Result<Answer> {
+    let devices = call.node.vault.audit_devices().await?;
+    let shown = devices.iter().map(|device| {
+        let shown = json!({
+            "type": device.kind,
+            "description": device.description,
+            "options": device.options,
+            "local": false,
+            "path": device.path,
+        });
+        (device.path.clone(), shown)
+    });
+    Ok(Answer::data_and_top(&shown.collect::<Map<String, Value>>()))
+}
+
+pub async fn enable(call: Call) -> Result<Answer> {
+    let body = call.object()?;
+    let kind = fields::text(&body, "type")?;
+    if kind != "file" {
+        return Err(Error::invalid(format!("unknown audit device \"{kind}\": there is `file`")));
+    }
+    let mut options = BTreeMap::new();
+    for (name, value) in body.get("options").and_then(Value::as_object).into_iter().flatten() {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match name.as_str() {
+            // An older name of the same.
+            FILE_PATH | "path" => options.insert(FILE_PATH.to_owned(), text),
+            BLOCKING => options.insert(BLOCKING.to_owned(), fields::value_flag(value, BLOCKING)?.to_string()),
+            "log_raw" if text == "true" => return Err(Error::invalid("values are never logged in the clear")),
+            "log_raw" | "hmac_accessor" | "mode" | "format" => None,
+            other => return Err(Error::invalid(format!("the file device has no option `{other}`"))),
+        };
+    }
+    let file = options.get(FILE_PATH).filter(|path| !path.is_empty()).cloned();
+    let file = file.ok_or_else(|| Error::invalid("file_path is required"))?;
+    let node = call.node.clone();
+    blocking(move || node.audit.try_open(&file)).await?;
+    let device = AuditDevice {
+        path: format!("{}/", call.param("path").trim_matches('/')),
+        kind,
+        description: fields::text(&body, "description")?,
+        options,
+        salt: [0; 16],
+    };
+    let done = call.node.vault.audit_enable(device).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+pub async fn disable(call: Call) -> Result<Answer> {
+    let path = format!("{}/", call.param("path").trim_matches('/'));
+    let done = call.node.vault.audit_disable(&path).await?;
+    Ok(written(Answer::empty(), done.position))
+}
+
+/// What `input` is in the log of a device: to look for it there.
+pub async fn hash(call: Call) -> Result<Answer> {
+    let input = fields::text(&call.object()?, "input")?;
+    let path = format!("{}/", call.param("path").trim_matches('/'));
+    let devices = call.node.vault.audit_hashers().await?;
+    let found = devices.iter().find(|(device, _)| device.path == path);
+    let (_, hasher) = found.ok_or_else(|| Error::invalid(format!("unknown audit device \"{path}\"")))?;
+    Ok(Answer::data(&json!({ "hash": hasher.hash(&input) })))
+}
