@@ -29,12 +29,13 @@ const ROLE: u8 = 9;
 const POLICY: u8 = 10;
 const KV1: u8 = 11;
 const CUBBYHOLE: u8 = 12;
+const KEY_TERMS: u8 = 13;
 const AUDIT: u8 = 14;
 /// All that lies in a mount is under one of these, then the mount's id.
 const OF_MOUNTS: [u8; 4] = [KV_METADATA, KV_VERSION, KV_CONFIG, KV1];
 
 /// `[0D]` → the terms of the keyring that this data set was encrypted with, encrypted by `Keyring` itself.
-pub const TERMS: &[u8] = &[13];
+pub const TERMS: &[u8] = &[KEY_TERMS];
 
 /// All KV metadata, whatever the mount; all tokens, token roles and policies.
 pub const KV_METADATA_ALL: &[u8] = &[KV_METADATA];
@@ -108,11 +109,14 @@ pub fn place(key: &[u8]) -> Place<'_> {
     let Some((kind, rest)) = key.split_first() else { return Place::Kind("an empty key") };
     let kv = rest.split_first_chunk::<16>().map(|(mount, path)| Place::Kv { mount: MountId(*mount), path });
     match *kind {
-        KV_METADATA | KV_VERSION | KV_CONFIG => kv.unwrap_or(Place::Kind("a damaged key")),
+        KV_METADATA | KV_VERSION | KV_CONFIG | KV1 => kv.unwrap_or(Place::Kind("a damaged key")),
         MOUNTS => Place::Kind("sys/mounts"),
         TOKEN | ACCESSOR | CHILD | EXPIRY => Place::Kind("auth/token"),
         ROLE => Place::Kind("auth/token/roles"),
         POLICY => Place::Kind("sys/policies/acl"),
+        CUBBYHOLE => Place::Kind("cubbyhole"),
+        KEY_TERMS => Place::Kind("sys/key-status"),
+        AUDIT => Place::Kind("sys/audit"),
         _ => Place::Kind("an unknown kind of record"),
     }
 }
