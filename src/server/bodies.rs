@@ -8,7 +8,7 @@ use super::call::has_token;
 use super::routes::{Route, Who};
 use crate::error::{Error, Result};
 use crate::replication::envelope;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::http::{header, request::Parts};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -26,6 +26,10 @@ const REGIONS_BYTES_MAX: usize = 128 << 20;
 const NODES_BYTES_MAX: usize = 128 << 20;
 /// A body whose next bytes take longer is given up. Its whole has the request's deadline.
 const STALL_MAX: Duration = Duration::from_secs(20);
+/// Of a body that is refused for its length, so much is still taken in and thrown away, as long as this: a client that
+/// only looks for an answer when it has sent everything would otherwise see a broken connection instead of the reason.
+const REFUSED_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
+const REFUSED_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The room for the bodies of one node.
 pub struct Bodies {
@@ -73,10 +77,14 @@ fn max(who: Who, parts: &Parts) -> usize {
 async fn read(room: &Arc<Semaphore>, max: usize, stall: Duration, parts: &Parts, body: Body) -> Result<Held> {
     let too_large = |got: u64| Error::TooLarge { got, max: max as u64 };
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut chunks = body.into_data_stream();
     if let Some(got) = announced.filter(|length| *length > max as u64) {
+        // Who asks before it sends is told at once.
+        if !parts.headers.contains_key(header::EXPECT) {
+            throw_away(chunks).await;
+        }
         return Err(too_large(got));
     }
-    let mut chunks = body.into_data_stream();
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     let mut held: Option<OwnedSemaphorePermit> = None;
     loop {
@@ -88,6 +96,8 @@ async fn read(room: &Arc<Semaphore>, max: usize, stall: Duration, parts: &Parts,
         }
         let got = first.len() + rest.len() + chunk.len();
         if got > max {
+            drop((first, rest, held));
+            throw_away(chunks).await;
             return Err(too_large(got as u64));
         }
         let full = |_| Error::unavailable("this node holds as many request bodies as it can; try again");
@@ -105,6 +115,21 @@ async fn read(room: &Arc<Semaphore>, max: usize, stall: Duration, parts: &Parts,
     }
     let bytes = if first.is_empty() { rest.freeze() } else { first };
     Ok(Held { bytes, _room: held })
+}
+
+/// The rest of a body that is refused, within bounds.
+async fn throw_away(mut chunks: BodyDataStream) {
+    let mut left = REFUSED_BYTES_MAX;
+    let all = async {
+        while let Some(Ok(chunk)) = chunks.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whoever is slower than this has to find out by the broken connection.
+    let _late = tokio::time::timeout(REFUSED_TIME_MAX, all).await;
 }
 
 #[cfg(test)]
