@@ -8,6 +8,7 @@ use super::protocol::{
     DeclinedRecord, LinkReport, Outside, PromoteOrder, PromotionEnd, PromotionProgress, PromotionRecord,
     SwitchoverOrder,
 };
+use super::token_records;
 use crate::api::replication::{
     FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, Step, StepName,
 };
@@ -151,10 +152,12 @@ async fn outside(context: &Arc<Context>) -> Result<Outside> {
         }
         None => None,
     };
+    let records = context.blocking(|context| token_records::list(context.state())).await?;
     Ok(Outside {
         sealed: Some(context.keyring.is_sealed()),
         voters: Some((voters, reached)),
         credential,
+        tokens: Some(token_records::summary(&records, clock::now()).issued),
         node: context.config.node.clone(),
         probes,
     })

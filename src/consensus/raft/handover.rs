@@ -10,7 +10,6 @@ use super::network::{ELECT, pack};
 use crate::consensus::Standing;
 use crate::error::{Error, Result};
 use crate::ids::NodeId;
-use std::sync::atomic::Ordering;
 
 /// Hands over to `successor`, or to the voter that holds most of the log. Returns when another node leads; if none
 /// does before the deadline, this one leads on. On a node that does not lead it does nothing.
@@ -71,7 +70,7 @@ async fn ask(raft: &Raft, successor: NodeId) {
     }
 }
 
-/// While it lives, this node neither proposes nor sends heartbeats nor stands for election.
+/// While it lives, this node neither proposes (what wants to waits for the end) nor sends heartbeats nor stands for election.
 struct Silence<'a> {
     raft: &'a Raft,
 }
@@ -84,7 +83,7 @@ impl Silence<'_> {
     }
 
     fn set(&self, silent: bool) {
-        self.raft.stepping_down.store(silent, Ordering::Release);
+        self.raft.stepping_down.send_replace(silent);
         self.raft.node.runtime_config().heartbeat(!silent);
         self.raft.node.runtime_config().elect(!silent);
     }

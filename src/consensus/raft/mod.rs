@@ -52,7 +52,6 @@ pub use retention::Stretch;
 use standing::not_leading;
 use state_machine::StateMachine;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -151,8 +150,8 @@ pub struct Raft {
     transport: Arc<dyn Transport>,
     timing: Timing,
     gate: WriteGate,
-    /// Set while this node leaves leadership to another.
-    stepping_down: AtomicBool,
+    /// True while leadership is being handed over; then nothing is proposed.
+    stepping_down: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     log_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -192,7 +191,7 @@ impl Raft {
             transport,
             timing,
             gate: WriteGate::default(),
-            stepping_down: AtomicBool::new(false),
+            stepping_down: watch::Sender::new(false),
             tasks: vec![follows, proposes, confirms, keeps],
             log_thread: Mutex::new(Some(log_thread)),
         }))
@@ -267,10 +266,15 @@ impl Raft {
         self.node.metrics().borrow().purged.map_or(0, |purged| purged.index)
     }
 
-    fn may_propose(&self) -> Result<()> {
-        if self.stepping_down.load(Ordering::Acquire) {
-            return Err(Error::unavailable("this node is leaving leadership to another; try again"));
-        }
+    /// While leadership is on its way to another node nothing is proposed here: whoever asks waits for the end of it,
+    /// and is sent to the new leader then instead of being told to try again.
+    async fn may_propose(&self) -> Result<()> {
+        let stopped = || Error::unavailable("this node is shutting down");
+        self.stepping_down.subscribe().wait_for(|leaving| !leaving).await.map_err(|_| stopped())?;
+        self.leads()
+    }
+
+    fn leads(&self) -> Result<()> {
         let standing = self.standing.borrow();
         if standing.is_leader { Ok(()) } else { Err(not_leading(&standing)) }
     }
@@ -295,7 +299,7 @@ fn open_stored(
 #[async_trait]
 impl Consensus for Raft {
     async fn propose(&self, command: Command) -> Result<Outcome> {
-        self.may_propose()?;
+        self.may_propose().await?;
         let outcome = self.node.client_write_ff(Payload::new(command)).await;
         let outcome = outcome.map_err(|error| Error::unavailable(format!("Raft has stopped on this node: {error}")))?;
         let unknown = |why: &str| Err(Error::Unknown(format!("{why}; look before repeating")));
@@ -311,7 +315,7 @@ impl Consensus for Raft {
     }
 
     async fn write(&self, term: u64, batch: Batch) -> Result<Position> {
-        self.may_propose()?;
+        self.may_propose().await?;
         // The epoch it was evaluated in: another may begin while it waits.
         let epoch = self.state.path().epoch;
         crate::consensus::pass(&self.gate, term, &self.state).await?;
@@ -319,12 +323,12 @@ impl Consensus for Raft {
     }
 
     async fn read_barrier(&self) -> Result<()> {
-        self.may_propose()?;
+        self.may_propose().await?;
         self.barrier.pass().await
     }
 
     fn lead_term(&self) -> Result<u64> {
-        self.may_propose()?;
+        self.leads()?;
         let term = self.standing.borrow().lead_term;
         let term = term.ok_or_else(|| not_leading(&self.standing.borrow()))?;
         if self.ledger.is_open(term) {

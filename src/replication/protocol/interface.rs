@@ -280,6 +280,8 @@ pub struct Outside {
     pub voters: Option<(u32, u32)>,
     /// Whether the link credential to the old primary is there, so that it can be fenced.
     pub credential: Option<bool>,
+    /// Activation tokens of this region that can still be used.
+    pub tokens: Option<u32>,
     /// The node that asked the primary's nodes directly, and what they said.
     pub node: String,
     pub probes: Vec<Probe>,

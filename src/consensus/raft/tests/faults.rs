@@ -176,7 +176,14 @@ async fn a_leader_whose_successor_does_not_answer_is_followed_by_a_third() {
     let old = region.leader().await;
     let mute = region.nodes.values().find(|node| node.name != old.name).expect("there are three");
     region.mesh.mute(&mute.name);
-    old.raft.hand_over(mute.id()).await.expect("the third takes over");
+    // What is asked for meanwhile is not turned away: it waits until there is another leader to send it to.
+    let asked_meanwhile = async {
+        old.raft.stepping_down.subscribe().wait_for(|leaving| *leaving).await.expect("it runs");
+        let refusal = old.raft.read_barrier().await.expect_err("it leads no more");
+        assert!(old.raft.standing.borrow().leader.is_some_and(|leader| leader != old.id()), "{refusal}");
+    };
+    let (handed_over, ()) = tokio::join!(old.raft.hand_over(mute.id()), asked_meanwhile);
+    handed_over.expect("the third takes over");
     region.leader_among(|name| name != old.name).await;
     region.shutdown().await;
 }

@@ -146,7 +146,11 @@ impl Facts<'_> {
     pub(super) fn credential(&self) -> Check {
         match self.outside.credential {
             Some(true) => {
-                let fact = "the link credential to fence the old primary with is here".to_owned();
+                let used = match self.silent_ms {
+                    Some(ms) => format!("the primary used it {} ago", seconds(ms)),
+                    None => "the primary did not use it since this node leads".to_owned(),
+                };
+                let fact = format!("the link credential to fence the old primary with is here; {used}");
                 self.own("credential", Verdict::Pass, fact, "")
             }
             Some(false) => {
@@ -156,6 +160,23 @@ impl Facts<'_> {
             None => {
                 let fact = "not known whether the old primary can be fenced".to_owned();
                 self.own("credential", Verdict::Unknown, fact, "look at the links")
+            }
+        }
+    }
+
+    /// A token is for a region that receives: what is left over when it becomes the primary is better gone.
+    pub(super) fn tokens(&self) -> Check {
+        match self.outside.tokens {
+            Some(0) => {
+                self.own("tokens", Verdict::Pass, "no activation token of this region can still be used".into(), "")
+            }
+            Some(usable) => {
+                let fact = format!("{usable} activation tokens of this region can still be used");
+                self.own("tokens", Verdict::Warn, fact, "revoke them with `twinkeep replication revoke-token`")
+            }
+            None => {
+                let fact = "not known whether activation tokens of this region can still be used".to_owned();
+                self.own("tokens", Verdict::Unknown, fact, "look at `twinkeep replication tokens`")
             }
         }
     }

@@ -21,6 +21,7 @@ impl Facts<'_> {
             self.clock(),
             self.version(),
             self.credential(),
+            self.tokens(),
         ]
     }
 

@@ -633,7 +633,7 @@ fn step_name(step: &PathChange) -> String {
 }
 
 fn outside() -> Outside {
-    Outside { sealed: Some(false), voters: Some((3, 3)), credential: Some(true), ..Outside::default() }
+    Outside { sealed: Some(false), voters: Some((3, 3)), credential: Some(true), tokens: Some(0), ..Outside::default() }
 }
 
 fn standing(path: &PathState) -> String {

@@ -49,8 +49,13 @@ impl World {
         let (now, path) = (self.regions[index].now(self.now), self.regions[index].state.path());
         let earlier = self.regions[index].promotion(id);
         let Some(core) = self.regions[index].core.as_mut() else { return Ok(()) };
-        let outside =
-            Outside { sealed: Some(false), voters: Some((3, 3)), credential: Some(true), ..Outside::default() };
+        let outside = Outside {
+            sealed: Some(false),
+            voters: Some((3, 3)),
+            credential: Some(true),
+            tokens: Some(0),
+            ..Outside::default()
+        };
         let plan = core.plan(now, &outside, PromoteMode::Planned).hash;
         if *self.claimed.entry((path.dataset, path.next_epoch())).or_insert(index) != index {
             return Ok(());

@@ -110,8 +110,13 @@ impl World {
         let opens = (path.dataset, path.next_epoch());
         let earlier = self.regions[index].promotion(id);
         let Some(core) = self.regions[index].core.as_mut() else { return Ok(()) };
-        let outside =
-            Outside { sealed: Some(false), voters: Some((3, 3)), credential: Some(true), ..Outside::default() };
+        let outside = Outside {
+            sealed: Some(false),
+            voters: Some((3, 3)),
+            credential: Some(true),
+            tokens: Some(0),
+            ..Outside::default()
+        };
         let plan = core.plan(now, &outside, PromoteMode::Forced).hash;
         if *self.claimed.entry(opens).or_insert(index) != index {
             return Ok(());
