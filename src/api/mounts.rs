@@ -33,6 +33,9 @@ pub struct MountConfig {
     pub default_lease_ttl: u64,
     pub max_lease_ttl: u64,
     pub force_no_cache: bool,
+    /// Which tokens a login makes; of ways to log in only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
 }
 
 /// `GET sys/internal/ui/mounts/:path`: which mount a path belongs to. Where there is none, or nothing in it may be

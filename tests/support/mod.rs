@@ -6,9 +6,11 @@
 // Each test binary compiles this module and uses its own part of it.
 #![allow(dead_code)]
 
+pub mod authority;
 pub mod proxy;
 pub mod writer;
 
+use authority::Authority;
 use proxy::Proxy;
 use std::fs::{self, File};
 use std::future::Future;
@@ -140,6 +142,8 @@ pub struct Shape<'a> {
     pub nodes: usize,
     pub engine: &'a str,
     pub scheme: &'a str,
+    /// Who signs the nodes' certificates, with the scheme `https`. Without one each signs its own.
+    pub authority: Option<&'a Authority>,
     /// Further lines of the `replication` stanza.
     pub replication: &'a str,
     /// Further stanzas.
@@ -148,7 +152,7 @@ pub struct Shape<'a> {
 
 impl Default for Shape<'_> {
     fn default() -> Self {
-        Shape { nodes: 1, engine: "fjall", scheme: "http", replication: "", more: "" }
+        Shape { nodes: 1, engine: "fjall", scheme: "http", authority: None, replication: "", more: "" }
     }
 }
 
@@ -187,8 +191,7 @@ impl Region {
     }
 
     pub async fn start_as(folder: &Path, name: &str, shape: Shape<'_>) -> Region {
-        let Shape { nodes, engine, scheme, replication, more } = shape;
-        let tls = if scheme == "http" { "tls_disable = 1" } else { "" };
+        let Shape { nodes, engine, scheme, authority, replication, more } = shape;
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder for the region");
         let ports: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
@@ -198,6 +201,13 @@ impl Region {
             let node = format!("{name}-{number}");
             let config = folder.join(format!("{node}.hcl"));
             let data = folder.join(&node);
+            let tls = match authority.map(|authority| authority.issue(&folder, &node)) {
+                Some((certificate, key)) => {
+                    format!("tls_cert_file = {certificate:?}\n  tls_key_file = {key:?}")
+                }
+                None if scheme == "http" => "tls_disable = 1".to_owned(),
+                None => String::new(),
+            };
             let text = format!(
                 "cluster_name = \"{name}\"\napi_addr = \"{scheme}://127.0.0.1:{port}\"\nlistener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  {tls}\n}}\n\
                  storage \"raft\" {{\n  path = \"{}\"\n  node_id = \"{node}\"\n  engine = \"{engine}\"\n  retry_join {{ leader_api_addr = \"{scheme}://127.0.0.1:{}\" }}\n}}\n\

@@ -10,6 +10,11 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The kind of the one way to log in.
+const TOKEN_KIND: &str = "token";
+/// What it makes, as Vault says it.
+const TOKEN_TYPE: &str = "default-service";
+
 pub async fn list(call: Call) -> Result<Answer> {
     Ok(Answer::data_and_top(&table(&call, Table::Secret).await?))
 }
@@ -71,7 +76,7 @@ async fn read_auth_tuning(call: &Call, path: Option<&str>) -> Result<Answer> {
     let missing = || Error::invalid("cannot fetch sysview for path: no mount entry found");
     let mount = find(call, Table::Auth, path.ok_or_else(missing)?).await?.ok_or_else(missing)?;
     let mut tuning = tuning(call, &mount);
-    tuning["token_type"] = json!("default-service");
+    tuning["token_type"] = json!(TOKEN_TYPE);
     Ok(Answer::data_and_top(&tuning))
 }
 
@@ -200,6 +205,7 @@ fn shown(mount: &secrets::Mount) -> Mount {
             default_lease_ttl: mount.default_ttl.as_secs(),
             max_lease_ttl: mount.max_ttl.as_secs(),
             force_no_cache: false,
+            token_type: (mount.kind == TOKEN_KIND).then(|| TOKEN_TYPE.to_owned()),
         },
         uuid: mount.id.to_string(),
         ..Mount::default()
