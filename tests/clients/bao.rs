@@ -71,6 +71,7 @@ fn before(root: &Bao<'_>) {
     versions(root);
     tokens(root);
     wrapping(root);
+    keys_and_audit(root);
 }
 
 fn mounts(root: &Bao<'_>) {
@@ -136,6 +137,11 @@ fn tokens(root: &Bao<'_>) {
     root.ok(&["token", "revoke", &child]);
     root.as_token(&child).refused(&["token", "lookup"], "permission denied");
     fs::write(root.home.join("token"), token).expect("notes");
+    root.ok(&["write", "auth/token/roles/web", "allowed_policies=ops-app", "token_period=1h"]);
+    assert!(root.ok(&["list", "auth/token/roles"]).contains("web"));
+    root.ok(&["token", "create", "-role=web"]);
+    root.ok(&["token", "create", "-orphan", "-use-limit=3", "-policy=default"]);
+    assert!(root.ok(&["token", "create", "-type=batch", "-policy=ops-app", "-field=token"]).starts_with("b."));
 }
 
 fn wrapping(root: &Bao<'_>) {
@@ -143,6 +149,21 @@ fn wrapping(root: &Bao<'_>) {
     let token = text(&wrapped["wrap_info"]["token"]);
     assert_eq!(root.ok(&["unwrap", "-format=json", &token]).matches("s3cr3t").count(), 1);
     root.refused(&["unwrap", &token], "wrapping token is not valid");
+}
+
+/// While the other clients are at work.
+fn keys_and_audit(root: &Bao<'_>) {
+    root.ok(&["write", "cubbyhole/a", "b=c"]);
+    assert_eq!(root.ok(&["read", "-field=b", "cubbyhole/a"]).trim(), "c");
+    root.ok(&["operator", "rotate"]);
+    assert!(root.ok(&["operator", "key-status"]).contains('2'));
+    assert!(root.ok(&["operator", "raft", "autopilot", "state"]).contains("us-east-1-0"));
+    let log = root.home.join("audit.log");
+    root.ok(&["audit", "enable", "file", &format!("file_path={}", log.display())]);
+    assert!(root.ok(&["audit", "list"]).contains("file/"));
+    root.ok(&["kv", "get", "ops/app/mine"]);
+    assert!(fs::read_to_string(&log).expect("the log").contains("ops/data/app/mine"));
+    root.ok(&["audit", "disable", "file"]);
 }
 
 fn after(root: &Bao<'_>) {
@@ -157,6 +178,7 @@ fn after(root: &Bao<'_>) {
     app.ok(&["token", "revoke", "-self"]);
     app.refused(&["token", "lookup"], "permission denied");
     root.ok(&["policy", "delete", "ops-app"]);
+    assert!(root.ok(&["operator", "key-status"]).contains('2'));
     root.ok(&["operator", "step-down"]);
     assert!(root.ok(&["operator", "raft", "list-peers"]).contains("eu-west-1-0"));
 }
