@@ -69,7 +69,8 @@ fn installed() -> PathBuf {
 
 fn told(name: &str, part: Part, stage: &Stage, program: &mut Command) {
     let notes = stage.notes.join(name);
-    let arguments = [part.name().as_ref(), stage.address.as_ref(), stage.ca.as_os_str(), stage.token.as_ref(), notes.as_ref()];
+    let arguments =
+        [part.name().as_ref(), stage.address.as_ref(), stage.ca.as_os_str(), stage.token.as_ref(), notes.as_ref()];
     let out = program.args(arguments).output();
     succeeded(&format!("{name}, {} the switchover", part.name()), &out.expect("its program starts"));
 }
@@ -80,7 +81,12 @@ fn hvac(part: Part, stage: &Stage) {
 
 fn node_vault(part: Part, stage: &Stage) {
     let mut node = Command::new("node");
-    told("node-vault", part, stage, node.arg(script("node_vault_story.js")).env("NODE_PATH", installed().join("node_modules")));
+    told(
+        "node-vault",
+        part,
+        stage,
+        node.arg(script("node_vault_story.js")).env("NODE_PATH", installed().join("node_modules")),
+    );
 }
 
 fn vaultrs(part: Part, stage: &Stage) {

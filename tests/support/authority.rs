@@ -30,8 +30,7 @@ impl Authority {
         let mut params = CertificateParams::new(names).expect("names of loopback");
         params.distinguished_name.push(DnType::CommonName, name);
         let made = params.signed_by(&key, &self.issuer).expect("an authority signs");
-        let (certificate, private) =
-            (folder.join(format!("{name}-cert.pem")), folder.join(format!("{name}-key.pem")));
+        let (certificate, private) = (folder.join(format!("{name}-cert.pem")), folder.join(format!("{name}-key.pem")));
         fs::write(&certificate, made.pem()).expect("a file for the certificate");
         fs::write(&private, key.serialize_pem()).expect("a file for the key");
         (certificate, private)
