@@ -13,6 +13,7 @@
 //! | `engine` | `fjall` |
 //! | the path's name | `default`; else the label of `replication` or `replication_path` |
 //! | `max_parallel` | [`MAX_PARALLEL_DEFAULT`] |
+//! | `serve_reads` in `replication` | false: a standby names its primary to whoever asks it |
 //! | `wal_bytes_max` in `replication` | 256 MiB: the log is kept for standbys that lag until it holds so much |
 //! | `wal_time_max` in `replication` | 72 h: … or until it is so old |
 //!
@@ -114,6 +115,8 @@ pub struct Replication {
     pub enabled: bool,
     /// Where other regions reach this one, if not at its nodes' `api_addr`: a load balancer, a tunnel.
     pub address: Option<String>,
+    /// While this region is a standby it answers reads, from what has arrived.
+    pub serve_reads: bool,
     /// How much of the log is kept for standbys that lag, in bytes and in time.
     pub wal_bytes_max: Option<u64>,
     pub wal_time_max: Option<Duration>,

@@ -338,6 +338,13 @@ fn numbers_as_strings_are_numbers() {
 }
 
 #[test]
+fn a_standby_answers_reads_where_its_file_says_so() {
+    let config = good(&format!("replication \"p\" {{\n  enabled = true\n  serve_reads = true\n}}{LEAST}"));
+    assert!(config.replication.serve_reads);
+    assert!(!good(LEAST).replication.serve_reads);
+}
+
+#[test]
 fn the_bounds_of_the_log_are_sizes_and_durations() {
     let config = good(&format!(
         "replication \"p\" {{\n  enabled = true\n  wal_bytes_max = \"2GiB\"\n  wal_time_max = \"36h\"\n}}{LEAST}"

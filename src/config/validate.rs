@@ -210,6 +210,7 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
     let mut name: Option<Located<'_, String>> = None;
     let mut enabled = Some(true);
     let mut address = None;
+    let mut serve_reads = false;
     let (mut wal_bytes_max, mut wal_time_max) = (None, None);
     for (label, section) in top.labelled("replication") {
         match &name {
@@ -223,6 +224,7 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
                     }
                 };
                 address = section.text("address").and_then(|given| url(&given, "address", problems));
+                serve_reads = section.flag("serve_reads").is_some_and(|flag| flag.value);
                 wal_bytes_max = section.bytes("wal_bytes_max", WAL_BYTES_MIN).map(|bytes| bytes.value);
                 wal_time_max = section.duration("wal_time_max").map(|time| {
                     if time.value < WAL_TIME_MIN {
@@ -266,7 +268,7 @@ fn replication(top: &Section<'_>, problems: &Problems) -> Option<Replication> {
         }
     }
     let path = name.map_or_else(|| DEFAULT_PATH.to_owned(), |name| name.value);
-    Some(Replication { path, enabled: enabled?, address, wal_bytes_max, wal_time_max, links })
+    Some(Replication { path, enabled: enabled?, address, serve_reads, wal_bytes_max, wal_time_max, links })
 }
 
 fn one_path_only(first: &Located<'_, String>) -> String {

@@ -28,8 +28,24 @@ const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
 /// Where a vault has the time from.
 pub type Clock = Arc<dyn Fn() -> UnixNs + Send + Sync>;
 
+/// What a request wants of clients' records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// Whether a standby answers reads, from what has arrived there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StandbyReads {
+    #[default]
+    Refused,
+    Served,
+}
+
 pub struct Core {
     pub consensus: Arc<dyn Consensus>,
+    standby_reads: StandbyReads,
     clock: Clock,
     keys: Mutex<Option<Keys>>,
     locks: Locks,
@@ -67,8 +83,8 @@ pub struct Written<T> {
 }
 
 impl Core {
-    pub fn new(consensus: Arc<dyn Consensus>, clock: Clock, leases: Leases) -> Core {
-        Core { consensus, clock, keys: Mutex::new(None), locks: Locks::new(), leases }
+    pub fn new(consensus: Arc<dyn Consensus>, clock: Clock, leases: Leases, standby_reads: StandbyReads) -> Core {
+        Core { consensus, standby_reads, clock, keys: Mutex::new(None), locks: Locks::new(), leases }
     }
 
     pub fn state(&self) -> &Arc<State> {
@@ -135,15 +151,18 @@ impl Core {
         blocking(move || read(&core.view()?)).await
     }
 
-    /// Reads what clients own: everything acknowledged before the call, on a whole primary only.
+    /// Reads what clients own: on a primary everything acknowledged before the call, on a standby what has arrived.
     pub async fn read<T, F>(self: &Arc<Self>, read: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&View) -> Result<T> + Send + 'static,
     {
-        self.expect_serving()?;
+        self.expect_serving(Access::Read)?;
         self.consensus.read_barrier().await?;
-        self.read_local(read).await
+        let value = self.read_local(read).await?;
+        // A sync that began meanwhile may have mixed two positions.
+        self.expect_serving(Access::Read)?;
+        Ok(value)
     }
 
     /// Evaluates `change` under `lock` and commits the operations it returns as one batch.
@@ -152,7 +171,7 @@ impl Core {
         T: Send + 'static,
         F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
     {
-        self.expect_serving()?;
+        self.expect_serving(Access::Write)?;
         let held = self.locks.hold(lock).await;
         let core = self.clone();
         // A task of its own: a caller that goes away would leave a write of unknown outcome, for which all others wait.
@@ -195,8 +214,9 @@ impl Core {
         let _late = tokio::time::timeout(CATCH_UP_WAIT, caught_up).await;
     }
 
-    /// Fails where clients' records are not served: when sealed, and in any role but a whole primary's.
-    pub fn expect_serving(&self) -> Result<()> {
+    /// Fails where clients' records are not served: when sealed, while the region is being made whole, and in any role
+    /// but a primary's, except that a standby may read.
+    pub fn expect_serving(&self, access: Access) -> Result<()> {
         if self.is_sealed() {
             return Err(Error::Sealed);
         }
@@ -204,10 +224,12 @@ impl Core {
         if !path.is_initialised() {
             return Err(Error::Uninitialised);
         }
-        if path.role != Role::Primary || !path.is_whole() {
-            return Err(wrong_role(self.state()));
-        }
-        Ok(())
+        let serves = match path.role {
+            Role::Primary => true,
+            Role::Standby => access == Access::Read && self.standby_reads == StandbyReads::Served,
+            Role::Fenced => false,
+        };
+        if serves && path.is_whole() { Ok(()) } else { Err(wrong_role(self.state())) }
     }
 
     /// What this node holds now, as it would read it for a request.

@@ -43,7 +43,7 @@ mod mount_changes;
 #[cfg(test)]
 mod tests;
 
-pub use core::{Clock, Written};
+pub use core::{Access, Clock, StandbyReads, Written};
 pub use decoders::DECODERS;
 pub use mount_changes::{MountRequest, MountTuning};
 pub use mounts::{KvKind, Mount, MountId, Table};

@@ -1,6 +1,6 @@
 //! A node's face to clients: initialise, unseal, seal. The other files of this folder add what an open vault does.
 
-use super::core::{Clock, Core, View, blocking};
+use super::core::{Access, Clock, Core, StandbyReads, View, blocking};
 use super::keyring::Keyring;
 use super::mounts::MountTable;
 use super::seal::{Attempt, SealKind, SealRecord, Split, split_key};
@@ -56,8 +56,14 @@ pub struct SealStatus {
 
 impl Vault {
     /// A vault whose tokens live as long as `leases` says, by the time of `clock`.
-    pub fn with(consensus: Arc<dyn Consensus>, seal: SealKind, leases: Leases, clock: Clock) -> Vault {
-        let core = Arc::new(Core::new(consensus, clock, leases));
+    pub fn with(
+        consensus: Arc<dyn Consensus>,
+        seal: SealKind,
+        leases: Leases,
+        standby_reads: StandbyReads,
+        clock: Clock,
+    ) -> Vault {
+        let core = Arc::new(Core::new(consensus, clock, leases, standby_reads));
         Vault { core, seal, attempt: Mutex::default(), joining: Mutex::default() }
     }
 
@@ -149,6 +155,11 @@ impl Vault {
 
     pub fn is_initialised(&self) -> Result<bool> {
         Ok(self.core.state().region(&Key::Seal)?.is_some())
+    }
+
+    /// Fails where this region answers no such request of clients.
+    pub fn expect_serving(&self, access: Access) -> Result<()> {
+        self.core.expect_serving(access)
     }
 
     pub fn is_sealed(&self) -> bool {

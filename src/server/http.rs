@@ -6,15 +6,15 @@ use super::authorise;
 use super::call::Call;
 use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER};
 use super::handlers::{no_route, wrapping};
+use super::index;
 use super::node::Node;
 use super::pattern::{MountKind, Params, Within};
 use super::request::{CleanPath, Query, Verb, clean_path};
 use super::routes::{self, Found, Route, Runs, Who};
 use crate::clock;
-use crate::consensus::{self, Consensus};
+use crate::consensus::Consensus;
 use crate::error::{Error, Result};
-use crate::secrets::{Caller, KvKind, Mount};
-use crate::state::Role;
+use crate::secrets::{Access, Caller, KvKind, Mount};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, request::Parts};
@@ -99,10 +99,13 @@ async fn handle(
 async fn run(route: &Route, call: Call) -> Result<Response<Body>> {
     if matches!(route.who, Who::Client | Who::Operator) {
         call.node.expect_open()?;
-        let path = call.node.state.path();
         // Before the token: whoever asks the wrong region is told the right one.
-        if route.who == Who::Client && (path.role != Role::Primary || !path.is_whole()) {
-            return Err(consensus::wrong_role(&call.node.state));
+        if route.who == Who::Client {
+            let reads = matches!(call.verb, Verb::Read | Verb::List);
+            call.node.vault.expect_serving(if reads { Access::Read } else { Access::Write })?;
+        }
+        if !index::is_reached(&call).await? {
+            return Ok(index::not_reached(&call.node).into_response());
         }
         return Ok(run_audited(route, call).await?.into_response());
     }

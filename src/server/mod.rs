@@ -5,6 +5,7 @@
 //! * `node` puts the parts of a node together; `supervisor` watches its peers; `housekeeping`
 //!   removes what has ended; `join` takes nodes into the region.
 //! * `peers`, `node_auth`: messages between nodes; `forward`: a follower's requests to its leader.
+//! * `index`: reading what one has written, on any node of any region.
 //! * `connections`, `bodies`: the bounds on what strangers may hold open and send.
 //! * `tls`, `signals`: certificates, reload, stop.
 //!
@@ -21,6 +22,7 @@ mod forward;
 mod handlers;
 mod housekeeping;
 mod http;
+mod index;
 mod join;
 mod node;
 mod node_auth;

@@ -21,11 +21,9 @@ pub mod wrapping;
 
 use super::answer::Answer;
 use super::call::Call;
+use super::index::INDEX_HEADER;
 use crate::error::{Error, Result};
 use crate::ids::Position;
-
-/// The header that carries the position of a write.
-const INDEX_HEADER: &str = "x-vault-index";
 
 /// Whoever may see that there is nothing learns it.
 pub async fn no_route(call: Call) -> Result<Answer> {
