@@ -67,8 +67,10 @@ fn error(said: &Said) -> &str {
 async fn a_standby_that_serves_reads_answers_with_what_was_written_elsewhere() {
     let folder = tempfile::tempdir().expect("a folder");
     let serves = Shape { nodes: 3, replication: "serve_reads = true", ..Shape::default() };
-    let (primary, standby) =
-        tokio::join!(Region::start(folder.path(), "us-east-1", 1), Region::start_as(folder.path(), "eu-west-1", serves));
+    let (primary, standby) = tokio::join!(
+        Region::start(folder.path(), "us-east-1", 1),
+        Region::start_as(folder.path(), "eu-west-1", serves)
+    );
     connect(&primary, &standby).await;
     wait_until_in_step(&primary, &standby).await;
     let writer = Http::of(&primary.nodes[0], &primary.token);
@@ -85,13 +87,20 @@ async fn a_standby_that_serves_reads_answers_with_what_was_written_elsewhere() {
     for header in [("X-Vault-Inconsistent", "forward-active-node"), ("X-Vault-Forward", "active-node")] {
         assert_eq!(reader.get(SECRET, &[header]).await.status, 200);
     }
-    assert_eq!(reader.send(Method::from_bytes(b"LIST").expect("a method"), "secret/metadata", &[], Value::Null).await.status, 200);
+    assert_eq!(
+        reader.send(Method::from_bytes(b"LIST").expect("a method"), "secret/metadata", &[], Value::Null).await.status,
+        200
+    );
     assert_eq!(reader.get("sys/mounts", &[]).await.status, 200);
 
     // Writes are refused with the primary's name and address, and so is what reading alone can't do.
     let refused = reader.send(Method::PUT, SECRET, &[], json!({"data": {"n": 1}})).await;
     assert_eq!(refused.status, 472, "{}", refused.body);
-    assert!(error(&refused).contains("us-east-1") && error(&refused).contains(&primary.nodes[0].address), "{}", refused.body);
+    assert!(
+        error(&refused).contains("us-east-1") && error(&refused).contains(&primary.nodes[0].address),
+        "{}",
+        refused.body
+    );
     assert_eq!(reader.get(SECRET, &[("X-Vault-Wrap-TTL", "60")]).await.status, 472);
     let nobody = Http::of(&standby.nodes[follower], "s.nobody");
     assert_eq!(nobody.get(SECRET, &[]).await.status, 403);

@@ -87,8 +87,7 @@ impl Node {
             config::Seal::Shamir => SealKind::Shamir,
             config::Seal::File { path } => SealKind::File(path.clone()),
         };
-        let standby_reads =
-            if config.replication.serve_reads { StandbyReads::Served } else { StandbyReads::Refused };
+        let standby_reads = if config.replication.serve_reads { StandbyReads::Served } else { StandbyReads::Refused };
         let leases = Leases { default_ttl: config.leases.default_ttl, max_ttl: config.leases.max_ttl };
         let vault = Arc::new(Vault::with(raft.clone(), seal, leases, standby_reads, Arc::new(clock::now_ns)));
         let fingerprint = certificate.as_ref().map(|certificate| certificate.fingerprint);

@@ -95,6 +95,12 @@ fn blank(seal: SealKind) -> (Arc<Vault>, Arc<Direct>, Arc<AtomicU64>) {
     let now = Arc::new(AtomicU64::new(1_700_000_000_123_456_789));
     let clock = now.clone();
     let clock: Clock = Arc::new(move || UnixNs(clock.load(Ordering::Relaxed)));
-    let vault = Arc::new(Vault::with(consensus.clone() as Arc<dyn Consensus>, seal, Leases::default(), StandbyReads::Refused, clock));
+    let vault = Arc::new(Vault::with(
+        consensus.clone() as Arc<dyn Consensus>,
+        seal,
+        Leases::default(),
+        StandbyReads::Refused,
+        clock,
+    ));
     (vault, consensus, now)
 }
