@@ -65,6 +65,11 @@ impl World {
 
     /// No moment is more delicate than the one after a give-up: much of what can go wrong goes wrong just then.
     pub(super) fn trouble(&mut self, primary: usize, standby: usize, id: PromotionId) {
+        if self.severed {
+            self.network.cut(standby, primary);
+            self.schedule(6_000, Event::Mend { from: standby, to: primary });
+            return;
+        }
         if self.is_calm() || self.chance.gen_bool(0.3) {
             return;
         }

@@ -55,6 +55,8 @@ pub struct World {
     claimed: BTreeMap<(DatasetId, Epoch), usize>,
     /// Keeps little of the log, so that standbys fall off it.
     stingy: bool,
+    /// The one fault is that what the successor says is lost for a while right after the give-up.
+    severed: bool,
     trace: VecDeque<String>,
     hasher: blake3::Hasher,
 }
@@ -87,10 +89,29 @@ impl World {
             invariants: invariants::all(),
             claimed: BTreeMap::new(),
             stingy,
+            severed: false,
             trace: VecDeque::new(),
             hasher: blake3::Hasher::new(),
         };
         world.set_up(count);
+        world
+    }
+
+    /// Two regions, a good network, one switchover; and right after the give-up the old primary hears nothing of what
+    /// its successor says, for longer than anybody likes to wait.
+    pub fn severed(seed: u64, mutation: Option<Mutation>) -> World {
+        let mut world = World::new(seed, mutation);
+        world.severed = true;
+        world.regions.truncate(2);
+        world.regions.iter_mut().for_each(|region| region.peers.retain(|peer| peer.name != "c"));
+        world.network.heal();
+        world.events.retain(|Reverse(scheduled)| match scheduled.event {
+            Event::Lead { region } | Event::Keep { region } => region < 2,
+            Event::Client | Event::Calm => true,
+            _ => false,
+        });
+        let id = PromotionId(world.chance.r#gen());
+        world.schedule(3_000, Event::Switchover { region: 1, id, deadline_ms: 8_000, attempts: 4 });
         world
     }
 
