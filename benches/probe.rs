@@ -71,7 +71,10 @@ impl Server {
                 let body = format!("{{\"data\":{{\"v\":\"{value}\"}}}}");
                 let answer = http.ask("POST", &format!("secret/data/lag/{name}"), &body)?;
                 if answer.status != 200 {
-                    return Err(io::Error::other(format!("a write was answered with {}: {}", answer.status, answer.body)));
+                    return Err(io::Error::other(format!(
+                        "a write was answered with {}: {}",
+                        answer.status, answer.body
+                    )));
                 }
                 let index = answer.index.and_then(|position| position.split_once(':')?.1.parse().ok());
                 index.ok_or_else(|| io::Error::other("a write without a position"))

@@ -25,6 +25,7 @@ pub mod interface;
 pub mod message;
 mod moment;
 mod opening;
+mod pacing;
 mod plan;
 mod primary;
 mod progress;

@@ -309,8 +309,14 @@ impl Link {
 
     fn copy(&mut self, ctx: &mut Context) {
         let on_its_way_max = (ctx.path.bytes / COPY_PART).max(COPY_BYTES_MIN);
+        let (now, head) = (ctx.now.steady_ms, ctx.path.applied.index);
+        let round_trip_ms = self.clock.map_or(0, |clock| clock.round_trip_ms as u64);
         while self.has_room() && self.bytes_in_flight() < on_its_way_max {
+            let in_flight = self.data_in_flight();
             let Progress::Copying(copying) = &mut self.progress else { return };
+            if copying.unsent.is_empty() || !self.pace.may_send(now, head, in_flight, round_trip_ms) {
+                break;
+            }
             let Some(chunk) = copying.unsent.pop_front() else { break };
             self.send(ctx, Ask::Copy(chunk.clone()), FlightKind::Copy(chunk));
         }

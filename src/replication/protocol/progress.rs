@@ -20,6 +20,7 @@ use super::comparing::Comparing;
 use super::context::Context;
 use super::interface::*;
 use super::message::*;
+use super::pacing::Pace;
 use super::rate::Rate;
 use super::reorder::{self, BUFFERED_BYTES_MAX};
 use crate::api::replication::LinkState;
@@ -51,6 +52,7 @@ pub(super) struct Link {
     pub error: Option<String>,
     pub rate: Rate,
     pub batch: BatchSize,
+    pub pace: Pace,
     /// What was reported last, and since when.
     pub reported: Option<(LinkState, Option<String>)>,
     pub since: UnixMs,
@@ -180,6 +182,7 @@ impl Link {
             error: None,
             rate: Rate::default(),
             batch: BatchSize::default(),
+            pace: Pace::default(),
             reported: None,
             since: ctx.now.wall,
             fence_proven: None,
@@ -390,7 +393,8 @@ impl Link {
                 true => Some(self.heartbeat_at).filter(|_| !beats || self.hurried),
             },
         };
-        flights.into_iter().chain(next).min()
+        let rest = self.pace.wakes_at(ctx.now.steady_ms).filter(|_| matches!(self.progress, Progress::Copying(_)));
+        flights.into_iter().chain(next).chain(rest).min()
     }
 
     fn backoff(&self, ctx: &mut Context) -> u64 {
