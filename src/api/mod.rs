@@ -13,6 +13,7 @@
 //! What a request does not need to say has a default, and what an answer may lack is an `Option`, so that the types
 //! read the answers of Vault and OpenBao as well.
 
+pub mod autopilot;
 pub mod cluster;
 pub mod envelope;
 pub mod health;

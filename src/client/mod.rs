@@ -8,6 +8,7 @@
 
 mod error;
 mod events;
+mod foreign;
 mod kv;
 mod replication;
 mod request;

@@ -82,10 +82,18 @@ pub async fn judge(options: AttachOptions, format: Format, max_lag: Option<Durat
             lines.push(format!("the lag is {}, more than {}", lag_ms(lag.lag.ms), duration(max)));
         }
         for region in context.world.regions() {
-            let role = region.role().map_or("role unknown".to_owned(), |role| role.to_string());
-            let heard = region.read(model.now).map_or("never heard".to_owned(), |reading| {
+            let without = if region.foreign.is_some() { "no replication" } else { "role unknown" };
+            let role = region.role().map_or(without.to_owned(), |role| role.to_string());
+            let told = region.read(model.now).map(|reading| {
                 let status = reading.value;
                 format!("epoch {}, {}, heard {} ago", status.epoch, entries(status.entries), duration(reading.age))
+            });
+            let heard = told.unwrap_or_else(|| match (region.foreign, region.heard_age(model.now)) {
+                (Some(foreign), Some(age)) => {
+                    let said = foreign.last();
+                    format!("{} {}, heard {} ago", said.product.name(), said.version, duration(age))
+                }
+                _ => "never heard".into(),
             });
             lines.push(format!("{}: {role}, {}, {heard}", region.name, region.health(model.now).word()));
         }

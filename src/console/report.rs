@@ -1,7 +1,7 @@
 //! What is seen as JSON for programs: every remote value with the time it was observed, by this console's clock.
 
 use super::app::{Context, Model};
-use super::domain::{Access, Contact, NodeView, Observed};
+use super::domain::{Access, Contact, Foreign, NodeView, Observed};
 use crate::api::replication::{EventLevel, PathStatus, TokenInfo};
 use crate::clock::UnixMs;
 use serde::Serialize;
@@ -53,6 +53,9 @@ struct Node<'a> {
     round_trip_ms: Option<f64>,
     clock_skew_ms: Option<i64>,
     status: Option<Told<'a, PathStatus>>,
+    /// Of a server that is no Twinkeep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    foreign: Option<Told<'a, Foreign>>,
     tokens: Option<Told<'a, Vec<TokenInfo>>>,
 }
 
@@ -104,6 +107,7 @@ impl<'a> Node<'a> {
             round_trip_ms: node.round_trip.map(|trip| trip.as_secs_f64() * 1_000.0),
             clock_skew_ms: node.clock_skew_ms,
             status: node.status.as_ref().map(told),
+            foreign: node.foreign.as_ref().map(told),
             tokens: node.tokens.as_ref().map(told),
         }
     }

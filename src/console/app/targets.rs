@@ -16,8 +16,17 @@ pub fn target(model: &Model, region: &RegionView<'_>) -> Target {
     Target { context: model.here.id, region: region.name.clone(), addresses: region.addresses() }
 }
 
+/// What can be replicated by Twinkeep at all.
+fn native(region: &RegionView<'_>) -> Found<()> {
+    match region.foreign.filter(|_| region.status.is_none()) {
+        Some(foreign) => Err(foreign.last().product.lacks().into()),
+        None => Ok(()),
+    }
+}
+
 /// Whether this console may change something in the region.
 pub fn writable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>> {
+    native(&region)?;
     match model.here.write {
         WriteRight::ReadOnly => return Err("read-only: `:arm 15m` allows changes for a while".into()),
         WriteRight::Locked => return Err("read-only: the contexts file says so".into()),
@@ -69,6 +78,7 @@ pub fn primary_for<'a>(model: &'a Model, region: &str) -> Found<RegionView<'a>> 
 /// The standby that `p` is about.
 pub fn promotable(model: &Model) -> Found<RegionView<'_>> {
     let selected = model.selected_region().ok_or("no region in view")?;
+    native(&selected)?;
     match selected.role() {
         Some(Role::Standby | Role::Fenced) => Ok(selected),
         _ => match model.pair().as_ref().and_then(PairView::standby) {
@@ -81,6 +91,7 @@ pub fn promotable(model: &Model) -> Found<RegionView<'_>> {
 /// The primary whose link `s` pauses, and whether it is paused now.
 pub fn pausable(model: &Model) -> Found<(RegionView<'_>, bool)> {
     let pair = model.pair().ok_or("no link in view")?;
+    native(&pair.left)?;
     let primary = pair.primary().ok_or("the regions are not linked")?.clone();
     match pair.link.look {
         LinkLook::Paused => Ok((primary, true)),

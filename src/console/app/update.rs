@@ -142,9 +142,7 @@ fn take_reports(model: &mut Model, reports: Vec<(ContextId, NodeReport)>) -> Vec
 /// One bell for all that changed at once.
 fn take_context_reports(model: &mut Model, reports: Vec<NodeReport>) -> Vec<Effect> {
     let before = standing(model);
-    for report in reports {
-        model.here.world.take(report);
-    }
+    model.here.world.take_all(reports);
     let mut effects = Vec::new();
     let mut changes = Vec::new();
     for (name, now) in standing(model) {

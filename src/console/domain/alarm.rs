@@ -1,5 +1,6 @@
 //! What an operator must know first, in words, worst first.
 
+use super::foreign;
 use super::node::Contact;
 use super::pair::{LinkLook, PairView, pair};
 use super::region::RegionView;
@@ -39,6 +40,7 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
             of_pair(&pair(left.clone(), right.clone(), now), &mut found);
         }
     }
+    // Of what replicates at all: a cluster without replication is nobody's primary.
     let heard = regions.iter().filter(|region| region.status.is_some()).count();
     let claims = regions.iter().filter(|region| region.role() == Some(Role::Primary)).count();
     if heard > 0 && heard == regions.len() && claims == 0 {
@@ -50,14 +52,14 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
 }
 
 #[derive(Default)]
-struct Found(Vec<Alarm>);
+pub(super) struct Found(Vec<Alarm>);
 
 impl Found {
-    fn alarm(&mut self, text: String) {
+    pub(super) fn alarm(&mut self, text: String) {
         self.0.push(Alarm { level: EventLevel::Alarm, text });
     }
 
-    fn warn(&mut self, text: String) {
+    pub(super) fn warn(&mut self, text: String) {
         self.0.push(Alarm { level: EventLevel::Warn, text });
     }
 }
@@ -65,11 +67,11 @@ impl Found {
 fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     let name = &region.name;
     if let Some(silence) = region.silence() {
-        match region.read(now) {
+        match region.heard_age(now) {
             _ if silence.speaks => found.warn(format!("{name}: {}", silence.error)),
-            Some(reading) => {
-                let role = reading.value.role;
-                found.alarm(format!("{name} ({role}) does not answer: last heard {} ago", duration(reading.age)));
+            Some(age) => {
+                let role = region.role().map_or_else(String::new, |role| format!(" ({role})"));
+                found.alarm(format!("{name}{role} does not answer: last heard {} ago", duration(age)));
             }
             None => found.alarm(format!("{name} never answered: tried for {}", duration(now.since(silence.since)))),
         }
@@ -77,9 +79,12 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     }
     for node in &region.nodes {
         if let Contact::Gone { since, .. } = node.contact {
-            let node = node.name().unwrap_or(&node.address);
+            let node = region.peer_name(node);
             found.warn(format!("node {node} of {name} does not answer, for {}", duration(now.since(since))));
         }
+    }
+    if let (None, Some(foreign)) = (region.status, region.foreign) {
+        return foreign::alarms(region, foreign, found);
     }
     let Some(status) = region.status.map(|status| status.last()) else { return };
     if status.sealed {
@@ -132,6 +137,12 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         }
         (LinkLook::Paused, _) => found.warn("the link is paused: the standby falls behind".into()),
         _ => {}
+    }
+    if let Some(vault) = &pair.vault
+        && pair.link.look == LinkLook::Connecting
+    {
+        let (kind, state) = (vault.kind, &vault.connection);
+        found.alarm(format!("the {kind} replication of {} to {} is down: `{state}`", primary.name, standby.name));
     }
     let forecast = pair.link.said.as_ref().and_then(|link| link.value.forecast);
     if let Some(forecast) = forecast.filter(|forecast| forecast.ms < FORECAST_WARN_MS) {

@@ -158,6 +158,7 @@ pub fn up(status: PathStatus, ago: Duration) -> NodeReport {
         access: Access::Accepted,
         clock_skew_ms: Some(3),
         round_trip: Some(Duration::from_millis(2)),
+        foreign: None,
         address: status.region.api_addr.clone(),
         status: Some(Observed::new(status.clone(), at, status.region.node)),
     }
@@ -190,9 +191,7 @@ pub fn followers(status: &PathStatus, ago: Duration) -> Vec<NodeReport> {
 
 pub fn world(reports: impl IntoIterator<Item = NodeReport>) -> World {
     let mut world = World::default();
-    for report in reports {
-        world.take(report);
-    }
+    world.take_all(reports);
     world
 }
 

@@ -6,16 +6,19 @@
 
 pub mod alarm;
 pub mod evidence;
+pub mod foreign;
 pub mod node;
 pub mod observed;
 pub mod overall;
 pub mod pair;
 pub mod region;
 pub mod units;
+pub mod vault;
 pub mod world;
 
 pub use alarm::{Alarm, alarms};
 pub use evidence::{Evidence, Speaks, conclusion, evidence};
+pub use foreign::{Foreign, Product};
 pub use node::{Access, Contact, NodeReport, NodeView};
 pub use observed::{FRESH_FOR, Observed, Reading};
 pub use overall::{Overall, Standing, overall};

@@ -1,5 +1,6 @@
 //! One server process as this console sees it.
 
+use super::foreign::Foreign;
 use super::observed::Observed;
 use crate::api::replication::{PathStatus, TokenInfo};
 use crate::clock::UnixMs;
@@ -48,6 +49,9 @@ pub struct NodeReport {
     pub address: String,
     pub contact: Contact,
     pub status: Option<Observed<PathStatus>>,
+    /// What it says if it is no Twinkeep.
+    #[serde(default)]
+    pub foreign: Option<Observed<Foreign>>,
     pub tokens: Option<Observed<Vec<TokenInfo>>>,
     pub access: Access,
     /// The node's wall clock minus the console's, by the middle of a round trip.
@@ -61,6 +65,7 @@ impl NodeReport {
             address: address.into(),
             contact: Contact::Connecting,
             status: None,
+            foreign: None,
             tokens: None,
             access: Access::Untried,
             clock_skew_ms: None,
@@ -86,6 +91,10 @@ impl NodeView {
     pub fn take(&mut self, report: NodeReport) {
         let before = std::mem::replace(self, report);
         self.status = self.status.take().or(before.status);
+        if let (Some(now), Some(then)) = (&mut self.foreign, &before.foreign) {
+            now.amend(|now| now.keep_from(then.last()));
+        }
+        self.foreign = self.foreign.take().or(before.foreign);
         self.tokens = self.tokens.take().or(before.tokens);
         self.clock_skew_ms = self.clock_skew_ms.or(before.clock_skew_ms);
     }

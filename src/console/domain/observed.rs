@@ -33,6 +33,11 @@ impl<T> Observed<T> {
         Reading { value: &self.value, age: now.since(self.at), source: &self.source }
     }
 
+    /// Puts in what is known from elsewhere. It counts as old as the rest.
+    pub fn amend(&mut self, put: impl FnOnce(&mut T)) {
+        put(&mut self.value);
+    }
+
     pub fn at(&self) -> UnixMs {
         self.at
     }

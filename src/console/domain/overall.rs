@@ -4,7 +4,7 @@ use super::alarm::{Alarm, alarms};
 use super::pair::{LinkLook, PairView};
 use super::units::{entries, lag_ms};
 use super::world::World;
-use super::{FRESH_FOR, Health};
+use super::{FRESH_FOR, Health, RegionView};
 use crate::api::replication::EventLevel;
 use crate::clock::UnixMs;
 
@@ -71,10 +71,39 @@ pub fn overall(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> Overa
     Overall { standing, words, wrong }
 }
 
+/// The same of clusters that are no Twinkeeps.
+fn flow_of_others(regions: &[RegionView<'_>], pair: &PairView<'_>, now: UnixMs) -> Option<(Standing, String)> {
+    if let (Some(vault), Some(primary), Some(standby)) = (&pair.vault, pair.primary(), pair.standby()) {
+        let (primary, standby) = (&primary.name, &standby.name);
+        return Some(match (pair.link.look, vault.behind()) {
+            (LinkLook::Streaming, Some(0)) => (Standing::Well, format!("{standby} has all that {primary} told last")),
+            (LinkLook::Streaming, Some(behind)) => {
+                (Standing::Well, format!("{standby} is {} behind {primary}", entries(behind)))
+            }
+            (LinkLook::FullSync | LinkLook::DiffSync, _) => {
+                (Standing::Syncing, format!("{standby} is in {}, {}", vault.state, pair.link.look.word()))
+            }
+            (LinkLook::Connecting | LinkLook::Refused, _) => {
+                (Standing::Attention, format!("{} replication to {standby} does not flow", vault.kind))
+            }
+            _ => (Standing::Unknown, format!("how far {standby} is behind {primary} is unknown")),
+        });
+    }
+    let foreign = regions.iter().find_map(|region| region.foreign)?;
+    let worst = regions.iter().map(|region| region.health(now)).max()?;
+    let standing = match worst {
+        Health::Well => Standing::Well,
+        Health::Degraded => Standing::Attention,
+        Health::Unknown => Standing::Unknown,
+        Health::Dark | Health::Down => Standing::Alarm,
+    };
+    Some((standing, format!("each cluster by itself; {}", foreign.last().product.lacks())))
+}
+
 /// How replication goes, alarms aside.
 fn flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, String) {
     let regions = world.regions();
-    let unheard = regions.iter().filter(|region| region.status.is_none()).count();
+    let unheard = regions.iter().filter(|region| region.heard_age(now).is_none()).count();
     if unheard > 0 || regions.is_empty() {
         let all = unheard == regions.len();
         let words = if all { "nothing heard yet" } else { "not all regions were heard yet" };
@@ -88,8 +117,12 @@ fn flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, S
             Health::Unknown => Standing::Unknown,
             Health::Dark | Health::Down => Standing::Alarm,
         };
-        return (standing, format!("{} is {}, alone in view", regions[0].name, health.word()));
+        let lacks = regions[0].foreign.map_or("alone in view", |foreign| foreign.last().product.lacks());
+        return (standing, format!("{} is {}; {lacks}", regions[0].name, health.word()));
     };
+    if let Some(found) = flow_of_others(&regions, pair, now) {
+        return found;
+    }
     match (pair.link.look, pair.primary(), pair.standby()) {
         (LinkLook::Unlinked, ..) | (_, None, _) | (_, _, None) => {
             (Standing::Unlinked, "nothing is replicated yet".into())

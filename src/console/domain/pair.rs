@@ -3,6 +3,7 @@
 use super::node::normal_address;
 use super::observed::{Observed, Reading};
 use super::region::RegionView;
+use super::vault::{self, VaultLink};
 use super::world::World;
 use crate::api::replication::Role;
 use crate::api::replication::{Lag, LinkState, LinkStatus, PathStatus, SyncStatus};
@@ -87,6 +88,8 @@ pub struct PairView<'a> {
     pub clock_skew_ms: Option<i64>,
     /// How the two sides contradict each other, in words.
     pub disagreement: Option<String>,
+    /// Between two clusters of Vault, in its own terms.
+    pub vault: Option<VaultLink>,
 }
 
 impl<'a> PairView<'a> {
@@ -146,14 +149,22 @@ impl World {
 /// Puts two regions side by side.
 pub fn pair<'a>(left: RegionView<'a>, right: RegionView<'a>, now: UnixMs) -> PairView<'a> {
     let split = is_split(&left, &right);
-    let primary_is_left = direction(&left, &right);
+    let vault = vault::link(&left, &right, now);
+    let primary_is_left = vault.as_ref().map(|(left, ..)| *left).or_else(|| direction(&left, &right));
     let (primary, standby) = match primary_is_left {
         Some(false) => (&right, &left),
         _ => (&left, &right),
     };
     let outgoing = primary_is_left.and_then(|_| link_to(primary, standby, now));
     let incoming = primary_is_left.and_then(|_| link_from(standby, primary, now));
-    let link = link_view(split, outgoing, incoming, primary, now);
+    let mut link = link_view(split, outgoing, incoming, primary, now);
+    if let Some((_, look, _)) = &vault {
+        link.look = *look;
+    } else if let (Some(left), Some(right)) = (left.foreign, right.foreign)
+        && ![left, right].into_iter().any(|side| side.read(now).is_old())
+    {
+        link.look = LinkLook::Unlinked;
+    }
     let lag_by_standby = primary_is_left.and(standby.status).and_then(|status| {
         let said = status.last();
         said.lag.map(|lag| lag_reading(lag, status, now))
@@ -188,6 +199,7 @@ pub fn pair<'a>(left: RegionView<'a>, right: RegionView<'a>, now: UnixMs) -> Pai
         sync_at,
         clock_skew_ms: told_skew.or(seen_skew),
         disagreement,
+        vault: vault.map(|(.., link)| link),
         left,
         right,
     }

@@ -1,9 +1,11 @@
 //! A region as a whole: the best answer of its nodes, and whether any of them answers at all.
 
-use super::node::{Access, Contact, NodeView};
+use super::foreign::{self, Foreign, RaftPeer};
+use super::node::{Access, Contact, NodeView, normal_address, short_address};
 use super::observed::{Observed, Reading};
 use crate::api::replication::Role;
 use crate::api::replication::{PathStatus, TokenInfo};
+use crate::api::vault_replication::ModeStatus;
 use crate::clock::UnixMs;
 use crate::ids::RegionId;
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub struct RegionView<'a> {
     pub nodes: Vec<&'a NodeView>,
     /// The newest answer, the leader's if it is as good as new.
     pub status: Option<&'a Observed<PathStatus>>,
+    /// Of a cluster that is no Twinkeep: the leader's word if it is as good as new, else the newest.
+    pub foreign: Option<&'a Observed<Foreign>>,
 }
 
 /// That no node of a region gives its status.
@@ -64,9 +68,19 @@ impl<'a> RegionView<'a> {
         self.status.map(|status| status.read(now))
     }
 
-    /// The role as last heard.
+    /// How long ago anything was heard of it; `None`: never.
+    pub fn heard_age(&self, now: UnixMs) -> Option<Duration> {
+        self.read(now).map(|reading| reading.age).or_else(|| self.foreign.map(|foreign| foreign.read(now).age))
+    }
+
+    /// The role as last heard. A cluster without replication has none.
     pub fn role(&self) -> Option<Role> {
-        self.status.map(|status| status.last().role)
+        let told = self.status.map(|status| status.last().role);
+        told.or_else(|| match self.foreign?.last().mode()?.1 {
+            ModeStatus::Primary(_) => Some(Role::Primary),
+            ModeStatus::Secondary(_) => Some(Role::Standby),
+            ModeStatus::Disabled => None,
+        })
     }
 
     /// Whether no node answers this console now.
@@ -80,10 +94,14 @@ impl<'a> RegionView<'a> {
 
     /// Nodes that the region says it has, or those in view while it has said nothing.
     pub fn size(&self) -> usize {
-        self.status.map_or(0, |status| status.last().nodes.len()).max(self.nodes.len())
+        let told = self.status.map_or(0, |status| status.last().nodes.len());
+        told.max(self.peers().len()).max(self.nodes.len())
     }
 
     pub fn health(&self, now: UnixMs) -> Health {
+        if let (None, Some(foreign)) = (self.status, self.foreign) {
+            return foreign::health(self, foreign, now);
+        }
         let Some(reading) = self.read(now) else { return Health::Unknown };
         let status = reading.value;
         if self.is_dark() {
@@ -99,9 +117,24 @@ impl<'a> RegionView<'a> {
     }
 
     pub fn leader(&self) -> Option<&'a str> {
-        self.status
-            .and_then(|status| status.last().nodes.iter().find(|node| node.leader))
-            .map(|node| node.name.as_str())
+        let told = self.status.and_then(|status| status.last().nodes.iter().find(|node| node.leader));
+        told.map(|node| node.name.as_str()).or_else(|| {
+            let peer = self.peers().iter().find(|peer| peer.leader).map(|peer| peer.id.as_str());
+            peer.or_else(|| self.foreign?.last().leader.as_deref().map(short_address))
+        })
+    }
+
+    /// The nodes of a cluster that is no Twinkeep, as far as a token is told.
+    pub fn peers(&self) -> &'a [RaftPeer] {
+        let raft = self.foreign.and_then(|foreign| foreign.last().raft.as_ref());
+        raft.map_or(&[], |raft| raft.last().peers.as_slice())
+    }
+
+    /// What a node is called: by itself, by its cluster, or by where it is.
+    pub fn peer_name(&self, node: &NodeView) -> String {
+        let peer = self.peers().iter().find(|peer| normal_address(&peer.api_address) == node.address);
+        let named = node.name().or(peer.map(|peer| peer.id.as_str()));
+        named.unwrap_or(short_address(&node.address)).to_owned()
     }
 
     /// Addresses to ask, the leader's first, then those that answer, then the rest.
@@ -153,6 +186,17 @@ impl<'a> RegionView<'a> {
     /// The region's clock minus the console's.
     pub fn clock_skew_ms(&self) -> Option<i64> {
         self.nodes.iter().filter(|node| node.is_up()).find_map(|node| node.clock_skew_ms)
+    }
+
+    pub(super) fn best_foreign(&self) -> Option<&'a Observed<Foreign>> {
+        let answers = || self.nodes.iter().filter_map(|node| node.foreign.as_ref());
+        let newest = answers().max_by_key(|answer| answer.at())?;
+        let leads = |answer: &&Observed<Foreign>| !answer.last().follower && !answer.last().sealed;
+        let best = answers().filter(leads).max_by_key(|answer| answer.at());
+        let best = best.filter(|leader| newest.at().since(leader.at()) <= LEADER_PREFERRED_FOR);
+        // A sealed node knows least of its cluster.
+        let unsealed = answers().filter(|answer| !answer.last().sealed).max_by_key(|answer| answer.at());
+        best.or(unsealed.filter(|one| newest.at().since(one.at()) <= LEADER_PREFERRED_FOR)).or(Some(newest))
     }
 
     pub(super) fn best_status(&self) -> Option<&'a Observed<PathStatus>> {

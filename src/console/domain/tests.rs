@@ -65,7 +65,7 @@ fn a_lost_node_of_a_region_is_a_warning_and_a_lost_report_forgets_nothing() {
     let mut world = streaming();
     let mut report = NodeReport::new(address(EU, 1));
     report.contact = Contact::Gone { since: NOW, error: "timeout".into(), attempts: 1, retry_at: None };
-    world.take(report);
+    world.take_all([report]);
     let later = UnixMs(NOW.0 + 2_000);
     assert!(alarms(&world, later)[0].text.contains("node eu-west-1b of eu-west-1 does not answer"));
     assert_eq!(world.regions()[1].health(later), Health::Degraded);

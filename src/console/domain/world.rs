@@ -1,4 +1,6 @@
 //! All nodes in view, sorted into regions.
+//!
+//! Which node belongs to which region is found out when reports come in, not when somebody looks: a frame looks many times.
 
 use super::node::{NodeReport, NodeView, normal_address, short_address};
 use super::region::RegionView;
@@ -9,15 +11,22 @@ use std::collections::BTreeMap;
 #[derive(Clone, Default, Debug)]
 pub struct World {
     nodes: Vec<NodeView>,
+    sorted: Vec<Sorted>,
+}
+
+/// A region's nodes, by their places.
+#[derive(Clone, Debug)]
+struct Sorted {
+    id: Option<RegionId>,
+    name: String,
+    nodes: Vec<usize>,
 }
 
 impl World {
     /// A world of nodes that were not heard yet.
     pub fn of_addresses<'a>(addresses: impl IntoIterator<Item = &'a str>) -> World {
         let mut world = World::default();
-        for address in addresses {
-            world.take(NodeReport::new(normal_address(address)));
-        }
+        world.take_all(addresses.into_iter().map(|address| NodeReport::new(normal_address(address))));
         world
     }
 
@@ -25,27 +34,41 @@ impl World {
         &self.nodes
     }
 
-    /// Takes a report in; the report of an unknown address is a new node.
-    pub fn take(&mut self, report: NodeReport) {
-        match self.nodes.iter_mut().find(|node| node.address == report.address) {
-            Some(node) => node.take(report),
-            None => self.nodes.push(report),
+    /// Takes reports in; the report of an unknown address is a new node.
+    pub fn take_all(&mut self, reports: impl IntoIterator<Item = NodeReport>) {
+        for report in reports {
+            match self.nodes.iter_mut().find(|node| node.address == report.address) {
+                Some(node) => node.take(report),
+                None => self.nodes.push(report),
+            }
         }
+        self.sorted = self.sort();
     }
 
     /// The regions, in the order in which their first nodes were named: a card never changes its place because roles
     /// did. A node that never answered belongs to the region that says so, else it stands for itself.
     pub fn regions(&self) -> Vec<RegionView<'_>> {
+        let view = |sorted: &Sorted| {
+            let nodes = sorted.nodes.iter().map(|at| &self.nodes[*at]).collect();
+            let mut region =
+                RegionView { id: sorted.id, name: sorted.name.clone(), nodes, status: None, foreign: None };
+            region.status = region.best_status();
+            region.foreign = region.best_foreign();
+            region
+        };
+        self.sorted.iter().map(view).collect()
+    }
+
+    fn sort(&self) -> Vec<Sorted> {
         let hearsay = self.hearsay();
-        let mut regions: Vec<RegionView<'_>> = Vec::new();
-        for node in &self.nodes {
+        let mut regions: Vec<Sorted> = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
             let own = node.status.as_ref().map(|status| &status.last().region);
-            let (id, name) = match own {
-                Some(region) => (Some(region.id), region.name.clone()),
-                None => match hearsay.get(&node.address) {
-                    Some((id, name)) => (Some(*id), name.clone()),
-                    None => (None, short_address(&node.address).to_owned()),
-                },
+            let own = own.map(|region| (region.id, region.name.clone()));
+            let own = own.or_else(|| node.foreign.as_ref().and_then(|foreign| foreign.last().cluster.clone()));
+            let (id, name) = match own.or_else(|| hearsay.get(&node.address).cloned()) {
+                Some((id, name)) => (Some(id), name),
+                None => (None, short_address(&node.address).to_owned()),
             };
             let known = regions.iter_mut().find(|region| match (region.id, id) {
                 // A region that was not initialised yet has no id: its name must do.
@@ -53,12 +76,9 @@ impl World {
                 _ => false,
             });
             match known {
-                Some(region) => region.nodes.push(node),
-                None => regions.push(RegionView { id, name, nodes: vec![node], status: None }),
+                Some(region) => region.nodes.push(at),
+                None => regions.push(Sorted { id, name, nodes: vec![at] }),
             }
-        }
-        for region in &mut regions {
-            region.status = region.best_status();
         }
         regions
     }
@@ -80,6 +100,14 @@ impl World {
                 for address in addresses {
                     of_address.entry(normal_address(address)).or_insert_with(|| (region, name.clone()));
                 }
+            }
+        }
+        for foreign in self.nodes.iter().filter_map(|node| node.foreign.as_ref()) {
+            let said = foreign.last();
+            let Some(cluster) = &said.cluster else { continue };
+            let peers = said.raft.iter().flat_map(|raft| &raft.last().peers).map(|peer| &peer.api_address);
+            for address in peers.chain(&said.leader).filter(|address| !address.is_empty()) {
+                of_address.entry(normal_address(address)).or_insert_with(|| cluster.clone());
             }
         }
         of_address

@@ -8,6 +8,7 @@ mod backoff;
 mod board;
 mod clock;
 mod commands;
+mod foreign;
 mod supervisor;
 
 pub use board::Board;

@@ -1,5 +1,6 @@
 //! Watches one node for as long as the console runs.
 
+use super::foreign::{ForeignEye, is_foreign};
 use super::{Shared, backoff};
 use crate::api::replication::{LinkState, LinkStatus, PathStatus, TokenInfo, TokenSummary};
 use crate::client::{Client, ClientError, ClientOptions};
@@ -48,9 +49,34 @@ pub(super) async fn run(shared: Arc<Shared>, address: String) {
     let mut failures = 0;
     let mut listed: Option<(UnixMs, TokenSummary)> = None;
     let mut follows_events = false;
+    let mut eye: Option<Box<ForeignEye>> = None;
     loop {
         let asked_at = shared.clock.now();
-        let wait = match clients.open.path_status(&shared.options.path).await {
+        let answer = match eye.take() {
+            Some(eye) => Answer::OfOthers(eye),
+            None => match clients.open.path_status(&shared.options.path).await {
+                Err(error) if report.status.is_none() && is_foreign(&error) => Answer::OfOthers(Box::default()),
+                other => Answer::Status(Box::new(other)),
+            },
+        };
+        let answer = match answer {
+            Answer::Status(status) => *status,
+            Answer::OfOthers(mut of) => match of.look(&shared, &clients.open, &mut clients.tokens, &mut report).await {
+                Ok(others) => {
+                    failures = 0;
+                    eye = Some(of);
+                    shared.report(report.clone());
+                    if !is_untried(&shared) {
+                        others.into_iter().for_each(|address| shared.watch(address));
+                    }
+                    sleep_until(&shared, POLL_EVERY).await;
+                    continue;
+                }
+                // The next look begins anew: another server may run there by then.
+                Err(error) => Err(error),
+            },
+        };
+        let wait = match answer {
             Ok(status) => {
                 failures = 0;
                 take_status(&mut report, &shared, asked_at, status.clone());
@@ -84,11 +110,30 @@ pub(super) async fn run(shared: Arc<Shared>, address: String) {
                 wait
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = shared.retry.notified() => {}
-        }
+        sleep_until(&shared, wait).await;
     }
+}
+
+/// What a node was asked, by what it turned out to be.
+enum Answer {
+    Status(Box<Result<PathStatus, ClientError>>),
+    OfOthers(Box<ForeignEye>),
+}
+
+/// Until it is time for the next look, or somebody wants one now.
+async fn sleep_until(shared: &Shared, wait: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        () = shared.retry.notified() => {}
+    }
+}
+
+/// Whether a node that was named on the command line has not answered yet: a node may be reached by several addresses,
+/// and each shall have its chance to say who it is.
+fn is_untried(shared: &Shared) -> bool {
+    let board = shared.board.borrow();
+    let asked = shared.options.addresses.iter().filter_map(|address| board.get(shared.options.context, address));
+    asked.into_iter().any(|report| report.contact == Contact::Connecting)
 }
 
 fn client(shared: &Shared, address: &str, token: Option<&SensitiveString>) -> Result<Client, ClientError> {
@@ -148,22 +193,19 @@ async fn list_tokens(report: &mut NodeReport, shared: &Shared, clients: &mut Cli
     }
 }
 
-/// Watches the region's other nodes as well, once each node that was named on the command line had its chance to say who
-/// it is: a node may be reached by several addresses.
+/// Watches the region's other nodes as well.
 fn discover(shared: &Arc<Shared>, status: &PathStatus) {
-    let (named, untried): (Vec<String>, bool) = {
+    if is_untried(shared) {
+        return;
+    }
+    let named: Vec<String> = {
         let board = shared.board.borrow();
         let same_region = board
             .of(shared.options.context)
             .filter_map(|report| report.status.as_ref())
             .map(|status| &status.last().region);
-        let named = same_region.filter(|region| region.id == status.region.id).map(|region| region.node.clone());
-        let asked = shared.options.addresses.iter().filter_map(|address| board.get(shared.options.context, address));
-        (named.collect(), asked.into_iter().any(|report| report.contact == Contact::Connecting))
+        same_region.filter(|region| region.id == status.region.id).map(|region| region.node.clone()).collect()
     };
-    if untried {
-        return;
-    }
     for node in &status.nodes {
         let address = normal_address(&node.api_addr);
         if !address.is_empty() && !named.contains(&node.name) {

@@ -106,6 +106,7 @@ fn verdict_bar(model: &Model, overall: &Overall, paint: Paint<'_>, tier: Tier, a
     let mut words = overall.words.clone();
     if overall.standing == Standing::Unlinked
         && model.screen != Screen::Index
+        && (Action::Link.info().disabled)(model).is_none()
         && let Some(region) = model.selected_region()
     {
         let (link, generate) = (key_of(model, Action::Link), key_of(model, Action::TokenGenerate));

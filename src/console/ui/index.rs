@@ -57,7 +57,7 @@ fn values(model: &Model, context: &Context, overall: &Overall, paint: Paint<'_>)
     let regions = context.world.regions();
     let primary = regions.iter().find(|region| region.role() == Some(RegionRole::Primary));
     // Of the region that was heard longest ago: the index must not look fresher than it is.
-    let heard = regions.iter().map(|region| region.read(now).map(|reading| reading.age)).max_by_key(|age| match age {
+    let heard = regions.iter().map(|region| region.heard_age(now)).max_by_key(|age| match age {
         None => std::time::Duration::MAX,
         Some(age) => *age,
     });
@@ -71,13 +71,21 @@ fn values(model: &Model, context: &Context, overall: &Overall, paint: Paint<'_>)
             Value::new(Role::Text, format!("{} {}", entries(lag.lag.entries), lag_ms(lag.lag.ms)))
         }
         Some(_) => Value::new(Role::Unknown, "unknown"),
+        None if context.pair(now).is_some_and(|pair| pair.vault.is_some()) => {
+            let behind = context.pair(now).and_then(|pair| pair.vault?.behind());
+            behind
+                .map_or_else(|| Value::new(Role::Unknown, "unknown"), |behind| Value::new(Role::Text, entries(behind)))
+        }
         None => Value::new(Role::Muted, "-"),
     };
     vec![
         Value::new(role, format!("{glyph} {}", overall.standing.word())),
         Value::new(Role::Title, context.title()),
         primary.map_or_else(
-            || Value::new(Role::Unknown, "none in view"),
+            || match regions.iter().find_map(|region| region.foreign) {
+                Some(foreign) => Value::new(Role::Muted, foreign.last().product.name()),
+                None => Value::new(Role::Unknown, "none in view"),
+            },
             |region| Value::new(Role::Primary, region.name.clone()),
         ),
         lag,

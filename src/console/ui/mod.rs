@@ -13,6 +13,7 @@ mod cockpit;
 mod columns;
 mod dialogs;
 mod events;
+mod foreign;
 mod help;
 mod hits;
 mod index;

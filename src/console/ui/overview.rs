@@ -2,7 +2,7 @@
 
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, number, paragraph, told_age};
-use super::{Paint, Tier, events};
+use super::{Paint, Tier, events, foreign};
 use crate::api::replication::Role as RegionRole;
 use crate::api::replication::TokenSummary;
 use crate::console::app::{Action, Hit, Model};
@@ -76,7 +76,7 @@ fn card(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Rect, bu
     let selected = model.selected_region().is_some_and(|selected| selected.name == region.name);
     let border = if selected { Role::Selected } else { Role::Border };
     paint.hit(area, || Hit::Region(region.name.clone()));
-    let (role, sign, word) = paint.role(region.role());
+    let (role, sign, word) = paint.role_of(region);
     let pointer = if selected { format!("{} ", paint.glyphs.pointer) } else { String::new() };
     let badge = format!("{sign} {word}");
     let room = usize::from(area.width).saturating_sub(pointer.width() + badge.width() + 7);
@@ -102,6 +102,14 @@ fn card_lines(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Re
         Line::from(vec![paint.span(role, format!("{glyph} {}", health.word())), paint.muted(format!("{comma}{words}"))])
     };
     let Some(reading) = region.read(now) else {
+        if let Some(said) = region.foreign {
+            let mut rows = vec![first(String::new()), row(paint, "heard", vec![paint.ago(said.read(now).age)])];
+            if region.is_dark() {
+                rows.extend(silence_lines(model, region, paint, area));
+            }
+            rows.extend(foreign::card_lines(region, said, model, paint, area.width));
+            return rows;
+        }
         let mut rows = vec![first("never heard".into())];
         rows.extend(silence_lines(model, region, paint, area));
         return rows;
@@ -191,6 +199,10 @@ fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         Line::from(paint.span(role, format!("{glyph} {}", look.word()))).centered(),
         arrow(pair, paint, area.width).centered(),
     ];
+    if let Some(vault) = &pair.vault {
+        rows.extend(foreign::link_lines(vault, paint).into_iter().map(Line::centered));
+        return lines(rows, area, buf);
+    }
     let epoch =
         [&pair.left, &pair.right].iter().filter_map(|region| region.status).map(|status| status.last().epoch).max();
     if let Some(epoch) = epoch.filter(|_| look != LinkLook::Unlinked) {
@@ -297,6 +309,9 @@ fn lag_panel(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect, b
         return;
     }
     let inner = paint.titled("lag", area, buf);
+    if pair.left.status.is_none() && pair.left.foreign.is_some() {
+        return lines(foreign::lag_lines(pair.vault.as_ref(), &pair.left, paint, inner.width), inner, buf);
+    }
     if pair.primary_is_left.is_none() {
         let key = |action: Action| model.keymap.keys(action).next().map(|key| key.to_string()).unwrap_or_default();
         let (link, generate, hand_over) = (key(Action::Link), key(Action::TokenGenerate), key(Action::TokenHandOver));
@@ -385,10 +400,10 @@ fn other_lines(model: &Model, pair: Option<&PairView<'_>>, paint: Paint<'_>) -> 
     let others = regions.iter().filter(|region| region.name != pair.left.name && region.name != pair.right.name);
     others
         .map(|region| {
-            let (role, sign, word) = paint.role(region.role());
+            let (role, sign, word) = paint.role_of(region);
             let health = region.health(model.now);
             let (health_role, glyph) = paint.health(health);
-            let age = region.read(model.now).map(|reading| paint.ago(reading.age));
+            let age = region.heard_age(model.now).map(|age| paint.ago(age));
             Line::from(vec![
                 paint.span(Role::Title, format!(" {}", cell(&region.name, 16))),
                 paint.span(role, cell(&format!(" {sign} {word}"), 14)),
@@ -442,13 +457,13 @@ fn narrow_link(pair: &PairView<'_>, paint: Paint<'_>) -> Line<'static> {
 }
 
 fn narrow_region(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'static>> {
-    let (role, sign, word) = paint.role(region.role());
+    let (role, sign, word) = paint.role_of(region);
     let health = region.health(model.now);
     let (health_role, glyph) = paint.health(health);
     let selected = model.selected_region().is_some_and(|selected| selected.name == region.name);
     let pointer = if selected { paint.glyphs.pointer } else { " " };
     let reading = region.read(model.now);
-    let heard = reading.map_or_else(|| paint.muted("never heard"), |reading| paint.ago(reading.age));
+    let heard = region.heard_age(model.now).map_or_else(|| paint.muted("never heard"), |age| paint.ago(age));
     let room = usize::from(width).saturating_sub(26).max(6);
     let first = Line::from(vec![
         paint.span(Role::Selected, pointer),
@@ -458,6 +473,11 @@ fn narrow_region(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width
         heard,
     ]);
     let second = match reading {
+        None if region.foreign.is_some() => {
+            let leader = region.leader().unwrap_or("none");
+            let words = format!("   leader {leader} · {}/{} nodes", region.answering(), region.size());
+            Some(Line::from(paint.muted(words)))
+        }
         None => region.silence().map(|silence| Line::from(paint.span(Role::Warn, format!("   {}", silence.error)))),
         Some(reading) => {
             let status = reading.value;

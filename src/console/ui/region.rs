@@ -3,7 +3,7 @@
 use super::columns::{Align, Column, Value, fitting, header, row};
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, told_age, window};
-use super::{Paint, Tier};
+use super::{Paint, Tier, foreign};
 use crate::api::replication::{NodeStatus, Role as RegionRole};
 use crate::console::app::list::Rest;
 use crate::console::app::{Hit, Model};
@@ -20,7 +20,7 @@ const fn column(title: &'static str, width: usize, align: Align, rank: u8) -> Co
     Column { title, width, align, rank }
 }
 
-const COLUMNS: [Column; 10] = [
+pub(super) const COLUMNS: [Column; 10] = [
     column("node", 14, Align::Left, 0),
     column("", 8, Align::Left, 2),
     column("answers", 16, Align::Left, 1),
@@ -38,7 +38,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     if tier == Tier::Narrow {
         return draw_narrow(model, &region, paint, area, buf);
     }
-    let (role, sign, word) = paint.role(region.role());
+    let (role, sign, word) = paint.role_of(&region);
     let title = vec![paint.span(Role::Title, format!("{} ", region.name)), paint.span(role, format!("{sign} {word}"))];
     let inner = paint.panel(title, Role::Selected, area, buf);
     paint.right_title(vec![paint.muted("left and right change the region")], area, buf);
@@ -55,7 +55,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });
     }
     text.push(Line::default());
-    text.extend(facts(model, &region, paint));
+    text.extend(facts(model, &region, paint, inner.width));
     lines(text, inner, buf);
     if let Some(reading) = region.read(model.now) {
         let foot = Rect { y: area.bottom().saturating_sub(1), height: 1.min(area.height), ..area };
@@ -71,8 +71,8 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
 
 /// Without a frame: a node in two lines, what it is and how far, then what is wrong with it.
 fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
-    let (role, sign, word) = paint.role(region.role());
-    let heard = region.read(model.now).map_or_else(|| paint.muted("never heard"), |reading| paint.ago(reading.age));
+    let (role, sign, word) = paint.role_of(region);
+    let heard = region.heard_age(model.now).map_or_else(|| paint.muted("never heard"), |age| paint.ago(age));
     let room = usize::from(area.width).saturating_sub(word.width() + heard.width() + 5);
     let mut text = vec![Line::from(vec![
         paint.span(Role::Title, format!(" {}", fitted(&region.name, room))),
@@ -92,7 +92,7 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
             paint.span(applied.role, format!(" at {}", applied.text)),
         ]));
     }
-    text.extend(facts(model, region, paint).into_iter().map(|fact| {
+    text.extend(facts(model, region, paint, area.width.saturating_sub(1)).into_iter().map(|fact| {
         let mut fact = fact;
         fact.spans.insert(0, ratatui::text::Span::raw(" "));
         fact
@@ -102,6 +102,9 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
 
 /// A row for each node that the region says it has, and for each in view that it does not name.
 fn rows(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Vec<Value>> {
+    if region.status.is_none() && region.foreign.is_some() {
+        return foreign::node_rows(model, region, paint);
+    }
     let reading = region.read(model.now);
     let told: &[NodeStatus] = reading.as_ref().map_or(&[], |reading| &reading.value.nodes);
     let mut rows = Vec::new();
@@ -166,7 +169,7 @@ fn told_row(
 }
 
 /// Whether the node answers this console.
-fn contact(model: &Model, node: Option<&NodeView>, paint: Paint<'_>) -> Value {
+pub(super) fn contact(model: &Model, node: Option<&NodeView>, paint: Paint<'_>) -> Value {
     let glyphs = paint.glyphs;
     let Some(node) = node else { return Value::new(Role::Muted, format!("{} not called", glyphs.stale)) };
     match &node.contact {
@@ -183,14 +186,14 @@ fn contact(model: &Model, node: Option<&NodeView>, paint: Paint<'_>) -> Value {
 }
 
 /// Errors of the nodes that do not answer, and what this console may do here.
-fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Line<'static>> {
+fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'static>> {
     let mut facts = Vec::new();
     for node in &region.nodes {
         let (error, retry_at) = match &node.contact {
             Contact::Gone { error, retry_at, .. } | Contact::Erring { error, retry_at, .. } => (error, retry_at),
             Contact::Connecting | Contact::Up { .. } => continue,
         };
-        let name = node.name().unwrap_or(short_address(&node.address));
+        let name = region.peer_name(node);
         let next = match retry_at {
             Some(at) => format!("again in {}", duration(at.since(model.now))),
             None => "calling now".into(),
@@ -207,6 +210,9 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Line<'
         Access::Untried => (Role::Muted, "has not yet said whether it takes the token"),
     };
     facts.push(Line::from(vec![paint.muted("access   "), paint.span(role, words)]));
+    if let (None, Some(said)) = (region.status, region.foreign) {
+        facts.extend(foreign::facts(model, said, paint, width));
+    }
     if let Some(reading) = region.read(model.now) {
         let status = reading.value;
         let version = format!("{}, protocol {}", status.region.version, status.region.protocol);

@@ -3,7 +3,7 @@
 use super::overview::sync_lines;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, told_age};
-use super::{Paint, Tier};
+use super::{Paint, Tier, foreign};
 use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
 use crate::console::app::Model;
@@ -23,6 +23,16 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         lines(vec![Line::from(paint.muted("only one region in view: attach the other one as well"))], inner, buf);
         return;
     };
+    if pair.left.status.is_none() && pair.left.foreign.is_some() {
+        let inner = paint.titled("replication", area, buf);
+        let mut text = foreign::lag_lines(pair.vault.as_ref(), &pair.left, paint, inner.width);
+        for region in [&pair.left, &pair.right] {
+            let (role, sign, word) = paint.role_of(region);
+            text.extend([Line::default(), Line::from(paint.span(role, format!("{sign} {} {word}", region.name)))]);
+            text.extend(region.foreign.into_iter().flat_map(|said| foreign::facts(model, said, paint, inner.width)));
+        }
+        return lines(text, inner, buf);
+    }
     if tier == Tier::Narrow {
         return draw_narrow(model, &pair, paint, area, buf);
     }
@@ -77,7 +87,7 @@ fn draw_narrow(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect,
         }
     }
     for region in [&pair.left, &pair.right] {
-        let (role, sign, word) = paint.role(region.role());
+        let (role, sign, word) = paint.role_of(region);
         text.push(Line::from(paint.span(role, format!(" {sign} {} {word}", region.name))));
         let Some(reading) = region.read(model.now) else {
             text.push(Line::from(paint.span(Role::Unknown, "   never heard")));
@@ -118,7 +128,7 @@ fn position_lines(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, width: u
     };
     vec![
         row("", &|region| {
-            let (role, sign, word) = paint.role(region.role());
+            let (role, sign, word) = paint.role_of(region);
             paint.span(role, format!("{} {sign} {word}", region.name))
         }),
         row("heard", &|region| match region.read(model.now) {

@@ -18,10 +18,10 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     }
     let pair = model.pair();
     for region in model.here.world.regions() {
-        let (role, sign, word) = paint.role(region.role());
+        let (role, sign, word) = paint.role_of(&region);
         let health = region.health(now);
         let (health_role, glyph) = paint.health(health);
-        let age = region.read(now).map(|reading| duration(reading.age));
+        let age = region.heard_age(now).map(duration);
         let mut spans = vec![
             paint.span(health_role, format!("{glyph} ")),
             paint.span(role, format!("{sign} {} {word}", region.name)),

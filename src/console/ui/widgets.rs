@@ -8,7 +8,7 @@ use crate::clock::UnixMs;
 use crate::console::app::history::Samples;
 use crate::console::app::list::{List, Rest};
 use crate::console::domain::units;
-use crate::console::domain::{Health, LinkLook, Reading, Standing};
+use crate::console::domain::{Health, LinkLook, Reading, RegionView, Standing};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -82,6 +82,11 @@ impl Paint<'_> {
             Health::Unknown => (Role::Unknown, self.glyphs.unknown),
             Health::Dark | Health::Down => (Role::Crit, self.glyphs.crit),
         }
+    }
+
+    /// How what a region is looks: its role, or what runs there where there are no roles.
+    pub fn role_of(&self, region: &RegionView<'_>) -> (Role, &'static str, &'static str) {
+        super::foreign::badge(region, *self).unwrap_or_else(|| self.role(region.role()))
     }
 
     /// How a region's role looks; the primary alone is in capitals.
