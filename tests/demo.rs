@@ -79,6 +79,13 @@ fn rehearsal_lost_leader_ends_green_with_equal_roots() {
 }
 
 #[test]
+fn rehearsal_ledger_ends_green_with_all_that_was_lost_written_again() {
+    let score = &rehearsed("ledger")["score"];
+    assert!(score["lost"].as_u64().is_some_and(|lost| lost > 0), "{score}");
+    assert_eq!(score["recovered"], score["lost"], "{score}");
+}
+
+#[test]
 fn a_scenario_that_is_no_scenario_is_refused_before_anything_starts() {
     let temp = tempfile::tempdir().expect("a folder");
     let file = temp.path().join("mine.txt");

@@ -535,7 +535,7 @@ pub struct Demo {
     /// Plain signs, for terminals that show no others
     #[arg(long, conflicts_with = "headless")]
     pub ascii: bool,
-    /// Play a rehearsal: dead-primary, switchover, cut-link, lost-leader, or a file of steps. With --headless it exits 0 only if all its
+    /// Play a rehearsal: dead-primary, switchover, ledger, cut-link, lost-leader, or a file of steps. With --headless it exits 0 only if all its
     /// steps hold
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<String>,

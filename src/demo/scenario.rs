@@ -6,15 +6,17 @@
 //!   connect                        make a token on the standby and hand it to the primary
 //!   promote                        the standby, accepting what the plan says is lost
 //!   switchover                     the same with the primary's consent: nothing is lost
+//!   replay, rejoin                 what only the old primary has, as new writes; and back as a standby
 //!   cut, heal, latency MS, kill-leader WHICH, kill-region WHICH, restart WHICH, skew WHICH MS, load WRITES
 //!   sleep 5s
-//!   wait streaming | in-step | equal | noticed | writes | fenced [within 30s]
+//!   wait streaming | in-step | equal | noticed | writes | fenced | recovered [within 30s]
 //!   expect lost <= 200 | recovered >= 1 | notice <= 5s
 //! ```
 
 use super::drill::Drill;
 use super::fault::{Fault, Which};
 use super::{Demo, Options, PATH};
+use crate::api::ledger::{RejoinRequest, ReplayRequest};
 use crate::api::replication::{
     LinkRequest, LinkState, PathStatus, PromoteMode, PromoteRequest, PromotionOutcome, Role, TokenRequest,
 };
@@ -28,10 +30,11 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Part of the program.
-const EMBEDDED: [(&str, &str); 4] = [
+const EMBEDDED: [(&str, &str); 5] = [
     ("dead-primary", include_str!("scenarios/dead-primary.txt")),
     ("switchover", include_str!("scenarios/switchover.txt")),
     ("cut-link", include_str!("scenarios/cut-link.txt")),
+    ("ledger", include_str!("scenarios/ledger.txt")),
     ("lost-leader", include_str!("scenarios/lost-leader.txt")),
 ];
 /// A `wait` that does not say how long.
@@ -51,6 +54,8 @@ pub struct Scenario {
 enum Step {
     Connect,
     Promote(PromoteMode),
+    Replay,
+    Rejoin,
     Fault(Fault),
     Sleep(Duration),
     Wait(Fact, Duration),
@@ -67,6 +72,8 @@ enum Fact {
     Noticed,
     Writes,
     Fenced,
+    /// All that was lost is there again.
+    Recovered,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,6 +147,8 @@ impl Step {
         Ok(match words.as_slice() {
             ["connect"] => Step::Connect,
             ["promote"] => Step::Promote(PromoteMode::Forced),
+            ["replay"] => Step::Replay,
+            ["rejoin"] => Step::Rejoin,
             ["switchover"] => Step::Promote(PromoteMode::Planned),
             ["sleep", time] => Step::Sleep(crate::duration::parse(time)?),
             ["wait", fact] => Step::Wait(Fact::parse(fact)?, WAIT_WITHIN),
@@ -161,6 +170,8 @@ impl Step {
                 }
                 promote(demo, *mode).await
             }
+            Step::Replay => replay(demo, drill).await,
+            Step::Rejoin => rejoin(demo, drill).await,
             Step::Fault(fault) => demo.lock().await.throw(fault).await.map(drop),
             Step::Sleep(time) => {
                 tokio::time::sleep(*time).await;
@@ -191,8 +202,9 @@ impl Fact {
             "noticed" => Fact::Noticed,
             "writes" => Fact::Writes,
             "fenced" => Fact::Fenced,
+            "recovered" => Fact::Recovered,
             other => {
-                let known = "streaming, in-step, equal, noticed, writes, fenced";
+                let known = "streaming, in-step, equal, noticed, writes, fenced, recovered";
                 return Err(Error::invalid(format!("`{other}` is nothing to wait for: expected one of {known}")));
             }
         })
@@ -205,6 +217,11 @@ impl Fact {
                 let score = drill.score();
                 let score = score.borrow();
                 score.writes_again_ms.is_some() && score.lost.is_some()
+            }
+            Fact::Recovered => {
+                let score = drill.score();
+                let score = score.borrow();
+                score.lost.is_some() && (score.lost == Some(0) || score.recovered == score.lost)
             }
             Fact::Streaming => {
                 let seen = drill.look().await;
@@ -266,10 +283,58 @@ impl Demo {
     async fn connect(&mut self) -> Result<()> {
         let told = |error: ClientError| Error::unavailable(error.to_string());
         let (primary, standby) = (self.regions[0].client()?, self.regions[1].client()?);
-        let token = standby.generate_token(PATH, &TokenRequest::default()).await.map_err(told)?;
+        let asked = TokenRequest::default();
+        let token = patiently(|| standby.generate_token(PATH, &asked)).await.map_err(told)?;
         let request = LinkRequest { address: None, token: token.token, max_parallel: None };
-        primary.connect(PATH, &request).await.map_err(told)
+        patiently(|| primary.connect(PATH, &request)).await.map_err(told)
     }
+}
+
+/// Asks again as long as a server says that it can't just now, as any client would: a machine may be busy.
+async fn patiently<T, W>(ask: impl Fn() -> W) -> std::result::Result<T, ClientError>
+where
+    W: Future<Output = std::result::Result<T, ClientError>>,
+{
+    let began = clock::steady();
+    loop {
+        match ask().await {
+            Err(error) if is_passing(&error) && began.elapsed() < WAIT_WITHIN => tokio::time::sleep(LOOK_EVERY).await,
+            done => return done,
+        }
+    }
+}
+
+fn is_passing(error: &ClientError) -> bool {
+    error.is_unreachable() || matches!(error.status(), Some(412 | 429 | 472 | 500..=599))
+}
+
+/// A client of the region that was left behind, whose ledger is asked for.
+async fn left_behind(demo: &Arc<Mutex<Demo>>, drill: &Drill) -> Result<crate::client::Client> {
+    let fenced = |status: &Option<PathStatus>| status.as_ref().is_some_and(|status| status.role == Role::Fenced);
+    let at = super::wait_for("a fenced region", || async { drill.look().await.iter().position(fenced) }).await?;
+    let demo = demo.lock().await;
+    Ok(demo.regions[at].clients_as(demo.regions[0].token())?.remove(0))
+}
+
+/// All that nobody decided on, until nothing more goes through.
+async fn replay(demo: &Arc<Mutex<Demo>>, drill: &Drill) -> Result<()> {
+    let told = |error: ClientError| Error::unavailable(error.to_string());
+    let old = left_behind(demo, drill).await?;
+    let request = ReplayRequest { all: true, ..ReplayRequest::default() };
+    loop {
+        let answer = patiently(|| old.replay(PATH, &request)).await.map_err(told)?;
+        if answer.replayed.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// What met a newer write is decided on by the reason.
+async fn rejoin(demo: &Arc<Mutex<Demo>>, drill: &Drill) -> Result<()> {
+    let told = |error: ClientError| Error::unavailable(error.to_string());
+    let old = left_behind(demo, drill).await?;
+    let request = RejoinRequest { reason: Some("rehearsed: the rest met newer writes".into()) };
+    patiently(|| old.rejoin(PATH, &request)).await.map_err(told)
 }
 
 /// The plan, then the promotion with what the plan says, under one id until its outcome is known.
@@ -282,14 +347,15 @@ async fn promote(demo: &Arc<Mutex<Demo>>, mode: PromoteMode) -> Result<()> {
         demo.regions[at].clients_as(demo.regions[0].token())?.remove(0)
     };
     loop {
-        let plan = standby.plan(PATH, mode).await.map_err(told)?;
+        let plan = patiently(|| standby.plan(PATH, mode)).await.map_err(told)?;
         let id = PromotionId(clock::random_bytes());
         let accept_loss = mode == PromoteMode::Forced;
         let request = PromoteRequest { mode, plan: plan.hash, accept_loss, id, deadline: None };
-        let mut promotion = standby.promote(PATH, &request).await.map_err(told)?;
+        // The same id again is the same promotion.
+        let mut promotion = patiently(|| standby.promote(PATH, &request)).await.map_err(told)?;
         while matches!(promotion.outcome, PromotionOutcome::Running | PromotionOutcome::Unknown) {
             tokio::time::sleep(LOOK_EVERY).await;
-            promotion = standby.promotion(PATH, id).await.map_err(told)?.unwrap_or(promotion);
+            promotion = patiently(|| standby.promotion(PATH, id)).await.map_err(told)?.unwrap_or(promotion);
         }
         match promotion.outcome {
             PromotionOutcome::Done => return Ok(()),

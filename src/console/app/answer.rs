@@ -2,6 +2,7 @@
 
 use super::desk::{HeldToken, TokenDesk};
 use super::dialog::Dialog;
+use super::failover;
 use super::model::Model;
 use super::msg::{Answer, Effect, Failure, FailureSort, Target};
 use super::promoting::{planned, promoted};
@@ -32,15 +33,33 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Answer::LedgerExport(target, result) => match result {
+            Ok(export) => {
+                let text = format!("{}\n", serde_json::to_string_pretty(&export).unwrap_or_default());
+                vec![Effect::Save {
+                    name: format!("ledger-{}-{}.json", target.region, model.now.0),
+                    text: SensitiveString::new(text),
+                }]
+            }
+            Err(failure) => {
+                model.toast(EventLevel::Warn, format!("the ledger of {}: {}", target.region, failure.words));
+                Vec::new()
+            }
+        },
+        Answer::Verification(target, result) => {
+            failover::verified(model, &target, result);
+            Vec::new()
+        }
         Answer::Decided(target, result) => {
             let (done, result) = match result {
                 Ok(words) => (format!("{}: {words}", target.region), Ok(())),
                 Err(failure) => (String::new(), Err(failure)),
             };
             say(model, result, done, &target.region);
+            model.here.marked.clear();
             // What was decided shall be seen.
             model.here.ledger_asked_at = crate::clock::UnixMs(0);
-            super::perform::ask_for_ledger(model)
+            super::ledger::ask_for_ledger(model)
         }
         Answer::Saved(result) => {
             match result {

@@ -2,11 +2,13 @@
 //! index lists several; one of them is looked at.
 
 use super::desk::TokenDesk;
+use super::failover::VerifyDesk;
 use super::history::{EventLog, Samples};
 use super::promotion::PromotionDesk;
 use crate::api::ledger::LedgerPage;
 use crate::clock::UnixMs;
-use crate::console::domain::{Alarm, Observed, Overall, PairView, RegionView, World, alarms, overall};
+use crate::console::domain::{Alarm, Observed, Overall, PairView, RegionView, World, overall};
+use std::collections::BTreeSet;
 
 /// Contexts by their place in the contexts file, or on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -55,11 +57,14 @@ pub struct Context {
     pub selected: Option<String>,
     pub desk: TokenDesk,
     pub promotion: Option<PromotionDesk>,
+    pub verify: Option<VerifyDesk>,
     pub log: EventLog,
     pub samples: Samples,
     /// Of the region that has one, once its screen was looked at.
     pub ledger: Option<Observed<LedgerPage>>,
     pub ledger_asked_at: UnixMs,
+    /// Entries of it that the next decision is about.
+    pub marked: BTreeSet<String>,
 }
 
 impl Context {
@@ -75,10 +80,12 @@ impl Context {
             selected: None,
             desk: TokenDesk::Empty,
             promotion: None,
+            verify: None,
             log: EventLog::default(),
             samples: Samples::default(),
             ledger: None,
             ledger_asked_at: UnixMs(0),
+            marked: BTreeSet::new(),
         }
     }
 
@@ -113,7 +120,7 @@ impl Context {
     }
 
     pub fn alarms(&self, now: UnixMs) -> Vec<Alarm> {
-        alarms(&self.world, now)
+        self.world.alarms(now)
     }
 
     pub fn overall(&self, now: UnixMs) -> Overall {

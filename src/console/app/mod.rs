@@ -14,6 +14,7 @@ pub mod confirm;
 pub mod context;
 pub mod desk;
 pub mod dialog;
+pub mod failover;
 pub mod form;
 pub mod history;
 pub mod keymap;
@@ -26,10 +27,12 @@ pub mod rehearsal;
 pub mod targets;
 
 mod answer;
+mod ledger;
 mod perform;
 mod press;
 mod promoting;
 mod table;
+mod tokens;
 mod update;
 
 pub use actions::{ACTIONS, Action, ActionInfo, Danger, Group, Place, Takes};

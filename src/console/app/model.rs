@@ -22,6 +22,7 @@ pub enum Screen {
     Region,
     Replication,
     Tokens,
+    Failover,
     Ledger,
     Events,
     Help,
@@ -29,12 +30,13 @@ pub enum Screen {
 
 impl Screen {
     /// In the order of Tab.
-    pub const ALL: [Screen; 8] = [
+    pub const ALL: [Screen; 9] = [
         Screen::Index,
         Screen::Overview,
         Screen::Region,
         Screen::Replication,
         Screen::Tokens,
+        Screen::Failover,
         Screen::Ledger,
         Screen::Events,
         Screen::Help,
@@ -47,9 +49,21 @@ impl Screen {
             Screen::Region => "Region",
             Screen::Replication => "Replication",
             Screen::Tokens => "Tokens",
+            Screen::Failover => "Failover",
             Screen::Ledger => "Ledger",
             Screen::Events => "Events",
             Screen::Help => "Help",
+        }
+    }
+}
+
+impl Screen {
+    /// Where a line must hold all of them.
+    pub fn short_title(self) -> &'static str {
+        match self {
+            Screen::Overview => "Over",
+            Screen::Replication => "Repl",
+            other => other.title(),
         }
     }
 }
@@ -83,6 +97,8 @@ pub struct Model {
     /// Ids and arguments that the palette ran, newest last.
     pub palette_history: Vec<String>,
     pub mouse: Mouse,
+    /// Whether the terminal's bell is left alone.
+    pub quiet: bool,
     /// Only in a demo.
     pub rehearsal: Option<RehearsalDesk>,
     /// While a recording is looked at: where in it.
@@ -115,6 +131,7 @@ impl Model {
             toasts: Vec::new(),
             palette_history: Vec::new(),
             mouse: Mouse::Left,
+            quiet: false,
             rehearsal: None,
             past: None,
         }

@@ -6,8 +6,9 @@ use super::context::ContextId;
 use super::list::Move;
 use super::model::{Mouse, Screen};
 use super::rehearsal::RehearsalNews;
-use crate::api::ledger::{DiscardRequest, LedgerPage, RejoinRequest, ReplayRequest};
+use crate::api::ledger::{DemoteRequest, DiscardRequest, LedgerExport, LedgerPage, RejoinRequest, ReplayRequest};
 use crate::api::replication::{Event, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenRequest};
+use crate::api::verification::Verification;
 use crate::clock::UnixMs;
 use crate::console::domain::NodeReport;
 use crate::ids::PromotionId;
@@ -127,6 +128,10 @@ pub enum Query {
     Plan(PromoteMode),
     Promotion(PromotionId),
     Ledger,
+    /// Whole entries, for a file.
+    LedgerExport,
+    /// How a verification goes, by its id.
+    Verification(String),
 }
 
 /// A request that changes something.
@@ -154,6 +159,10 @@ pub enum Change {
     ReplayLedger(ReplayRequest),
     DiscardLedger(DiscardRequest),
     Rejoin(RejoinRequest),
+    /// Compare the standbys' disks, and repair what differs.
+    Verify,
+    /// Of two primaries the one that gives way.
+    Fence(DemoteRequest),
 }
 
 /// Why a request brought no answer, as far as it matters here.
@@ -186,6 +195,8 @@ pub enum Answer {
         result: Result<(), Failure>,
     },
     Ledger(Target, Result<LedgerPage, Failure>),
+    LedgerExport(Target, Result<LedgerExport, Failure>),
+    Verification(Target, Result<Verification, Failure>),
     /// What became of a decision about the ledger, in words.
     Decided(Target, Result<String, Failure>),
     /// The file that something was written to, or why it was not.

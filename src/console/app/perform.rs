@@ -4,21 +4,15 @@ use super::actions::Action;
 use super::confirm::{Confirm, Focus, harmless};
 use super::context::WriteRight;
 use super::dialog::Dialog;
-use super::form::TokenForm;
 use super::history::MARK;
 use super::list::Rest;
 use super::model::{Model, Mouse, Screen};
-use super::msg::{Change, Effect, ExportFormat, Query, Target};
+use super::msg::{Change, Effect, ExportFormat};
 use super::palette::Palette;
-use super::promoting;
-use super::promotion::{PromotionDesk, Stage};
 use super::targets::{self, target};
-use crate::api::ledger::{DiscardRequest, RejoinRequest, ReplayRequest};
-use crate::api::replication::{EventLevel, PromoteMode, Role};
-use crate::clock::UnixMs;
-use crate::console::domain::RegionView;
-use crate::console::domain::units::{bytes, duration, entries};
-use crate::ids::PromotionId;
+use super::{failover, ledger, tokens};
+use crate::api::replication::EventLevel;
+use crate::console::domain::units::duration;
 use crate::sensitive::SensitiveString;
 use std::time::Duration;
 
@@ -31,7 +25,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
     match action {
         Action::Show(screen) => {
             model.screen = screen;
-            ask_for_ledger(model)
+            ledger::ask_for_ledger(model)
         }
         Action::NextScreen => turn(model, 1),
         Action::PreviousScreen => turn(model, Screen::ALL.len() - 1),
@@ -54,27 +48,59 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             back(model);
             Vec::new()
         }
-        Action::TokenGenerate => generate_token(model),
+        Action::TokenGenerate => tokens::generate_token(model),
         Action::Link => {
-            link(model);
+            tokens::link(model);
             Vec::new()
         }
-        Action::TokenCopy => copy_token(model),
-        Action::TokenSave => save_token(model),
+        Action::TokenCopy => tokens::copy_token(model),
+        Action::TokenSave => tokens::save_token(model),
         Action::Context => {
             go_to_context(model, argument);
             Vec::new()
         }
+        Action::LedgerMark => {
+            ledger::mark(model);
+            Vec::new()
+        }
+        Action::LedgerMarkAll => {
+            ledger::mark_all(model);
+            Vec::new()
+        }
+        Action::LedgerExport => ledger::export(model),
         Action::LedgerReplay => {
-            replay(model);
+            ledger::replay(model);
+            Vec::new()
+        }
+        Action::LedgerOverwrite => {
+            ledger::overwrite(model);
             Vec::new()
         }
         Action::LedgerDiscard => {
-            discard(model, argument);
+            ledger::discard(model, argument);
             Vec::new()
         }
         Action::Rejoin => {
-            rejoin(model, argument);
+            ledger::rejoin(model, argument);
+            Vec::new()
+        }
+        Action::Verify => {
+            failover::verify(model);
+            Vec::new()
+        }
+        Action::Fence => {
+            failover::fence(model, argument);
+            Vec::new()
+        }
+        Action::Log => {
+            model.screen = Screen::Events;
+            model.list_mut().filter = tui_input::Input::new(super::history::CONSOLE.into());
+            Vec::new()
+        }
+        Action::Quiet => {
+            model.quiet = !model.quiet;
+            let words = if model.quiet { "the bell is silent" } else { "the bell rings again" };
+            model.hint(EventLevel::Info, words);
             Vec::new()
         }
         Action::Past(look) => vec![Effect::Past(look)],
@@ -117,7 +143,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             model.hint(EventLevel::Info, words);
             vec![Effect::Mouse(model.mouse)]
         }
-        Action::TokenHandOver => hand_over(model),
+        Action::TokenHandOver => tokens::hand_over(model),
         Action::TokenReveal => {
             let now = model.now;
             if let Some(held) = model.here.desk.held_mut() {
@@ -125,9 +151,9 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             }
             Vec::new()
         }
-        Action::TokenRevoke => revoke(model),
-        Action::Promote => promote(model),
-        Action::FindPromotion => find_promotion(model, argument),
+        Action::TokenRevoke => tokens::revoke(model),
+        Action::Promote => failover::promote(model),
+        Action::FindPromotion => failover::find_promotion(model, argument),
         Action::PauseResume => pause_or_resume(model),
         Action::Retry => {
             model.hint(EventLevel::Info, "calling again");
@@ -154,7 +180,7 @@ pub(super) fn rows(model: &Model) -> (usize, Rest) {
         Screen::Ledger => (model.ledger_rows().len(), Rest::First),
         Screen::Index => (model.context_rows().len(), Rest::First),
         Screen::Help => (super::ACTIONS.len(), Rest::First),
-        Screen::Overview | Screen::Replication => (0, Rest::First),
+        Screen::Overview | Screen::Replication | Screen::Failover => (0, Rest::First),
     }
 }
 
@@ -181,55 +207,6 @@ fn back(model: &mut Model) {
     } else if !model.toasts.is_empty() {
         model.toasts.clear();
     }
-}
-
-fn generate_token(model: &mut Model) -> Vec<Effect> {
-    if model.here.desk.held().is_some() {
-        // The one that is here was not used yet: a second one would only be a second secret.
-        model.dialogs.push(Dialog::Token);
-        return Vec::new();
-    }
-    let Ok(region) = targets::token_region(model) else { return Vec::new() };
-    let form = token_form(model, &region, None);
-    model.dialogs.push(Dialog::Form(form));
-    Vec::new()
-}
-
-fn token_form(model: &Model, standby: &RegionView<'_>, primary: Option<&RegionView<'_>>) -> TokenForm {
-    let mut form = TokenForm::new(target(model, standby), primary.map(|primary| target(model, primary)), model.now);
-    let own =
-        standby.read(model.now).filter(|reading| reading.value.role == Role::Primary && reading.value.entries > 0);
-    form.holds = own.map(|reading| {
-        let status = reading.value;
-        format!("{}, {} ({} ago)", entries(status.entries), bytes(status.bytes), duration(reading.age))
-    });
-    let on = |region: &RegionView<'_>, what: &str| {
-        let path = &model.here.path;
-        format!("twinkeep replication {what} -address={} -replication-path={path}", region.api_address())
-    };
-    form.command = match primary {
-        None => on(standby, "generate-token"),
-        Some(primary) => format!("{}; {} TOKEN", on(standby, "generate-token"), on(primary, "connect")),
-    };
-    form
-}
-
-fn link(model: &mut Model) {
-    let Ok(standby) = targets::token_region(model) else { return };
-    let Ok(primary) = targets::primary_for(model, &standby.name) else { return };
-    let form = token_form(model, &standby, Some(&primary));
-    model.dialogs.push(Dialog::Form(form));
-}
-
-fn copy_token(model: &mut Model) -> Vec<Effect> {
-    let Some(held) = model.here.desk.held_mut() else { return Vec::new() };
-    held.notice = Some("sent to the terminal, which may or may not put it into its clipboard; w writes a file".into());
-    vec![Effect::Copy(held.token.clone())]
-}
-
-fn save_token(model: &mut Model) -> Vec<Effect> {
-    let Some(held) = model.here.desk.held() else { return Vec::new() };
-    vec![Effect::Save { name: format!("activation-token-{}", held.accessor), text: held.token.clone() }]
 }
 
 /// What the row under the cursor is known by elsewhere.
@@ -274,65 +251,6 @@ fn arm(model: &mut Model, argument: Option<String>) {
     }
 }
 
-fn hand_over(model: &mut Model) -> Vec<Effect> {
-    let Some(held) = model.here.desk.held() else { return Vec::new() };
-    let Ok(primary) = targets::primary_for(model, &held.region) else { return Vec::new() };
-    let standby = model.here.world.regions().into_iter().find(|region| region.name == held.region);
-    let mut lines =
-        vec![format!("{} copies everything to {} and then keeps it up to date.", primary.name, held.region)];
-    if let Some(reading) = standby.as_ref().and_then(|standby| standby.read(model.now)) {
-        let status = reading.value;
-        lines.push(if status.entries == 0 {
-            format!("{} holds nothing ({} ago).", held.region, duration(reading.age))
-        } else {
-            format!(
-                "What {} holds is replaced: {}, {} ({} ago).",
-                held.region,
-                entries(status.entries),
-                bytes(status.bytes),
-                duration(reading.age)
-            )
-        });
-    }
-    let confirm = Confirm {
-        title: format!("Hand the token of {} to {}", held.region, primary.name),
-        lines,
-        verb: "Hand over".into(),
-        command: format!(
-            "twinkeep replication connect -address={} -replication-path={} TOKEN",
-            primary.api_address(),
-            model.here.path,
-        ),
-        focus: Focus::Cancel,
-        target: target(model, &primary),
-        change: Change::Connect { standby: held.region.clone(), token: held.token.clone() },
-        opened_at: model.now,
-    };
-    model.dialogs.push(Dialog::Confirm(confirm));
-    Vec::new()
-}
-
-fn revoke(model: &mut Model) -> Vec<Effect> {
-    let Ok((region, token)) = targets::selected_token(model) else { return Vec::new() };
-    let confirm = Confirm {
-        title: format!("Revoke the token {} of {}", token.accessor, region.name),
-        lines: vec!["Nobody can activate a link with it any more. A link that is already active stays.".into()],
-        verb: "Revoke".into(),
-        command: format!(
-            "twinkeep replication revoke-token -address={} -replication-path={} {}",
-            region.api_address(),
-            model.here.path,
-            token.accessor
-        ),
-        focus: Focus::Cancel,
-        target: target(model, &region),
-        change: Change::RevokeToken { accessor: token.accessor },
-        opened_at: model.now,
-    };
-    model.dialogs.push(Dialog::Confirm(confirm));
-    Vec::new()
-}
-
 fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
     let Ok((primary, paused)) = targets::pausable(model) else { return Vec::new() };
     let to = target(model, &primary);
@@ -359,127 +277,6 @@ fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
     };
     model.dialogs.push(Dialog::Confirm(confirm));
     Vec::new()
-}
-
-fn promote(model: &mut Model) -> Vec<Effect> {
-    let unsettled = model.here.promotion.as_ref().is_some_and(|desk| match &desk.stage {
-        Stage::Sent(sent) => !sent.is_settled(),
-        _ => false,
-    });
-    if unsettled {
-        model.dialogs.push(Dialog::Promotion);
-        return Vec::new();
-    }
-    let Ok(region) = targets::promotable(model) else {
-        // A finished one can still be looked at.
-        model.dialogs.push(Dialog::Promotion);
-        return Vec::new();
-    };
-    let target: Target = target(model, &region);
-    // A primary that answers is switched over; one that does not is failed over. The other way is a key away.
-    let alive = model.pair().as_ref().and_then(|pair| pair.primary()).is_some_and(|primary| !primary.is_dark());
-    let mode = if alive { PromoteMode::Planned } else { PromoteMode::Forced };
-    model.here.promotion = Some(PromotionDesk {
-        target: target.clone(),
-        opened_at: model.now,
-        scroll: 0,
-        mode,
-        stage: Stage::Planning { notice: None },
-    });
-    model.dialogs.push(Dialog::Promotion);
-    vec![Effect::Ask(target, Query::Plan(mode))]
-}
-
-fn find_promotion(model: &mut Model, argument: Option<String>) -> Vec<Effect> {
-    match argument.as_deref().map(str::parse::<PromotionId>) {
-        Some(Ok(id)) => promoting::find(model, id),
-        Some(Err(_)) => {
-            model.hint(EventLevel::Warn, "promotion: an id has 32 hexadecimal digits, as the cockpit shows it");
-            Vec::new()
-        }
-        None => {
-            model.hint(EventLevel::Info, "promotion ID: the cockpit shows it, and the file last-promotion has it");
-            Vec::new()
-        }
-    }
-}
-
-/// The ledger is asked for when it is looked at, and again now and then while it is.
-pub(super) fn ask_for_ledger(model: &mut Model) -> Vec<Effect> {
-    let due = model.here.ledger_asked_at == UnixMs(0) || model.now.since(model.here.ledger_asked_at) >= LEDGER_EVERY;
-    if model.screen != Screen::Ledger || !due {
-        return Vec::new();
-    }
-    let Ok(region) = targets::ledger_region(model) else { return Vec::new() };
-    let target = target(model, &region);
-    model.here.ledger_asked_at = model.now;
-    vec![Effect::Ask(target, Query::Ledger)]
-}
-
-/// Between two looks at a ledger that is in view.
-const LEDGER_EVERY: Duration = Duration::from_secs(3);
-
-/// A decision about what only one region has: what it is called, and on the command line.
-struct Decide {
-    title: String,
-    words: String,
-    verb: &'static str,
-    what: &'static str,
-    change: Change,
-}
-
-fn decide(model: &mut Model, target: Target, api: &str, decide: Decide) {
-    let Decide { title, words, verb, what, change } = decide;
-    let confirm = Confirm {
-        title,
-        lines: vec![words],
-        verb: verb.into(),
-        command: format!("twinkeep replication {what} -address={api} -replication-path={}", model.here.path),
-        focus: Focus::Cancel,
-        target,
-        change,
-        opened_at: model.now,
-    };
-    model.dialogs.push(Dialog::Confirm(confirm));
-}
-
-fn replay(model: &mut Model) {
-    let Ok(region) = targets::ledger_region(model) else { return };
-    let (to, api) = (target(model, &region), region.api_address());
-    let words = "Every write that nobody decided on becomes a new write on the new primary. Where the same thing was changed there \
-         since, nothing is overwritten: those stay undecided, and say what they met."
-        .into();
-    let change = Change::ReplayLedger(ReplayRequest { all: true, ..ReplayRequest::default() });
-    let title = format!("Replay the ledger of {}", to.region);
-    decide(model, to, &api, Decide { title, words, verb: "Replay", what: "ledger replay -all", change });
-}
-
-fn discard(model: &mut Model, reason: Option<String>) {
-    let Some(reason) = reason else {
-        model.hint(EventLevel::Info, "ledger-discard REASON: what is given up is written down with why");
-        return;
-    };
-    let Ok(region) = targets::ledger_region(model) else { return };
-    let (to, api) = (target(model, &region), region.api_address());
-    let words = format!(
-        "What nobody decided on will never be on the new primary. The ledger keeps it, with the reason: {reason}"
-    );
-    let change = Change::DiscardLedger(DiscardRequest { all: true, reason, ..DiscardRequest::default() });
-    let title = format!("Discard what is undecided in {}", to.region);
-    decide(model, to, &api, Decide { title, words, verb: "Discard", what: "ledger discard -all", change });
-}
-
-fn rejoin(model: &mut Model, reason: Option<String>) {
-    let regions = model.here.world.regions();
-    let Some(region) = regions.into_iter().find(|region| region.role() == Some(Role::Fenced)) else { return };
-    let (to, api) = (target(model, &region), region.api_address());
-    let words = format!(
-        "{} leaves its own line and follows the new primary: what differs is synced. What only it has stays in its ledger.",
-        to.region
-    );
-    let change = Change::Rejoin(RejoinRequest { reason });
-    let title = format!("Bring {} back as a standby", to.region);
-    decide(model, to, &api, Decide { title, words, verb: "Rejoin", what: "rejoin", change });
 }
 
 fn use_theme(model: &mut Model, name: Option<String>) {

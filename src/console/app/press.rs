@@ -214,6 +214,9 @@ fn press_in_token_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 
 /// Notes that a change is on its way.
 pub(super) fn begin(model: &mut Model, target: &Target, change: &Change) {
+    if let Change::Verify = change {
+        super::failover::verifying(model, target);
+    }
     if let Change::Connect { .. } = change
         && let TokenDesk::Held(held) = std::mem::take(&mut model.here.desk)
     {

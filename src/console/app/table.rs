@@ -9,8 +9,15 @@ const LEDGER: Place = Place::On(&[Screen::Ledger]);
 const LISTS: Place =
     Place::On(&[Screen::Index, Screen::Region, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
 const FILTERED: Place = Place::On(&[Screen::Index, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
-const PAIR: Place =
-    Place::On(&[Screen::Overview, Screen::Region, Screen::Replication, Screen::Tokens, Screen::Ledger, Screen::Events]);
+const PAIR: Place = Place::On(&[
+    Screen::Overview,
+    Screen::Region,
+    Screen::Replication,
+    Screen::Tokens,
+    Screen::Failover,
+    Screen::Ledger,
+    Screen::Events,
+]);
 
 /// An action that looks only, works anywhere and always, and has no hint: what differs is said behind it.
 const fn action(action: Action, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
@@ -113,9 +120,36 @@ pub const ACTIONS: &[ActionInfo] = &[
         .danger(Danger::Asks)
         .unless(targets::pause_disabled),
     replication(
+        Action::Verify,
+        "verify",
+        "Compare the standbys' disks with the primary's data, and repair them",
+        &["V"],
+    )
+    .on(Place::On(&[Screen::Replication, Screen::Failover]))
+    .hint("verify")
+    .danger(Danger::Asks)
+    .unless(targets::verify_disabled),
+    replication(Action::Fence, "fence", "Of two primaries, have one give way: `:fence REASON`", &["F"])
+        .on(Place::On(&[Screen::Overview, Screen::Failover]))
+        .hint("fence")
+        .danger(Danger::Asks)
+        .takes(Takes::Reason)
+        .unless(targets::fence_disabled),
+    replication(Action::LedgerMark, "ledger-mark", "Mark the selected write for a decision, or unmark it", &["t"])
+        .on(LEDGER)
+        .hint("mark")
+        .unless(targets::undecided_here),
+    replication(Action::LedgerMarkAll, "ledger-mark-all", "Mark all undecided writes that the filter shows", &["T"])
+        .on(LEDGER)
+        .unless(targets::undecided_here),
+    replication(Action::LedgerExport, "ledger-export", "Write the whole ledger to a file, values encrypted", &["e"])
+        .on(LEDGER)
+        .hint("export")
+        .unless(targets::ledger_disabled),
+    replication(
         Action::LedgerReplay,
         "ledger-replay",
-        "Write what nobody decided on to the new primary, as new writes",
+        "Write what is marked, or all that nobody decided on, to the new primary",
         &["R"],
     )
     .on(LEDGER)
@@ -123,11 +157,22 @@ pub const ACTIONS: &[ActionInfo] = &[
     .danger(Danger::Asks)
     .unless(targets::undecided_disabled),
     replication(
+        Action::LedgerOverwrite,
+        "ledger-overwrite",
+        "Write what is marked over what the new primary changed since",
+        &["O"],
+    )
+    .on(LEDGER)
+    .danger(Danger::Asks)
+    .unless(targets::overwrite_disabled),
+    replication(
         Action::LedgerDiscard,
         "ledger-discard",
-        "Give up what nobody decided on: `:ledger-discard REASON`",
-        &[],
+        "Give up what is marked, or all that nobody decided on: `:ledger-discard REASON`",
+        &["x"],
     )
+    .on(LEDGER)
+    .hint("discard")
     .danger(Danger::Asks)
     .takes(Takes::Reason)
     .unless(targets::undecided_disabled),
@@ -137,7 +182,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         "Bring the fenced region back as a standby: `:rejoin REASON` if not all was decided",
         &["J"],
     )
-    .on(LEDGER)
+    .on(Place::On(&[Screen::Failover, Screen::Ledger]))
     .hint("rejoin")
     .danger(Danger::Asks)
     .takes(Takes::Reason)
@@ -147,8 +192,9 @@ pub const ACTIONS: &[ActionInfo] = &[
     show(Screen::Region, "region", "The nodes of the selected region", &["2"]),
     show(Screen::Replication, "replication", "Positions, lag and sync in detail", &["3"]),
     show(Screen::Tokens, "tokens", "Activation tokens", &["4"]),
-    show(Screen::Ledger, "ledger", "Writes that only the old primary has", &["5"]),
-    show(Screen::Events, "events", "What happened", &["6"]),
+    show(Screen::Failover, "failover", "The cockpit: where a promotion stands, and what is next", &["5"]),
+    show(Screen::Ledger, "ledger", "Writes that only the old primary has", &["6"]),
+    show(Screen::Events, "events", "What happened", &["7"]),
     show(Screen::Help, "help", "Every key, and why an action is not possible now", &["?"]).hint("help"),
     action(Action::NextScreen, "next-screen", "Next screen", &["tab"]).of(Group::Screens),
     action(Action::PreviousScreen, "previous-screen", "Previous screen", &["shift-tab"]).of(Group::Screens),
@@ -192,6 +238,8 @@ pub const ACTIONS: &[ActionInfo] = &[
     action(Action::Export, "export", "Write the screen to a file: `:export svg`, text, ansi, json or csv", &[])
         .takes(Takes::Format),
     action(Action::Bundle, "bundle", "Write one incident file: what was seen and done lately, to be replayed", &[]),
+    action(Action::Log, "log", "What this console noticed and did", &[]),
+    action(Action::Quiet, "quiet", "Ring no bell when a role changes or a region falls silent, or ring again", &[]),
     action(Action::Arm, "arm", "Allow changes for a while: `:arm 15m`", &[])
         .danger(Danger::Changes)
         .takes(Takes::Duration)

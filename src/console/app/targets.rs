@@ -8,6 +8,7 @@ use super::msg::Target;
 use crate::api::replication::Role;
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::domain::{Access, LinkLook, PairView, RegionView};
+use crate::ids::PromotionId;
 
 /// Either what is to be done it to, or why not, in words.
 pub type Found<T> = Result<T, String>;
@@ -26,15 +27,20 @@ fn native(region: &RegionView<'_>) -> Found<()> {
 
 /// Whether this console may change something in the region.
 pub fn writable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>> {
+    if model.pair().is_some_and(|pair| pair.is_split_brain()) && native(&region).is_ok() {
+        return Err("split brain: only fencing one of the two is possible until that is settled".into());
+    }
+    reachable(model, region)
+}
+
+/// The same in spite of a split brain: to fence is what ends one.
+fn reachable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>> {
     native(&region)?;
     match model.here.write {
         WriteRight::ReadOnly => return Err("read-only: `:arm 15m` allows changes for a while".into()),
         WriteRight::Locked => return Err("read-only: the contexts file says so".into()),
         WriteRight::Past => return Err("this is the past: esc goes back to now".into()),
         WriteRight::Armed { .. } | WriteRight::Write => {}
-    }
-    if model.pair().is_some_and(|pair| pair.is_split_brain()) {
-        return Err("split brain: settle which region is primary first".into());
     }
     let name = &region.name;
     if region.is_dark() {
@@ -155,6 +161,78 @@ pub fn ledger_region(model: &Model) -> Found<RegionView<'_>> {
     found.cloned().ok_or_else(|| "no region in view holds what another never got".into())
 }
 
+/// Of two that claim to be primary: the one of the lower epoch; of the same epoch the one that is selected.
+pub fn fenceable(model: &Model) -> Found<RegionView<'_>> {
+    let pair = model.pair().filter(PairView::is_split_brain);
+    let pair = pair.ok_or("only where two regions claim to be primary: a promotion fences by itself")?;
+    let epoch = |region: &RegionView<'_>| region.status.map(|status| status.last().epoch);
+    let selected = model.selected_region().ok_or("no region in view")?;
+    Ok(match epoch(&pair.left).cmp(&epoch(&pair.right)) {
+        std::cmp::Ordering::Less => pair.left,
+        std::cmp::Ordering::Greater => pair.right,
+        std::cmp::Ordering::Equal => selected,
+    })
+}
+
+pub(super) fn fence_disabled(model: &Model) -> Option<String> {
+    match fenceable(model) {
+        Ok(region) => reachable(model, region).err(),
+        Err(why) => Some(why),
+    }
+}
+
+/// The primary that can compare its standbys' disks.
+pub fn verifiable(model: &Model) -> Found<RegionView<'_>> {
+    let regions = model.here.world.regions();
+    if let Some(region) = regions.first() {
+        native(region)?;
+    }
+    let primary = regions.into_iter().filter(|region| region.role() == Some(Role::Primary));
+    let primary = primary.max_by_key(|region| region.status.map(|status| status.last().epoch));
+    let primary = primary.ok_or("no primary in view")?;
+    if primary.status.is_none_or(|status| status.last().links.is_empty()) {
+        return Err(format!("{} has no standby to compare with", primary.name));
+    }
+    Ok(primary)
+}
+
+pub(super) fn verify_disabled(model: &Model) -> Option<String> {
+    match verifiable(model) {
+        Ok(primary) => writable(model, primary).err(),
+        Err(why) => Some(why),
+    }
+}
+
+/// The switchover that a region in view is in the middle of.
+pub fn handover_under_way(model: &Model) -> Option<PromotionId> {
+    let regions = model.here.world.regions();
+    regions.iter().find_map(|region| region.status?.last().handover.as_ref().map(|handover| handover.id))
+}
+
+pub(super) fn ledger_disabled(model: &Model) -> Option<String> {
+    ledger_region(model).err()
+}
+
+/// To mark changes nothing.
+pub(super) fn undecided_here(model: &Model) -> Option<String> {
+    let open = |entry: &&crate::api::ledger::LedgerEntryInfo| {
+        matches!(entry.review, crate::api::ledger::ReviewInfo::Unreviewed { .. })
+    };
+    model
+        .ledger_rows()
+        .iter()
+        .any(open)
+        .then_some(())
+        .map_or_else(|| Some("nothing in view is undecided".into()), |()| None)
+}
+
+pub(super) fn overwrite_disabled(model: &Model) -> Option<String> {
+    if model.here.marked.is_empty() {
+        return Some("mark what shall be overwritten: nothing is overwritten unnamed".into());
+    }
+    undecided_disabled(model)
+}
+
 pub(super) fn undecided_disabled(model: &Model) -> Option<String> {
     let region = match ledger_region(model) {
         Ok(region) => region,
@@ -226,7 +304,7 @@ pub fn selected_text(model: &Model) -> Option<String> {
         Screen::Help => super::help_rows(model)
             .get(list.row(super::help_rows(model).len(), Rest::First))
             .map(|info| format!(":{}", info.id)),
-        Screen::Overview | Screen::Replication => None,
+        Screen::Overview | Screen::Replication | Screen::Failover => None,
     }
 }
 

@@ -4,11 +4,12 @@ use super::answer::take_answer;
 use super::context::{ContextId, WriteRight};
 use super::desk::TokenDesk;
 use super::dialog::Dialog;
+use super::failover::ask_verification;
 use super::history::Sample;
+use super::ledger::ask_for_ledger;
 use super::list;
 use super::model::Model;
 use super::msg::{Effect, Msg, Query};
-use super::perform::ask_for_ledger;
 use super::press::{click, press, wheel};
 use super::promotion::Stage;
 use super::rehearsal::RehearsalNews;
@@ -96,6 +97,7 @@ fn tick_context(model: &mut Model) -> Vec<Effect> {
         model.toast(EventLevel::Warn, format!("the token of {region} expired unused"));
     }
     let mut effects = ask_for_ledger(model);
+    effects.extend(ask_verification(model));
     let Some(desk) = &mut model.here.promotion else { return effects };
     match &mut desk.stage {
         Stage::Sent(sent) if sent.wants_asking(now) => {
@@ -135,7 +137,7 @@ fn take_reports(model: &mut Model, reports: Vec<(ContextId, NodeReport)>) -> Vec
     }
     let take = |(id, reports)| in_context(model, id, |model| take_context_reports(model, reports));
     let mut effects: Vec<Effect> = sorted.into_iter().flat_map(take).collect();
-    effects.truncate(1);
+    effects.truncate(if model.quiet { 0 } else { 1 });
     effects
 }
 

@@ -1,5 +1,6 @@
 //! Worlds for tests: two regions of three nodes, as servers would describe them.
 
+use super::foreign::{Foreign, Leads, Product, RaftPeer, RaftView};
 use super::node::{Access, Contact, NodeReport};
 use super::observed::Observed;
 use super::world::World;
@@ -323,6 +324,50 @@ pub fn ledger() -> LedgerPage {
         ],
         next: None,
     }
+}
+
+/// Three nodes of OpenBao.
+pub fn openbao() -> World {
+    let peer = |number: usize| RaftPeer {
+        id: format!("bao-{number}"),
+        api_address: format!("http://10.5.1.{number}:8200"),
+        cluster_address: format!("10.5.1.{number}:8201"),
+        leader: number == 1,
+        voter: true,
+        healthy: Some(true),
+        last_contact: Some(Duration::from_millis(40)),
+        last_index: Some(9_204),
+        last_term: Some(3),
+        version: "2.7.2".into(),
+    };
+    let at = UnixMs(NOW.0 - 400);
+    let raft = RaftView { healthy: Some(true), failure_tolerance: Some(1), peers: (1..4).map(peer).collect() };
+    let node = |number: usize| NodeReport {
+        contact: Contact::Up { since: UnixMs(NOW.0 - 900_000) },
+        access: Access::Accepted,
+        round_trip: Some(Duration::from_millis(2)),
+        foreign: Some(Observed::new(
+            Foreign {
+                product: Product::OpenBao,
+                version: "2.7.2".into(),
+                cluster: Some((RegionId([5; 16]), "bao-lab".into())),
+                initialized: true,
+                sealed: false,
+                unseal: None,
+                follower: number != 1,
+                leader: Leads::At("http://10.5.1.1:8200".into()),
+                committed_index: Some(9_204),
+                applied_index: Some(9_204),
+                replication: None,
+                raft: Some(Observed::new(raft.clone(), at, "bao-1")),
+                untold: None,
+            },
+            at,
+            format!("bao-{number}"),
+        )),
+        ..NodeReport::new(format!("http://10.5.1.{number}:8200"))
+    };
+    world((1..4).map(node))
 }
 
 /// Both claim the same data: eu-west-1 was promoted while us-east-1 could not hear of it.

@@ -50,8 +50,7 @@ pub struct Foreign {
     /// Shares given, and shares needed, while it is sealed.
     pub unseal: Option<(u32, u32)>,
     pub follower: bool,
-    /// The leader's API address.
-    pub leader: Option<String>,
+    pub leader: Leads,
     pub committed_index: Option<u64>,
     pub applied_index: Option<u64>,
     /// `None`: it knows of no replication.
@@ -60,6 +59,27 @@ pub struct Foreign {
     pub raft: Option<Observed<RaftView>>,
     /// Why that is not known.
     pub untold: Option<String>,
+}
+
+/// Who leads, by a node's word.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leads {
+    /// It does not say, as a sealed node.
+    #[default]
+    Untold,
+    Nobody,
+    /// Its API address.
+    At(String),
+}
+
+impl Leads {
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Leads::At(address) => Some(address),
+            Leads::Untold | Leads::Nobody => None,
+        }
+    }
 }
 
 /// A cluster's nodes by their own word.
@@ -138,7 +158,7 @@ pub fn health(region: &RegionView<'_>, foreign: &Observed<Foreign>, now: UnixMs)
         return Health::Dark;
     }
     let all_sealed = region.nodes.iter().filter_map(|node| node.foreign.as_ref()).all(|node| node.last().sealed);
-    if !said.initialized || all_sealed || said.leader.is_none() {
+    if !said.initialized || all_sealed || said.leader == Leads::Nobody {
         return Health::Down;
     }
     let raft = said.raft.as_ref().map(|raft| raft.last());
@@ -164,7 +184,7 @@ pub(super) fn alarms(region: &RegionView<'_>, foreign: &Observed<Foreign>, found
             found.alarm(format!("{which} of {name} is sealed{shares}"));
         }
     }
-    if said.initialized && !said.sealed && said.leader.is_none() {
+    if said.initialized && said.leader == Leads::Nobody {
         found.alarm(format!("{name} has no leader: nothing takes writes"));
     }
     if let Some(raft) = &said.raft {

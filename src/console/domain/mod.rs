@@ -6,6 +6,7 @@
 
 pub mod alarm;
 pub mod evidence;
+pub mod failover;
 pub mod foreign;
 pub mod node;
 pub mod observed;
@@ -16,7 +17,7 @@ pub mod units;
 pub mod vault;
 pub mod world;
 
-pub use alarm::{Alarm, alarms};
+pub use alarm::Alarm;
 pub use evidence::{Evidence, Speaks, conclusion, evidence};
 pub use foreign::{Foreign, Product};
 pub use node::{Access, Contact, NodeReport, NodeView};

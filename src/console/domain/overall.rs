@@ -1,6 +1,6 @@
 //! Is it well? One word and one sentence for all that is in view, made of what was observed lately and of nothing else.
 
-use super::alarm::{Alarm, alarms};
+use super::alarm::Alarm;
 use super::pair::{LinkLook, PairView};
 use super::units::{entries, lag_ms};
 use super::world::World;
@@ -56,7 +56,7 @@ pub struct Overall {
 }
 
 pub fn overall(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> Overall {
-    let alarms = alarms(world, now);
+    let alarms = world.alarms(now);
     let wrong = alarms.len();
     let (calm, words) = flow(world, pair, now);
     let worst = alarms.first().map(|alarm| match alarm.level {

@@ -120,7 +120,7 @@ impl<'a> RegionView<'a> {
         let told = self.status.and_then(|status| status.last().nodes.iter().find(|node| node.leader));
         told.map(|node| node.name.as_str()).or_else(|| {
             let peer = self.peers().iter().find(|peer| peer.leader).map(|peer| peer.id.as_str());
-            peer.or_else(|| self.foreign?.last().leader.as_deref().map(short_address))
+            peer.or_else(|| self.foreign?.last().leader.address().map(short_address))
         })
     }
 

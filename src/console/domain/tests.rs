@@ -18,7 +18,7 @@ fn a_primary_and_its_standby_are_told_apart_and_both_sides_lags_are_kept() {
     assert_eq!(pair.disagreement, None);
     assert_eq!(pair.left.health(NOW), Health::Well);
     assert_eq!((pair.left.answering(), pair.left.size()), (3, 3));
-    assert_eq!(alarms(&world, NOW), []);
+    assert_eq!(world.alarms(NOW), []);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn two_fresh_regions_are_unlinked_not_split() {
     let world = unlinked();
     let pair = world.pair(0, NOW).unwrap();
     assert_eq!((pair.link.look, pair.primary_is_left), (LinkLook::Unlinked, None));
-    assert!(!alarms(&world, NOW).iter().any(|alarm| alarm.text.contains("SPLIT")));
+    assert!(!world.alarms(NOW).iter().any(|alarm| alarm.text.contains("SPLIT")));
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn two_primaries_of_the_same_data_are_a_split_brain_and_the_higher_epoch_leads()
     let pair = world.pair(0, NOW).unwrap();
     assert!(pair.is_split_brain());
     assert_eq!(pair.primary().unwrap().name, "eu-west-1");
-    let worst = &alarms(&world, NOW)[0];
+    let worst = &world.alarms(NOW)[0];
     assert_eq!(worst.level, EventLevel::Alarm);
     assert!(worst.text.starts_with("SPLIT BRAIN: us-east-1 (epoch 3) and eu-west-1 (epoch 4)"), "{}", worst.text);
 }
@@ -48,7 +48,7 @@ fn a_dark_region_keeps_what_it_said_and_the_link_is_what_the_other_side_says() {
     assert_eq!(pair.right.read(NOW).unwrap().value.entries, 31_405);
     assert_eq!(pair.link.look, LinkLook::Connecting);
     assert_eq!(pair.lag().unwrap().lag.entries, 2_104, "the primary's account is newer");
-    assert!(alarms(&world, NOW)[0].text.contains("eu-west-1 (standby) does not answer: last heard 41s ago"));
+    assert!(world.alarms(NOW)[0].text.contains("eu-west-1 (standby) does not answer: last heard 41s ago"));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_lost_node_of_a_region_is_a_warning_and_a_lost_report_forgets_nothing() {
     report.contact = Contact::Gone { since: NOW, error: "timeout".into(), attempts: 1, retry_at: None };
     world.take_all([report]);
     let later = UnixMs(NOW.0 + 2_000);
-    assert!(alarms(&world, later)[0].text.contains("node eu-west-1b of eu-west-1 does not answer"));
+    assert!(world.alarms(later)[0].text.contains("node eu-west-1b of eu-west-1 does not answer"));
     assert_eq!(world.regions()[1].health(later), Health::Degraded);
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Which node belongs to which region is found out when reports come in, not when somebody looks: a frame looks many times.
 
+use super::alarm::{self, Alarm};
 use super::node::{NodeReport, NodeView, normal_address, short_address};
 use super::region::RegionView;
+use crate::clock::UnixMs;
 use crate::ids::RegionId;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Every node that was named on the command line or found since, in the order they came up.
@@ -12,6 +15,8 @@ use std::collections::BTreeMap;
 pub struct World {
     nodes: Vec<NodeView>,
     sorted: Vec<Sorted>,
+    /// What is wrong, as of a moment: a frame asks several times.
+    alarms: RefCell<Option<(UnixMs, Vec<Alarm>)>>,
 }
 
 /// A region's nodes, by their places.
@@ -43,6 +48,20 @@ impl World {
             }
         }
         self.sorted = self.sort();
+        *self.alarms.get_mut() = None;
+    }
+
+    /// All that is wrong, or soon will be.
+    pub fn alarms(&self, now: UnixMs) -> Vec<Alarm> {
+        let mut remembered = self.alarms.borrow_mut();
+        match &*remembered {
+            Some((at, alarms)) if *at == now => alarms.clone(),
+            _ => {
+                let found = alarm::alarms(self, now);
+                *remembered = Some((now, found.clone()));
+                found
+            }
+        }
     }
 
     /// The regions, in the order in which their first nodes were named: a card never changes its place because roles
@@ -105,8 +124,8 @@ impl World {
         for foreign in self.nodes.iter().filter_map(|node| node.foreign.as_ref()) {
             let said = foreign.last();
             let Some(cluster) = &said.cluster else { continue };
-            let peers = said.raft.iter().flat_map(|raft| &raft.last().peers).map(|peer| &peer.api_address);
-            for address in peers.chain(&said.leader).filter(|address| !address.is_empty()) {
+            let peers = said.raft.iter().flat_map(|raft| &raft.last().peers).map(|peer| peer.api_address.as_str());
+            for address in peers.chain(said.leader.address()).filter(|address| !address.is_empty()) {
                 of_address.entry(normal_address(address)).or_insert_with(|| cluster.clone());
             }
         }

@@ -2,7 +2,7 @@
 //! done by the one before.
 
 use super::Shared;
-use crate::api::ledger::LedgerPage;
+use crate::api::ledger::{LedgerExport, LedgerPage};
 use crate::api::replication::LinkRequest;
 use crate::client::{Client, ClientError, ClientOptions, Phase};
 use crate::console::app::msg::{Failure, FailureSort};
@@ -23,6 +23,12 @@ pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
             Answer::Plan(target.clone(), plan.await.map(|plan| (plan, id)))
         }
         Query::Ledger => Answer::Ledger(target.clone(), whole_ledger(shared, &target).await),
+        Query::LedgerExport => Answer::LedgerExport(target.clone(), whole_export(shared, &target).await),
+        Query::Verification(id) => {
+            let of = id.as_str();
+            let said = anywhere(shared, &target, |client| async move { client.verification(path, of).await });
+            Answer::Verification(target.clone(), said.await)
+        }
         Query::Promotion(id) => {
             let known = anywhere(shared, &target, |client| async move { client.promotion(path, id).await });
             Answer::Promotion(id, known.await.map_err(as_unknown))
@@ -82,6 +88,15 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             let done = anywhere(shared, &target, |client| async move { client.rejoin(path, request).await }).await;
             Answer::Decided(target.clone(), done.map(|()| "it rejoins as a standby".into()))
         }
+        Change::Verify => {
+            let begun = anywhere(shared, &target, |client| async move { client.verify(path).await });
+            Answer::Verification(target.clone(), begun.await)
+        }
+        Change::Fence(request) => {
+            let request = &request;
+            let done = anywhere(shared, &target, |client| async move { client.demote(path, request).await }).await;
+            Answer::Decided(target.clone(), done.map(|()| "it gave way and takes no more writes".into()))
+        }
         Change::CancelPromotion(id) => {
             let sent = anywhere(shared, &target, |client| async move { client.cancel_promotion(path, id).await });
             Answer::Promotion(id, sent.await.map(Some).map_err(as_unknown))
@@ -105,6 +120,26 @@ async fn whole_ledger(shared: &Shared, target: &Target) -> Result<LedgerPage, Fa
     while let Some(after) = all.next.take().filter(|_| all.entries.len() < LEDGER_ENTRIES_MAX) {
         let after = after.as_str();
         let page = anywhere(shared, target, |client| async move { client.ledger(path, Some(after)).await }).await?;
+        all.entries.extend(page.entries);
+        all.next = page.next;
+    }
+    Ok(all)
+}
+
+/// Entries that are written to a file at most: a larger ledger is exported on the command line.
+const EXPORT_ENTRIES_MAX: usize = 50_000;
+
+async fn whole_export(shared: &Shared, target: &Target) -> Result<LedgerExport, Failure> {
+    let path = &shared.options.path;
+    let mut all = anywhere(shared, target, |client| async move { client.export_ledger(path, None).await }).await?;
+    while let Some(after) = all.next.take() {
+        if all.entries.len() >= EXPORT_ENTRIES_MAX {
+            let words = format!("more than {EXPORT_ENTRIES_MAX} entries: use `twinkeep replication ledger export`");
+            return Err(Failure { words, sort: FailureSort::Refused });
+        }
+        let after = after.as_str();
+        let page =
+            anywhere(shared, target, |client| async move { client.export_ledger(path, Some(after)).await }).await?;
         all.entries.extend(page.entries);
         all.next = page.next;
     }

@@ -4,7 +4,7 @@ use super::Shared;
 use crate::api::cluster::{HaNode, RaftServer};
 use crate::client::{Client, ClientError, HealthAnswer};
 use crate::clock::UnixMs;
-use crate::console::domain::foreign::{RaftPeer, RaftView, cluster_id, go_duration};
+use crate::console::domain::foreign::{Leads, RaftPeer, RaftView, cluster_id, go_duration};
 use crate::console::domain::node::normal_address;
 use crate::console::domain::{Access, Contact, Foreign, NodeReport, Observed, Product};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl ForeignEye {
         let HealthAnswer { health, .. } = open.health().await?;
         let trip = shared.clock.now().since(asked_at);
         let serves = health.initialized && !health.sealed;
-        let leader = if serves { open.leader().await.unwrap_or_default() } else { Default::default() };
+        let leader = if serves { open.leader().await.ok() } else { None };
         let told = if serves { open.vault_replication().await } else { Ok(None) };
         let replication = told.ok().flatten();
         let product = match &replication {
@@ -79,15 +79,19 @@ impl ForeignEye {
             sealed: health.sealed,
             unseal,
             follower: health.standby,
-            leader: Some(leader.leader_address).filter(|address| !address.is_empty()),
-            committed_index: leader.raft_committed_index,
-            applied_index: leader.raft_applied_index,
+            committed_index: leader.as_ref().and_then(|leader| leader.raft_committed_index),
+            applied_index: leader.as_ref().and_then(|leader| leader.raft_applied_index),
+            leader: match leader {
+                None => Leads::Untold,
+                Some(leader) if leader.leader_address.is_empty() => Leads::Nobody,
+                Some(leader) => Leads::At(leader.leader_address),
+            },
             replication,
             raft: self.raft.clone(),
             untold: self.untold.clone(),
         };
-        let others = self.raft.iter().flat_map(|raft| &raft.last().peers).map(|peer| &peer.api_address);
-        let others: Vec<String> = others.chain(&foreign.leader).map(|address| normal_address(address)).collect();
+        let others = self.raft.iter().flat_map(|raft| &raft.last().peers).map(|peer| peer.api_address.as_str());
+        let others: Vec<String> = others.chain(foreign.leader.address()).map(normal_address).collect();
         if !matches!(report.contact, Contact::Up { .. }) {
             report.contact = Contact::Up { since: now };
         }

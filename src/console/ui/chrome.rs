@@ -51,13 +51,12 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         WriteRight::ReadOnly | WriteRight::Locked if tier > Tier::Narrow => format!("read-only {clock}"),
         WriteRight::ReadOnly | WriteRight::Locked => format!("r/o {clock}"),
     };
-    let right_width = right.len() as u16 + 1;
-    let tab = |screen: Screen| {
+    let tab = |screen: Screen, title: &'static str| {
         let key = model.keymap.keys(Action::Show(screen)).next().map(|key| key.to_string()).unwrap_or_default();
         let here = screen == model.screen;
         let style = if here { Role::Cursor } else { Role::Muted };
         let key_style = if here { Role::Cursor } else { Role::Key };
-        vec![paint.span(key_style, format!(" {key}")), paint.span(style, format!(" {}", screen.title()))]
+        vec![paint.span(key_style, format!(" {key}")), paint.span(style, format!(" {title}"))]
     };
     let several = model.contexts().len() > 1;
     let screens: Vec<Screen> = match tier {
@@ -65,8 +64,22 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         // With one context there is nothing to choose.
         _ => Screen::ALL.into_iter().filter(|screen| *screen != Screen::Index || several).collect(),
     };
-    let tabs: Vec<Line<'static>> = screens.iter().map(|screen| Line::from(tab(*screen))).collect();
-    let tabs_width = tabs.iter().map(|tab| tab.width() as u16).sum::<u16>();
+    // Titles are cut before the clock is.
+    let titled = |title: fn(Screen) -> &'static str| {
+        let tabs = screens.iter().map(|screen| Line::from(tab(*screen, title(*screen))));
+        let tabs: Vec<Line<'static>> = tabs.collect();
+        (tabs.iter().map(|tab| tab.width() as u16).sum::<u16>(), tabs)
+    };
+    let (mut tabs_width, mut tabs) = titled(Screen::title);
+    if tabs_width + right.len() as u16 + 1 > area.width {
+        (tabs_width, tabs) = titled(Screen::short_title);
+    }
+    let room_right = usize::from(area.width.saturating_sub(tabs_width + 1));
+    let right = match right.len() {
+        fits if fits <= room_right => right,
+        _ => right.replace("read-only", "r/o"),
+    };
+    let right_width = right.len() as u16 + 1;
     let room = area.width.saturating_sub(tabs_width + right_width);
     let mut left = vec![paint.span(Role::Title, " twinkeep")];
     if !model.here.name.is_empty() && usize::from(room) > 12 + model.here.name.len() {

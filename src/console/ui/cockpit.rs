@@ -77,7 +77,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
 const CHECK_INDENT: usize = 26;
 
 /// Is it really dead? What each observer says, and what that comes to.
-fn evidence_lines(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+pub(super) fn evidence_lines(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
     let Some(pair) = model.pair() else { return Vec::new() };
     let found = evidence(&pair, model.now);
     let Some(primary) = pair.primary().filter(|_| !found.is_empty()) else { return Vec::new() };
@@ -290,6 +290,17 @@ fn next_words(model: &Model, sent: &Sent, region: &str) -> String {
         }
         Some(_) => String::new(),
     }
+}
+
+/// What became of it, without keys.
+pub(super) fn sent_summary(
+    model: &Model,
+    region: &str,
+    sent: &Sent,
+    paint: Paint<'_>,
+    width: usize,
+) -> Vec<Line<'static>> {
+    sent_lines(model, region, sent, paint, width).0
 }
 
 fn sent_lines(

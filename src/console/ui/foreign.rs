@@ -8,7 +8,7 @@ use super::role::Role;
 use super::widgets::{cell, paragraph, wrap};
 use crate::api::vault_replication::ModeStatus;
 use crate::console::app::Model;
-use crate::console::domain::foreign::RaftPeer;
+use crate::console::domain::foreign::{Leads, RaftPeer};
 use crate::console::domain::node::{normal_address, short_address};
 use crate::console::domain::units::{count, duration, entries, plural};
 use crate::console::domain::vault::VaultLink;
@@ -38,7 +38,11 @@ pub fn card_lines(
     let aged = |text: String| paint.aged(&reading, Role::Text, text);
     let mut rows = vec![row(paint, "runs", aged(format!("{} {}", said.product.name(), said.version)))];
     rows.push(row(paint, "seal", seal(&reading, paint)));
-    let leader = region.leader().map_or_else(|| paint.span(Role::Warn, "none"), |leader| aged(leader.to_owned()));
+    let leader = match (region.leader(), &said.leader) {
+        (Some(leader), _) => aged(leader.to_owned()),
+        (None, Leads::Nobody) => paint.span(Role::Warn, "none"),
+        (None, _) => paint.span(Role::Unknown, "not told"),
+    };
     rows.push(row(paint, "leader", leader));
     if let (Some(committed), Some(applied)) = (said.committed_index, said.applied_index) {
         rows.push(row(paint, "raft", aged(format!("{} applied of {}", count(applied), count(committed)))));
@@ -47,7 +51,7 @@ pub fn card_lines(
     let role = if region.answering() < region.size() { Role::Warn } else { Role::Text };
     rows.push(row(paint, "nodes", paint.span(role, nodes)));
     if let Some(raft) = &said.raft {
-        rows.push(row(paint, "autopilot", autopilot(raft, model, paint)));
+        rows.push(row(paint, "health", autopilot(raft, model, paint)));
     }
     rows.extend(replication_lines(said, &reading, paint));
     if said.mode().is_none() {
@@ -80,8 +84,8 @@ fn autopilot(
         .failure_tolerance
         .map_or_else(String::new, |spare| format!(", {} to spare", plural(spare.into(), "node", "nodes")));
     match said.healthy {
-        Some(true) => paint.aged(&reading, Role::Ok, format!("{} healthy{spare}", paint.glyphs.ok)),
-        Some(false) => paint.aged(&reading, Role::Warn, format!("{} unhealthy{spare}", paint.glyphs.warn)),
+        Some(true) => paint.aged(&reading, Role::Ok, format!("{} autopilot: healthy{spare}", paint.glyphs.ok)),
+        Some(false) => paint.aged(&reading, Role::Warn, format!("{} autopilot: unhealthy{spare}", paint.glyphs.warn)),
         None => paint.span(Role::Unknown, "not told"),
     }
 }
@@ -94,7 +98,7 @@ fn replication_lines(said: &Foreign, reading: &Reading<'_, Foreign>, paint: Pain
     match mode {
         ModeStatus::Disabled => Vec::new(),
         ModeStatus::Primary(primary) => vec![
-            line(kind, format!("primary, {}", primary.state)),
+            line("repl", format!("{kind} primary, {}", primary.state)),
             line("last wal", count(primary.last_wal)),
             line(
                 "connected",
@@ -106,7 +110,7 @@ fn replication_lines(said: &Foreign, reading: &Reading<'_, Foreign>, paint: Pain
             ),
         ],
         ModeStatus::Secondary(secondary) => vec![
-            line(kind, format!("secondary, {}", secondary.state)),
+            line("repl", format!("{kind} secondary, {}", secondary.state)),
             line("last wal", format!("{} taken from the primary", count(secondary.last_remote_wal))),
             line("channel", secondary.connection_state.clone()),
         ],
@@ -228,7 +232,7 @@ pub fn facts(model: &Model, foreign: &Observed<Foreign>, paint: Paint<'_>, width
     let mut rows =
         vec![row(paint, "runs", paint.aged(&reading, Role::Text, format!("{} {}", said.product.name(), said.version)))];
     if let Some(raft) = &said.raft {
-        rows.push(row(paint, "autopilot", autopilot(raft, model, paint)));
+        rows.push(row(paint, "health", autopilot(raft, model, paint)));
     }
     rows.extend(replication_lines(said, &reading, paint));
     rows.extend(paragraph(paint, Role::Muted, said.product.lacks(), usize::from(width)));

@@ -19,7 +19,7 @@ const fn column(title: &'static str, width: usize, align: Align, rank: u8) -> Co
 }
 
 const COLUMNS: [Column; 6] = [
-    column("decided", 11, Align::Left, 0),
+    column("decided", 13, Align::Left, 0),
     column("when", 9, Align::Left, 2),
     column("class", 13, Align::Left, 1),
     column("position", 10, Align::Right, 5),
@@ -50,7 +50,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let (range, selected) = window(&list, rows.len(), room, Rest::First);
     let top = range.start;
     for (at, entry) in rows[range].iter().enumerate() {
-        let line = row(&COLUMNS, &fit, values(entry, paint), paint);
+        let line = row(&COLUMNS, &fit, values(model, entry, paint), paint);
         paint.hit(Rect { y: inner.y + text.len() as u16, height: 1, ..inner }, || Hit::Row(top + at));
         text.push(if selected == Some(top + at) { line.style(paint.theme.style(Role::Cursor)) } else { line });
     }
@@ -91,20 +91,25 @@ fn summary(
         open => (Role::Warn, format!("{} {} undecided", paint.glyphs.warn, plural(open, "write", "writes"))),
     };
     let mut text = paragraph(paint, if reading.is_old() { Role::Stale } else { Role::Text }, &words, width);
-    text.push(Line::from(paint.span(role, state)));
+    let marked = match model.here.marked.len() {
+        0 => String::new(),
+        marked => format!("; {} marked, decisions are about these", marked),
+    };
+    text.push(Line::from(paint.span(role, state + &marked)));
     text.push(Line::default());
     text
 }
 
-fn values(entry: &LedgerEntryInfo, paint: Paint<'_>) -> Vec<Value> {
+fn values(model: &Model, entry: &LedgerEntryInfo, paint: Paint<'_>) -> Vec<Value> {
     let (role, glyph) = match &entry.review {
         ReviewInfo::Unreviewed { conflicts } if conflicts.is_empty() => (Role::Warn, paint.glyphs.warn),
         ReviewInfo::Unreviewed { .. } => (Role::Crit, paint.glyphs.crit),
         ReviewInfo::Replayed { .. } => (Role::Ok, paint.glyphs.ok),
         ReviewInfo::Discarded { .. } => (Role::Muted, paint.glyphs.stale),
     };
+    let mark = if model.here.marked.contains(&entry.entry) { "* " } else { "  " };
     vec![
-        Value::new(role, format!("{glyph} {}", review_word(&entry.review))),
+        Value::new(role, format!("{mark}{glyph} {}", review_word(&entry.review))),
         Value::new(Role::Text, clock_time(entry.at)),
         Value::new(Role::Text, entry.class.name()),
         Value::new(Role::Muted, position(entry.position)),

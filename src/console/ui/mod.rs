@@ -13,6 +13,7 @@ mod cockpit;
 mod columns;
 mod dialogs;
 mod events;
+mod failover;
 mod foreign;
 mod help;
 mod hits;
@@ -113,6 +114,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             Screen::Region => region::draw(model, paint, tier, body, buf),
             Screen::Replication => replication::draw(model, paint, tier, body, buf),
             Screen::Tokens => tokens::draw(model, paint, body, buf),
+            Screen::Failover => failover::draw(model, paint, tier, body, buf),
             Screen::Ledger => ledger::draw(model, paint, body, buf),
             Screen::Events => events::draw(model, paint, body, buf),
             Screen::Help => help::draw(model, paint, body, buf),

@@ -180,6 +180,11 @@ fn scenes() -> Vec<(&'static str, Model)> {
         ("region-dark", on(Screen::Region, fixtures::dark_standby())),
         ("tokens", on(Screen::Tokens, fixtures::streaming())),
         ("ledger", ledger()),
+        ("failover", on(Screen::Failover, fixtures::streaming())),
+        ("failover-dark", on(Screen::Failover, fixtures::dark_primary())),
+        ("failover-left-behind", on(Screen::Failover, fixtures::left_behind())),
+        ("openbao", lived(fixtures::openbao())),
+        ("openbao-region", on(Screen::Region, fixtures::openbao())),
         ("events", on(Screen::Events, fixtures::streaming())),
         ("help", on(Screen::Help, fixtures::dark_standby())),
     ]
@@ -362,6 +367,8 @@ fn the_readmes_pictures_are_what_the_console_paints() {
         ("index", index(), (100, 12)),
         ("replication", on(Screen::Replication, fixtures::streaming()), (100, 26)),
         ("ledger", ledger(), (100, 16)),
+        ("failover", on(Screen::Failover, fixtures::left_behind()), (100, 24)),
+        ("openbao", on(Screen::Region, fixtures::openbao()), (100, 16)),
         ("sync", lived(fixtures::syncing()), (100, 26)),
     ];
     for (name, model, size) in pictures {

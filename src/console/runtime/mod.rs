@@ -1,22 +1,22 @@
 //! The loop that all goes through: keys, signals, reports and answers in, effects and frames out.
 //!
 //! It waits in one place only, the `select!`; whatever takes time is a task of a session. What is there is drained, then one
-//! frame is painted, 33 ms after the last one at the earliest, and only if a cell changed.
+//! frame is painted: for a key 33 ms after the last one at the earliest, for what servers say 200 ms after, since an age that
+//! moves is no hurry. Only cells that changed are sent, in one write.
 
-use super::app::actions::Look;
-use super::app::history::MARK;
-use super::app::list::Move;
-use super::app::msg::ExportFormat;
-use super::app::rehearsal::{FaultKey, RehearsalDesk, RehearsalNews};
-use super::app::{self, Answer, Effect, Model, Mouse, Msg};
-use super::files;
-use super::flight::{Projector, Recorder};
-use super::options::{AttachOptions, Prepared, prepare};
-use super::report;
-use super::session::{Board, ConsoleClock, Sessions};
-use super::term::{self, Screen};
-use super::ui::{self, Hits, Paint, Secrets};
+mod outlets;
+mod past;
+
 use crate::clock::UnixMs;
+use crate::console::app::history::MARK;
+use crate::console::app::list::Move;
+use crate::console::app::rehearsal::{FaultKey, RehearsalDesk, RehearsalNews};
+use crate::console::app::{self, Effect, Model, Mouse, Msg};
+use crate::console::flight::{Projector, Recorder};
+use crate::console::options::{AttachOptions, Prepared, prepare};
+use crate::console::session::{Board, ConsoleClock, Sessions};
+use crate::console::term::{self, Screen};
+use crate::console::ui::{self, Hits, Paint, Secrets};
 use crate::error::{Error, Result};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
 use futures::{FutureExt, StreamExt};
@@ -30,6 +30,10 @@ const QUEUE_MAX: usize = 1_024;
 const DRAIN_MAX: usize = 1_024;
 /// Between two frames at the least.
 const FRAME_EVERY: Duration = Duration::from_millis(33);
+/// The same where nobody pressed a key: many regions answer all the time.
+const UNHURRIED_FRAME_EVERY: Duration = Duration::from_millis(200);
+/// While the first answers come in, each is shown at once.
+const YOUNG_FOR: Duration = Duration::from_secs(3);
 /// Ages change once a second.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 
@@ -91,9 +95,20 @@ struct Console {
     /// Of a rehearsal: where faults go, and what it tells.
     throw: Option<mpsc::Sender<String>>,
     news: Option<mpsc::Receiver<RehearsalNews>>,
+    started_at: UnixMs,
     painted_at: Option<UnixMs>,
-    /// Whether something came in since the last frame.
-    dirty: bool,
+    /// When the board was read last.
+    board_read_at: UnixMs,
+    dirt: Dirt,
+}
+
+/// What came in since the last frame.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Dirt {
+    Nothing,
+    /// What was observed: it can wait a moment for more.
+    Unhurried,
+    Hurried,
 }
 
 struct Signals {
@@ -119,6 +134,12 @@ enum Woken {
     Time,
     Ended,
     CarryOn,
+}
+
+/// A change on the board, but not before it is due: what changes meanwhile is read with it.
+async fn next_board(board: &mut watch::Receiver<Board>, due: Duration) -> bool {
+    tokio::time::sleep(due).await;
+    board.changed().await.is_ok()
 }
 
 /// Without a rehearsal there is never any.
@@ -150,7 +171,7 @@ impl Console {
         };
         let screen = Screen::enter("twinkeep")?;
         let input = Some(EventStream::new());
-        let (painted_at, dirty) = (None, true);
+        let started_at = clock.now();
         Ok(Console {
             prepared,
             clock,
@@ -167,8 +188,10 @@ impl Console {
             past: None,
             throw: None,
             news: None,
-            painted_at,
-            dirty,
+            started_at,
+            painted_at: None,
+            board_read_at: UnixMs(0),
+            dirt: Dirt::Hurried,
         })
     }
 
@@ -189,12 +212,13 @@ impl Console {
     /// The only place where anything is awaited.
     async fn wait(&mut self) -> Woken {
         let until = self.next_wake();
+        let board_due = self.clock.until(self.board_read_at.plus(self.frame_every(Dirt::Unhurried)));
         let Some(input) = &mut self.input else { return Woken::Time };
         tokio::select! {
             event = input.next() => Woken::Input(event),
             msg = self.waiting.recv() => Woken::Msg(msg.map(Box::new)),
             news = next_news(&mut self.news) => Woken::News(news),
-            changed = self.board.changed() => Woken::Board(changed.is_ok()),
+            changed = next_board(&mut self.board, board_due) => Woken::Board(changed),
             () = tokio::time::sleep(until) => Woken::Time,
             _ = self.signals.terminate.recv() => Woken::Ended,
             _ = self.signals.hang_up.recv() => Woken::Ended,
@@ -206,16 +230,25 @@ impl Console {
     /// When there is something to do even if nothing happens: the frame that is due, or the next second.
     fn next_wake(&self) -> Duration {
         match self.painted_at {
-            Some(at) if self.dirty => self.clock.until(at.plus(FRAME_EVERY)),
+            Some(at) if self.dirt > Dirt::Nothing => self.clock.until(at.plus(self.frame_every(self.dirt))),
             _ => TICK_EVERY - Duration::from_millis(self.clock.now().0 % TICK_EVERY.as_millis() as u64),
         }
+    }
+
+    fn frame_every(&self, dirt: Dirt) -> Duration {
+        let young = self.clock.now().since(self.started_at) < YOUNG_FOR;
+        if dirt == Dirt::Hurried || young { FRAME_EVERY } else { UNHURRIED_FRAME_EVERY }
+    }
+
+    fn soil(&mut self, dirt: Dirt) {
+        self.dirt = self.dirt.max(dirt);
     }
 
     fn tick(&mut self) {
         let now = self.clock.now();
         let second = |at: UnixMs| at.0 / TICK_EVERY.as_millis() as u64;
         if second(now) != second(self.model.now) {
-            self.dirty = true;
+            self.soil(Dirt::Unhurried);
             if self.prepared.look.reload() {
                 self.model.themes = self.prepared.look.themes.names();
             }
@@ -225,20 +258,6 @@ impl Console {
         for effect in effects {
             self.sessions.perform(effect);
         }
-    }
-
-    /// A film that runs goes on with the clock.
-    fn run_past(&mut self, now: UnixMs) {
-        let passed = now.since(self.model.now).as_millis() as i64;
-        let Some((mut projector, before)) = self.past.take() else { return };
-        let mut then = before;
-        if projector.runs {
-            projector.go(passed);
-            let mut later = self.then(&projector);
-            later.keep_place_of(&then);
-            then = later;
-        }
-        self.past = Some((projector, then));
     }
 
     fn take(&mut self, woken: Woken) -> Flow {
@@ -254,7 +273,7 @@ impl Console {
             }
             Woken::Board(true) => self.take_board(),
             Woken::CarryOn => {
-                self.dirty = true;
+                self.soil(Dirt::Hurried);
                 if self.screen.retake().is_err() { Flow::End } else { Flow::On }
             }
             Woken::Msg(None) | Woken::Board(false) | Woken::Time => Flow::On,
@@ -285,7 +304,7 @@ impl Console {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.update(Msg::Key(key)),
             Event::Paste(text) => self.update(Msg::Paste(text)),
             Event::Resize(..) => {
-                self.dirty = true;
+                self.soil(Dirt::Hurried);
                 Flow::On
             }
             Event::Mouse(mouse) => match mouse.kind {
@@ -304,11 +323,15 @@ impl Console {
     fn take_board(&mut self) -> Flow {
         let (reports, seen) = self.board.borrow_and_update().since(self.seen);
         self.seen = seen;
+        self.board_read_at = self.clock.now();
         self.update(Msg::Reports(reports))
     }
 
     fn update(&mut self, msg: Msg) -> Flow {
-        self.dirty = true;
+        self.soil(match &msg {
+            Msg::Reports(_) | Msg::Events { .. } => Dirt::Unhurried,
+            _ => Dirt::Hurried,
+        });
         self.recorder.take(&msg, self.model.now);
         let effects = match (&mut self.past, &msg) {
             // Back to now, one level at a time as everywhere.
@@ -365,71 +388,6 @@ impl Console {
         Flow::On
     }
 
-    /// Opens the past, or moves in it.
-    fn look_back(&mut self, look: Look) {
-        if self.past.is_none() {
-            match self.recorder.past() {
-                Ok(film) => {
-                    let projector = Projector { at: film.ended_at, film, runs: false };
-                    let then = self.then(&projector);
-                    self.past = Some((projector, then));
-                }
-                Err(error) => drop(app::update(&mut self.model, Msg::Notice(error.to_string()))),
-            }
-        }
-        let Some((mut projector, before)) = self.past.take() else { return };
-        projector.look(look);
-        let mut then = self.then(&projector);
-        then.keep_place_of(&before);
-        self.past = Some((projector, then));
-    }
-
-    fn then(&self, projector: &Projector) -> Model {
-        let (theme, themes) = (&self.model.theme, self.model.themes.clone());
-        let mut then = projector.film.model_at(projector.at, theme, themes, self.model.keymap.clone());
-        then.keep_place_of(&self.model);
-        then.past = Some(projector.words());
-        then
-    }
-
-    /// The screen without what is secret on it.
-    fn picture(&self) -> std::io::Result<ratatui::buffer::Buffer> {
-        let (width, height) = self.screen.size()?;
-        let (look, model) = (&self.prepared.look, self.in_view());
-        let theme = look.themes.get(&model.theme);
-        let paint = Paint { theme, glyphs: look.glyphs, secrets: Secrets::PaintedOver, hits: None };
-        Ok(ui::snapshot(model, paint, width, height))
-    }
-
-    fn export(&mut self, format: ExportFormat) -> std::io::Result<()> {
-        let picture = self.picture()?;
-        let model = self.in_view();
-        let text = match format {
-            ExportFormat::Text => ui::export::text(&picture),
-            ExportFormat::Ansi => ui::export::ansi(&picture),
-            ExportFormat::Svg => ui::export::svg(&picture, self.prepared.look.themes.get(&model.theme)),
-            ExportFormat::Json => report::line(model),
-            ExportFormat::Csv => ui::export::csv(&model.here.samples),
-        };
-        let end = if format == ExportFormat::Text { "txt" } else { format.name() };
-        self.save(&format!("screen-{}.{end}", self.model.now.0), &text);
-        Ok(())
-    }
-
-    fn bundle(&mut self) -> std::io::Result<()> {
-        let screen = ui::export::text(&self.picture()?);
-        let bundle = self.recorder.bundle(self.model.now, screen);
-        self.save(&format!("incident-{}.jsonl", self.model.now.0), &bundle);
-        Ok(())
-    }
-
-    fn save(&mut self, name: &str, text: &str) {
-        let saved = Answer::Saved(files::save(name, text));
-        let model = self.past.as_mut().map_or(&mut self.model, |(_, then)| then);
-        let here = model.here.id;
-        app::update(model, Msg::Answer(here, Box::new(saved)));
-    }
-
     /// What is painted: now, or then.
     fn in_view(&self) -> &Model {
         self.past.as_ref().map_or(&self.model, |(_, then)| then)
@@ -440,14 +398,14 @@ impl Console {
         self.input = None;
         let resumed = self.screen.suspend();
         self.input = Some(EventStream::new());
-        self.dirty = true;
+        self.soil(Dirt::Hurried);
         resumed
     }
 
     fn paint_when_due(&mut self) -> std::io::Result<()> {
         let now = self.clock.now();
-        let due = self.painted_at.is_none_or(|at| now.since(at) >= FRAME_EVERY);
-        if !self.dirty || !due {
+        let due = self.painted_at.is_none_or(|at| now.since(at) >= self.frame_every(self.dirt));
+        if self.dirt == Dirt::Nothing || !due {
             return Ok(());
         }
         let (width, height) = self.screen.size()?;
@@ -460,7 +418,7 @@ impl Console {
         self.hits = hits;
         self.screen.paint(frame)?;
         self.painted_at = Some(now);
-        self.dirty = false;
+        self.dirt = Dirt::Nothing;
         Ok(())
     }
 }

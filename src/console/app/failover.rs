@@ -1,0 +1,189 @@
+//! The failover's screen: from it a promotion is begun, verified, and what is left to do is done. Where one stands follows
+//! from the servers' state, so that another terminal finds the same.
+
+use super::confirm::{Confirm, Focus};
+use super::dialog::Dialog;
+use super::ledger::ask_why;
+use super::model::{Model, Screen};
+use super::msg::{Change, Effect, Failure, Query, Target};
+use super::promoting;
+use super::promotion::{PromotionDesk, Stage};
+use super::targets::{self, target};
+use crate::api::ledger::DemoteRequest;
+use crate::api::replication::{EventLevel, PromoteMode};
+use crate::api::verification::{Verification, VerifyOutcome};
+use crate::clock::UnixMs;
+use crate::console::domain::Observed;
+use crate::ids::PromotionId;
+use std::time::Duration;
+
+/// A verification that runs is asked about this often.
+const VERIFY_ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// A verification of the standbys' disks, since it was begun here.
+#[derive(Debug)]
+pub struct VerifyDesk {
+    pub target: Target,
+    pub said: Option<Observed<Verification>>,
+    /// Why its outcome is not known.
+    pub doubt: Option<String>,
+    pub asked_at: UnixMs,
+    pub asking: bool,
+}
+
+pub(super) fn verify(model: &mut Model) {
+    let Ok(primary) = targets::verifiable(model) else { return };
+    let confirm = Confirm {
+        title: format!("Verify the standbys of {}", primary.name),
+        lines: vec![format!(
+            "{} reads what each standby holds on its disks and compares it with its own. What differs is taken over from {} \
+             again. Reading costs the disks some time.",
+            primary.name, primary.name
+        )],
+        verb: "Verify".into(),
+        command: format!(
+            "twinkeep replication verify -address={} -replication-path={}",
+            primary.api_address(),
+            model.here.path
+        ),
+        focus: Focus::Cancel,
+        target: target(model, &primary),
+        change: Change::Verify,
+        opened_at: model.now,
+    };
+    model.dialogs.push(Dialog::Confirm(confirm));
+}
+
+/// Notes that a verification is on its way.
+pub(super) fn verifying(model: &mut Model, target: &Target) {
+    let (target, asked_at) = (target.clone(), model.now);
+    model.here.verify = Some(VerifyDesk { target, said: None, doubt: None, asked_at, asking: true });
+    model.screen = Screen::Failover;
+}
+
+pub(super) fn verified(model: &mut Model, target: &Target, result: Result<Verification, Failure>) {
+    let now = model.now;
+    let Some(desk) = model.here.verify.as_mut().filter(|desk| desk.target.region == target.region) else { return };
+    desk.asking = false;
+    match result {
+        Ok(verification) => {
+            let news =
+                verification.ended_at.is_some() && desk.said.as_ref().is_none_or(|said| said.last().ended_at.is_none());
+            let words: Vec<String> = verification
+                .standbys
+                .iter()
+                .map(|standby| format!("{} {}", standby.name, outcome_word(standby.outcome)))
+                .collect();
+            desk.doubt = None;
+            desk.said = Some(Observed::new(verification, now, target.region.clone()));
+            if news {
+                model.toast(EventLevel::Info, format!("verified: {}", words.join(", ")));
+            }
+        }
+        Err(failure) => {
+            desk.doubt = Some(failure.words.clone());
+            if desk.said.is_none() {
+                model.toast(EventLevel::Warn, format!("verify: {}", failure.words));
+            }
+        }
+    }
+}
+
+pub fn outcome_word(outcome: VerifyOutcome) -> &'static str {
+    match outcome {
+        VerifyOutcome::Waiting => "waits",
+        VerifyOutcome::Running => "is read",
+        VerifyOutcome::Equal => "is equal",
+        VerifyOutcome::Repaired => "was repaired",
+        VerifyOutcome::Differs => "DIFFERS",
+        VerifyOutcome::Unchecked => "was not checked",
+    }
+}
+
+/// Asks about a verification that runs.
+pub(super) fn ask_verification(model: &mut Model) -> Vec<Effect> {
+    let now = model.now;
+    let Some(desk) = &mut model.here.verify else { return Vec::new() };
+    let Some(said) = &desk.said else { return Vec::new() };
+    let due = !desk.asking && now.since(desk.asked_at) >= VERIFY_ASK_EVERY;
+    if said.last().ended_at.is_some() || !due {
+        return Vec::new();
+    }
+    (desk.asking, desk.asked_at) = (true, now);
+    vec![Effect::Ask(desk.target.clone(), Query::Verification(said.last().id.clone()))]
+}
+
+/// Of two primaries the one that is to give way stops being it.
+pub(super) fn fence(model: &mut Model, reason: Option<String>) {
+    let Some(reason) = reason else { return ask_why(model, "fence") };
+    let Ok(region) = targets::fenceable(model) else { return };
+    let name = &region.name;
+    let confirm = Confirm {
+        title: format!("Fence {name}"),
+        lines: vec![
+            format!(
+                "{name} durably stops being primary: it takes no more writes, and becomes a standby when it meets the other."
+            ),
+            "What only it has goes into its ledger; nothing is dropped.".into(),
+        ],
+        verb: "Fence".into(),
+        command: format!(
+            "twinkeep replication demote -reason={reason:?} -address={} -replication-path={}",
+            region.api_address(),
+            model.here.path
+        ),
+        focus: Focus::Cancel,
+        target: target(model, &region),
+        change: Change::Fence(DemoteRequest { reason }),
+        opened_at: model.now,
+    };
+    model.dialogs.push(Dialog::Confirm(confirm));
+}
+
+pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
+    model.screen = Screen::Failover;
+    let unsettled = model.here.promotion.as_ref().is_some_and(|desk| match &desk.stage {
+        Stage::Sent(sent) => !sent.is_settled(),
+        _ => false,
+    });
+    if unsettled {
+        model.dialogs.push(Dialog::Promotion);
+        return Vec::new();
+    }
+    // One that was begun at another terminal: what the regions say of it leads back to it.
+    if let Some(id) = targets::handover_under_way(model) {
+        return promoting::find(model, id);
+    }
+    let Ok(region) = targets::promotable(model) else {
+        // A finished one can still be looked at.
+        model.dialogs.push(Dialog::Promotion);
+        return Vec::new();
+    };
+    let target: Target = target(model, &region);
+    // A primary that answers is switched over; one that does not is failed over. The other way is a key away.
+    let alive = model.pair().as_ref().and_then(|pair| pair.primary()).is_some_and(|primary| !primary.is_dark());
+    let mode = if alive { PromoteMode::Planned } else { PromoteMode::Forced };
+    model.here.promotion = Some(PromotionDesk {
+        target: target.clone(),
+        opened_at: model.now,
+        scroll: 0,
+        mode,
+        stage: Stage::Planning { notice: None },
+    });
+    model.dialogs.push(Dialog::Promotion);
+    vec![Effect::Ask(target, Query::Plan(mode))]
+}
+
+pub(super) fn find_promotion(model: &mut Model, argument: Option<String>) -> Vec<Effect> {
+    match argument.as_deref().map(str::parse::<PromotionId>) {
+        Some(Ok(id)) => promoting::find(model, id),
+        Some(Err(_)) => {
+            model.hint(EventLevel::Warn, "promotion: an id has 32 hexadecimal digits, as the cockpit shows it");
+            Vec::new()
+        }
+        None => {
+            model.hint(EventLevel::Info, "promotion ID: the cockpit shows it, and the file last-promotion has it");
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Promotions, from the plan to the outcome, and what is left of the old primary.
+
+use super::*;
+use std::time::Duration;
+#[test]
+fn a_promotion_wants_the_regions_name_typed_and_refuses_a_paste() {
+    let mut model = model(fixtures::dark_primary());
+    open_plan(&mut model);
+    update(&mut model, Msg::Paste("eu-west-1".into()));
+    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+    type_text(&mut model, "eu-west");
+    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+    type_text(&mut model, "-1");
+    let effects = keys(&mut model, "enter");
+    let [Effect::Save { .. }, Effect::Do(_, target, Change::Promote(request))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(target.region, "eu-west-1");
+    assert!(request.accept_loss, "the loss stands above the name that was typed");
+    assert_eq!((request.plan.as_str(), request.id), ("b1946ac92492d2347c6235b4d2611184", PromotionId([7; 16])));
+    assert_eq!(standing(&model), Standing::Running);
+}
+
+#[test]
+fn a_block_forbids_whatever_is_typed() {
+    let mut model = model(fixtures::dark_primary());
+    let mut plan = fixtures::plan();
+    plan.checks[0].verdict = Verdict::Block;
+    let effects = keys(&mut model, "p");
+    let [Effect::Ask(target, Query::Plan(_))] = effects.as_slice() else { panic!("{effects:?}") };
+    update(&mut model, told(Answer::Plan(target.clone(), Ok((plan, PromotionId([7; 16]))))));
+    type_text(&mut model, "eu-west-1");
+    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+    assert_eq!(promotion_forbidden(&model).unwrap(), "blocked by: whole");
+}
+
+fn sent() -> Model {
+    let mut model = model(fixtures::dark_primary());
+    open_plan(&mut model);
+    type_text(&mut model, "eu-west-1");
+    assert_eq!(keys(&mut model, "enter").len(), 2, "the promotion, and its id into a file");
+    model
+}
+
+#[test]
+fn an_unknown_outcome_keeps_asking_until_it_is_known() {
+    let mut model = sent();
+    let id = PromotionId([7; 16]);
+    let lost = || Failure { words: "no answer: it took too long".into(), sort: FailureSort::Unknown };
+    update(&mut model, told(Answer::Promotion(id, Err(lost()))));
+    assert_eq!(standing(&model), Standing::Unknown);
+    for _ in 0..3 {
+        let later = UnixMs(model.now.0 + 1_100);
+        let asked = update(&mut model, Msg::Tick(later));
+        assert_eq!(words(&asked), [format!("ask eu-west-1 Promotion({id:?})")]);
+        assert!(update(&mut model, Msg::Tick(UnixMs(later.0 + 1_100))).is_empty(), "one question at a time");
+        update(&mut model, told(Answer::Promotion(id, Err(lost()))));
+    }
+    keys(&mut model, "esc");
+    assert!(model.here.promotion.is_some(), "leaving the dialog forgets nothing");
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(promotion(PromotionOutcome::Done))))));
+    assert_eq!(standing(&model), Standing::Done);
+    let later = UnixMs(model.now.0 + 2_000);
+    assert_eq!(update(&mut model, Msg::Tick(later)).len(), 1, "is the old primary fenced by now?");
+    let fence = FenceProof::Acknowledged { at: NOW, reached: crate::ids::Position::new(Epoch(3), 48_219) };
+    let proven = Promotion { fence, ..promotion(PromotionOutcome::Done) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(proven)))));
+    let later = UnixMs(model.now.0 + 5_000);
+    assert!(update(&mut model, Msg::Tick(later)).is_empty(), "and is not asked about again");
+}
+
+#[test]
+fn to_send_an_unknown_promotion_again_is_to_send_the_same() {
+    let mut model = sent();
+    let id = PromotionId([7; 16]);
+    update(&mut model, told(Answer::Promotion(id, Ok(None))));
+    assert_eq!(standing(&model), Standing::Unknown);
+    let effects = keys(&mut model, "s");
+    let [Effect::Do(_, _, Change::Promote(request))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(request.id, id);
+}
+
+#[test]
+fn a_promotion_whose_facts_changed_shows_the_new_plan_and_wants_a_new_consent() {
+    let mut model = sent();
+    let refused = Promotion {
+        error: Some("the plan changed".into()),
+        plan: Some(Box::new(fixtures::plan())),
+        ..promotion(PromotionOutcome::Failed)
+    };
+    let effects = update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(refused)))));
+    assert_eq!(words(&effects), ["ask eu-west-1 Plan(Forced)"]);
+    let target = Target { context: ContextId(0), region: "eu-west-1".into(), addresses: Vec::new() };
+    let plan = (fixtures::plan(), PromotionId([8; 16]));
+    update(&mut model, told(Answer::Plan(target, Ok(plan))));
+    match &model.here.promotion.as_ref().unwrap().stage {
+        Stage::Deciding(deciding) => assert_eq!(
+            (deciding.id, deciding.typed.value(), deciding.notice.as_deref()),
+            (PromotionId([8; 16]), "", Some("not promoted, the facts changed: the plan changed"))
+        ),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_living_primary_is_switched_over_a_silent_one_is_failed_over_and_the_other_way_is_a_key_away() {
+    let mut model = model(fixtures::streaming());
+    assert_eq!(words(&keys(&mut model, "p")), ["ask eu-west-1 Plan(Planned)"]);
+    let target = Target { context: ContextId(0), region: "eu-west-1".into(), addresses: Vec::new() };
+    update(&mut model, told(Answer::Plan(target, Ok((fixtures::plan(), PromotionId([7; 16]))))));
+    let later = UnixMs(model.now.0 + 400);
+    update(&mut model, Msg::Tick(later));
+    let effects = update(&mut model, Msg::Key(KeyEvent::from(KeyCode::BackTab)));
+    assert_eq!(words(&effects), ["ask eu-west-1 Plan(Forced)"]);
+    let mut dark = self::model(fixtures::dark_primary());
+    assert_eq!(words(&keys(&mut dark, "p")), ["ask eu-west-1 Plan(Forced)"]);
+}
+
+#[test]
+fn a_promotion_is_found_again_by_its_id_and_its_report_is_written() {
+    let mut model = model(fixtures::streaming());
+    let id = PromotionId([7; 16]);
+    keys(&mut model, ":");
+    type_text(&mut model, "promotion");
+    update(&mut model, Msg::Paste(format!(" {id}")));
+    assert_eq!(words(&keys(&mut model, "enter")), [format!("ask eu-west-1 Promotion({id:?})")]);
+    let steps = vec![crate::api::replication::Step::done(crate::api::replication::StepName::Opened, NOW, "took over")];
+    let done = Promotion { steps, ..promotion(PromotionOutcome::Done) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(done)))));
+    assert_eq!(standing(&model), Standing::Done);
+    let effects = keys(&mut model, "w");
+    let [Effect::Save { name, text }, Effect::Save { text: json, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*name, format!("promotion-{id}.md"));
+    assert!(text.expose().contains("| open for writes | done |"), "{}", text.expose());
+    let object: serde_json::Value = serde_json::from_str(json.expose()).unwrap();
+    assert_eq!(object["outcome"], "done");
+}
+
+#[test]
+fn a_switchover_can_be_called_off_until_it_is_done() {
+    let mut model = sent();
+    assert_eq!(words(&keys(&mut model, "c")), [""; 0], "a failover is not taken back");
+    let id = PromotionId([7; 16]);
+    let running =
+        Promotion { mode: crate::api::replication::PromoteMode::Planned, ..promotion(PromotionOutcome::Running) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(running)))));
+    assert_eq!(words(&keys(&mut model, "c")), [format!("do eu-west-1 CancelPromotion({id:?})")]);
+}
+
+#[test]
+fn the_ledger_is_asked_for_while_it_is_in_view_and_decided_on_after_a_yes() {
+    let mut model = model(fixtures::left_behind());
+    assert_eq!(words(&keys(&mut model, "6")), ["ask us-east-1 Ledger"]);
+    let target = Target { context: ContextId(0), region: "us-east-1".into(), addresses: Vec::new() };
+    update(&mut model, told(Answer::Ledger(target.clone(), Ok(fixtures::ledger()))));
+    assert_eq!(model.ledger_rows().len(), 3);
+    assert_eq!(words(&keys(&mut model, "R")), [""; 0]);
+    let effects = keys(&mut model, "y");
+    assert!(words(&effects)[0].starts_with("do us-east-1 ReplayLedger"), "{effects:?}");
+    let again = update(&mut model, told(Answer::Decided(target, Ok("2 writes replayed".into()))));
+    assert_eq!(words(&again), ["ask us-east-1 Ledger"], "what was decided is looked at");
+    let effects = keys(&mut model, "J y");
+    assert!(words(&effects)[0].starts_with("do us-east-1 Rejoin"), "{effects:?}");
+}
+
+#[test]
+fn marked_entries_are_decided_on_and_nothing_is_overwritten_unnamed() {
+    let mut model = model(fixtures::left_behind());
+    keys(&mut model, "6");
+    let target = Target { context: ContextId(0), region: "us-east-1".into(), addresses: Vec::new() };
+    update(&mut model, told(Answer::Ledger(target, Ok(fixtures::ledger()))));
+    assert_eq!(words(&keys(&mut model, "O")), [""; 0]);
+    assert!(model.dialogs.is_empty(), "nothing is marked");
+    keys(&mut model, "down t");
+    assert_eq!(model.here.marked.iter().collect::<Vec<_>>(), ["1/3:48218"]);
+    let effects = keys(&mut model, "O y");
+    let [Effect::Do(_, _, Change::ReplayLedger(request))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(
+        (request.entries.as_slice(), request.all, request.overwrite),
+        (&["1/3:48218".to_owned()][..], false, true)
+    );
+    keys(&mut model, "T");
+    assert_eq!(model.here.marked.len(), 2, "what was replayed can't be marked");
+    keys(&mut model, "x");
+    type_text(&mut model, "tested");
+    let effects = keys(&mut model, "enter y");
+    let [Effect::Do(_, _, Change::DiscardLedger(request))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((request.entries.len(), request.reason.as_str()), (2, "tested"));
+    assert_eq!(words(&keys(&mut model, "e")), ["ask us-east-1 LedgerExport"]);
+}
+
+#[test]
+fn in_a_split_brain_only_the_older_one_can_be_fenced() {
+    let mut model = model(fixtures::split_brain());
+    assert_eq!(words(&keys(&mut model, "s g")), [""; 0]);
+    assert!(model.toast_in_view().unwrap().text.contains("only fencing"), "{:?}", model.toasts);
+    keys(&mut model, "F");
+    type_text(&mut model, "eu-has-the-clients");
+    let effects = keys(&mut model, "enter y");
+    let [Effect::Do(_, target, Change::Fence(request))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((target.region.as_str(), request.reason.as_str()), ("us-east-1", "eu-has-the-clients"));
+}
+
+#[test]
+fn a_verification_is_begun_after_a_yes_and_asked_about_until_it_ended() {
+    use crate::api::verification::{OwnDisk, Verification};
+    let mut model = model(fixtures::streaming());
+    let effects = keys(&mut model, "5 V y");
+    let [Effect::Do(_, target, Change::Verify)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(target.region, "us-east-1");
+    let said = |ended_at| Verification {
+        id: "v1".into(),
+        began_at: NOW,
+        ended_at,
+        own_disk: OwnDisk::Sound,
+        standbys: Vec::new(),
+    };
+    update(&mut model, told(Answer::Verification(target.clone(), Ok(said(None)))));
+    let later = UnixMs(model.now.0 + 1_100);
+    assert_eq!(words(&update(&mut model, Msg::Tick(later))), ["ask us-east-1 Verification(\"v1\")"]);
+    update(&mut model, told(Answer::Verification(target.clone(), Ok(said(Some(later))))));
+    let later = UnixMs(model.now.0 + 5_000);
+    assert!(update(&mut model, Msg::Tick(later)).is_empty());
+}
+
+#[test]
+fn a_switchover_begun_at_another_terminal_is_found_by_what_the_regions_say() {
+    let mut status = fixtures::status(fixtures::EU, crate::api::replication::Role::Standby, Duration::ZERO);
+    let id = PromotionId([5; 16]);
+    status.handover = Some(crate::api::replication::HandoverInfo {
+        id,
+        stage: crate::api::replication::HandoverStage::Asks,
+        region: fixtures::US,
+        name: "us-east-1".into(),
+        since: NOW,
+        deadline_at: None,
+        reached: None,
+    });
+    let mut world = fixtures::streaming();
+    world.take_all([fixtures::up(status, Duration::ZERO)]);
+    let mut model = model(world);
+    assert_eq!(words(&keys(&mut model, "p")), [format!("ask eu-west-1 Promotion({id:?})")]);
+    assert_eq!(model.screen, Screen::Failover);
+}

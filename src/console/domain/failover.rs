@@ -1,0 +1,331 @@
+//! Where a failover stands: six stages, each read off what the regions say now. Nothing of it is remembered, so that who
+//! leaves, crashes, or looks from another terminal sees the same.
+
+use super::FRESH_FOR;
+use super::pair::{LinkLook, PairView};
+use super::region::RegionView;
+use super::units::{duration, entries, lag_ms, plural, position};
+use super::world::World;
+use crate::api::replication::{HandoverStage, Role};
+use crate::clock::UnixMs;
+use crate::ids::Epoch;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    Preflight,
+    Decide,
+    Fence,
+    Promote,
+    Verify,
+    Rejoin,
+}
+
+impl Stage {
+    pub const ALL: [Stage; 6] =
+        [Stage::Preflight, Stage::Decide, Stage::Fence, Stage::Promote, Stage::Verify, Stage::Rejoin];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Stage::Preflight => "Preflight",
+            Stage::Decide => "Decide",
+            Stage::Fence => "Fence",
+            Stage::Promote => "Promote",
+            Stage::Verify => "Verify",
+            Stage::Rejoin => "Rejoin",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    Ahead,
+    /// Here one stands: there is something to do, or to wait for.
+    Now,
+    Done,
+    /// Here one stands, and something is wrong or not proven.
+    Trouble,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StageView {
+    pub stage: Stage,
+    pub progress: Progress,
+    pub words: String,
+}
+
+/// What the standbys' disks were last found to be, as far as this console was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verified {
+    Unknown,
+    Running,
+    Equal,
+    Damaged,
+}
+
+/// All six stages, in their order.
+pub fn stages(world: &World, pair: Option<&PairView<'_>>, verified: Verified, now: UnixMs) -> Vec<StageView> {
+    let mut found = Found(Stage::ALL.map(|stage| (stage, Progress::Ahead, String::new())).to_vec());
+    let regions = world.regions();
+    let newest =
+        regions.iter().filter(|region| region.role() == Some(Role::Primary)).max_by_key(|region| epoch(region));
+    let left_behind = newest.and_then(|primary| left_behind(&regions, primary));
+    match (newest, left_behind, pair) {
+        (_, _, None) => found.set(Stage::Preflight, Progress::Now, "attach both regions: only one is in view".into()),
+        (Some(primary), Some(old), _) => after(primary, old, verified, now, &mut found),
+        (Some(primary), None, Some(pair))
+            if pair.standby().is_some() && epoch(primary) > Some(Epoch(1)) && !is_at_risk(pair) =>
+        {
+            settled(primary, pair, verified, &mut found);
+        }
+        (_, _, Some(pair)) => before(pair, now, &mut found),
+    }
+    found.0.into_iter().map(|(stage, progress, words)| StageView { stage, progress, words }).collect()
+}
+
+struct Found(Vec<(Stage, Progress, String)>);
+
+impl Found {
+    fn set(&mut self, stage: Stage, progress: Progress, words: String) {
+        if let Some(found) = self.0.iter_mut().find(|(of, ..)| *of == stage) {
+            (found.1, found.2) = (progress, words);
+        }
+    }
+
+    fn done(&mut self, stage: Stage, words: impl Into<String>) {
+        self.set(stage, Progress::Done, words.into());
+    }
+}
+
+fn epoch(region: &RegionView<'_>) -> Option<Epoch> {
+    region.status.map(|status| status.last().epoch)
+}
+
+/// A region of the same line that a promotion went past: it was primary of a lower epoch, or says that it was fenced.
+fn left_behind<'a, 'b>(regions: &'b [RegionView<'a>], primary: &RegionView<'a>) -> Option<&'b RegionView<'a>> {
+    regions.iter().filter(|other| other.id != primary.id).find(|other| match (other.role(), other.status) {
+        (Some(Role::Fenced), _) => true,
+        (Some(Role::Primary), Some(status)) => {
+            let said = status.last();
+            let data = primary.status.map(|status| status.last().dataset);
+            Some(said.epoch) < epoch(primary) && Some(said.dataset) == data
+        }
+        _ => false,
+    })
+}
+
+/// Whether the next failover may be near: the primary is not heard, or roles are moving.
+fn is_at_risk(pair: &PairView<'_>) -> bool {
+    let handover = [&pair.left, &pair.right].into_iter().any(|region| handover(region).is_some());
+    handover || pair.primary().is_none_or(RegionView::is_dark)
+}
+
+fn handover<'a>(region: &RegionView<'a>) -> Option<&'a crate::api::replication::HandoverInfo> {
+    region.status?.last().handover.as_ref()
+}
+
+/// Nothing was promoted: how ready one is, or how far a switchover came.
+fn before(pair: &PairView<'_>, now: UnixMs, found: &mut Found) {
+    let Some((primary, standby)) = pair.primary().zip(pair.standby()) else {
+        let words = pair
+            .left
+            .foreign
+            .map_or("link two regions first: nothing is replicated", |foreign| foreign.last().product.lacks());
+        return found.set(Stage::Preflight, Progress::Now, words.into());
+    };
+    let handovers: Vec<_> = [primary, standby].into_iter().filter_map(handover).collect();
+    if let Some(first) = handovers.first() {
+        found.done(Stage::Preflight, format!("switchover {}", first.id));
+        found.done(Stage::Decide, "with the primary's consent: nothing is lost");
+        match handovers.iter().find(|handover| handover.stage == HandoverStage::GaveUp) {
+            Some(gave_up) => {
+                let reached = gave_up.reached.map_or_else(String::new, |at| format!(" at {}", position(at)));
+                found.done(Stage::Fence, format!("{} gave up, durably{reached}", primary.name));
+                found.set(Stage::Promote, Progress::Now, format!("{} takes over the rest and opens", standby.name));
+            }
+            None => found.set(Stage::Fence, Progress::Now, format!("{} is asked to give up", primary.name)),
+        }
+        return;
+    }
+    let ready = readiness(pair, standby);
+    if !primary.is_dark() {
+        let words = ready.clone().err().unwrap_or_else(|| ready.clone().unwrap_or_default());
+        let progress = if ready.is_ok() { Progress::Now } else { Progress::Trouble };
+        return found.set(Stage::Preflight, progress, words);
+    }
+    let heard = primary
+        .heard_age(now)
+        .map_or_else(|| "never heard".to_owned(), |age| format!("last heard {} ago", duration(age)));
+    found.set(Stage::Preflight, Progress::Trouble, format!("{} does not answer, {heard}: is it dead?", primary.name));
+    let next = match ready {
+        Ok(words) => format!("p shows what a failover to {} would lose; {words}", standby.name),
+        Err(why) => why,
+    };
+    found.set(Stage::Decide, Progress::Now, next);
+}
+
+/// Whether the standby could take over now; else why not.
+fn readiness(pair: &PairView<'_>, standby: &RegionView<'_>) -> Result<String, String> {
+    let name = &standby.name;
+    let Some(status) = standby.status.map(|status| status.last()) else {
+        return Err(format!("{name} was never heard"));
+    };
+    if standby.is_dark() {
+        return Err(format!("{name} does not answer: it can't take over"));
+    }
+    if !status.whole || pair.link.look.is_syncing() {
+        return Err(format!("{name} is not whole: it can't take over before the sync is done"));
+    }
+    if status.sealed {
+        return Err(format!("{name} is sealed: unseal it, or it can't serve"));
+    }
+    Ok(match pair.lag().filter(|lag| lag.age <= FRESH_FOR) {
+        Some(lag) => format!("{name} is whole, {} and {} behind", entries(lag.lag.entries), lag_ms(lag.lag.ms)),
+        None => format!("{name} is whole; how far it is behind is unknown"),
+    })
+}
+
+/// Another region is primary now; this one was.
+fn after(primary: &RegionView<'_>, old: &RegionView<'_>, verified: Verified, now: UnixMs, found: &mut Found) {
+    let epoch = epoch(primary).map_or_else(String::new, |epoch| epoch.to_string());
+    found.done(Stage::Preflight, "");
+    found.done(Stage::Decide, format!("{} was promoted", primary.name));
+    opened(primary, &epoch, found);
+    verify(primary, verified, found);
+    let heard = old.heard_age(now).map_or_else(|| "never".to_owned(), |age| format!("{} ago", duration(age)));
+    let fence = old.status.and_then(|status| status.last().fence.as_ref());
+    match (old.role(), old.is_dark(), fence) {
+        (Some(Role::Fenced), _, Some(fence)) => found.done(
+            Stage::Fence,
+            format!(
+                "acknowledged: {} said durably that it takes no writes, it had reached {}",
+                old.name,
+                position(fence.reached)
+            ),
+        ),
+        (_, true, _) => found.set(
+            Stage::Fence,
+            Progress::Trouble,
+            format!("UNPROVEN: {} was last heard {heard} and may take writes; keep clients away from it", old.name),
+        ),
+        _ => found.set(
+            Stage::Fence,
+            Progress::Trouble,
+            format!("UNPROVEN: {} still says that it is primary; F fences it, or let the two meet", old.name),
+        ),
+    }
+    if old.role() != Some(Role::Fenced) {
+        return found.set(Stage::Rejoin, Progress::Ahead, format!("when {} is back and fenced", old.name));
+    }
+    let ledger = old.status.and_then(|status| status.last().ledger.as_ref());
+    let open = ledger.map_or(0, |ledger| ledger.unreviewed + ledger.older_unreviewed);
+    let words = match open {
+        0 => format!("J brings {} back as a standby", old.name),
+        open => format!(
+            "{} only {} has: decide on them in the ledger (6), then J",
+            plural(open, "write", "writes"),
+            old.name
+        ),
+    };
+    found.set(Stage::Rejoin, Progress::Now, words);
+}
+
+fn opened(primary: &RegionView<'_>, epoch: &str, found: &mut Found) {
+    let writable = primary.status.is_some_and(|status| status.last().writable);
+    match (writable, primary.is_dark()) {
+        (_, true) => found.set(Stage::Promote, Progress::Trouble, format!("{} does not answer", primary.name)),
+        (true, _) => found.done(Stage::Promote, format!("{} takes writes in epoch {epoch}", primary.name)),
+        (false, _) => found.set(
+            Stage::Promote,
+            Progress::Trouble,
+            format!("{} is primary in epoch {epoch}, takes no writes", primary.name),
+        ),
+    }
+}
+
+fn verify(primary: &RegionView<'_>, verified: Verified, found: &mut Found) {
+    let linked = primary.status.is_some_and(|status| !status.last().links.is_empty());
+    match verified {
+        Verified::Equal => found.done(Stage::Verify, "the standbys' disks hold what the primary holds"),
+        Verified::Running => found.set(Stage::Verify, Progress::Now, "disks are being compared".into()),
+        Verified::Damaged => found.set(Stage::Verify, Progress::Trouble, "a disk differs, or was not checked".into()),
+        Verified::Unknown if linked => {
+            found.set(Stage::Verify, Progress::Now, "V compares the standbys' disks with the primary's".into());
+        }
+        Verified::Unknown => {
+            found.set(Stage::Verify, Progress::Ahead, "when there is a standby to compare with".into())
+        }
+    }
+}
+
+/// A promotion is behind and the old primary follows.
+fn settled(primary: &RegionView<'_>, pair: &PairView<'_>, verified: Verified, found: &mut Found) {
+    let epoch = epoch(primary).map_or_else(String::new, |epoch| epoch.to_string());
+    let Some(standby) = pair.standby() else { return };
+    let ready = readiness(pair, standby);
+    found.done(Stage::Preflight, "p begins the next one");
+    found.done(Stage::Decide, format!("{} was promoted", primary.name));
+    found.done(Stage::Fence, format!("{} follows: it takes no writes of its own", standby.name));
+    opened(primary, &epoch, found);
+    match &ready {
+        Ok(_) => verify(primary, verified, found),
+        Err(_) => found.set(Stage::Verify, Progress::Ahead, format!("when {} is whole", standby.name)),
+    }
+    match (ready, pair.link.look) {
+        (Ok(words), LinkLook::Streaming) => found.done(Stage::Rejoin, words),
+        (Ok(words), _) => found.set(Stage::Rejoin, Progress::Now, words),
+        (Err(why), _) => found.set(Stage::Rejoin, Progress::Now, why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+    use crate::api::replication::HandoverInfo;
+    use crate::console::domain::fixtures::{self, NOW, US};
+    use crate::ids::PromotionId;
+
+    /// The stage in which something is to be done, with its words; several are joined.
+    fn here(world: &World) -> Vec<(Stage, Progress)> {
+        let pair = world.pair(1, NOW);
+        let found = stages(world, pair.as_ref(), Verified::Unknown, NOW);
+        assert_eq!(found.len(), 6);
+        let open = |view: &StageView| matches!(view.progress, Progress::Now | Progress::Trouble);
+        found.into_iter().filter(open).map(|view| (view.stage, view.progress)).collect()
+    }
+
+    #[test]
+    fn where_one_stands_follows_from_what_the_regions_say() {
+        use Progress::{Now, Trouble};
+        use Stage::*;
+        assert_eq!(here(&fixtures::unlinked()), [(Preflight, Now)]);
+        assert_eq!(here(&fixtures::syncing()), [(Rejoin, Now)], "the old primary is filled again");
+        assert_eq!(here(&fixtures::dark_primary()), [(Preflight, Trouble), (Decide, Now)]);
+        assert_eq!(here(&fixtures::split_brain()), [(Fence, Trouble)], "promoted, and the old one does not know");
+        assert_eq!(here(&fixtures::left_behind()), [(Rejoin, Now)]);
+        // The fixture is in epoch 3: promotions are behind it.
+        assert_eq!(here(&fixtures::streaming()), [(Verify, Now)]);
+    }
+
+    #[test]
+    fn a_switchover_of_another_terminal_is_seen_with_its_stage() {
+        let mut us = fixtures::status(US, Role::Primary, std::time::Duration::ZERO);
+        let id = PromotionId([5; 16]);
+        let gave_up = HandoverInfo {
+            id,
+            stage: HandoverStage::GaveUp,
+            region: fixtures::EU,
+            name: "eu-west-1".into(),
+            since: NOW,
+            deadline_at: None,
+            reached: Some(us.applied),
+        };
+        us.handover = Some(gave_up);
+        let eu = fixtures::status(fixtures::EU, Role::Standby, std::time::Duration::ZERO);
+        let world = fixtures::world([us, eu].map(|status| fixtures::up(status, std::time::Duration::ZERO)));
+        assert_eq!(here(&world), [(Stage::Promote, Progress::Now)]);
+        let pair = world.pair(1, NOW);
+        let found = stages(&world, pair.as_ref(), Verified::Unknown, NOW);
+        assert!(found[0].words.contains(&id.to_string()) && found[2].words.contains("gave up"), "{found:?}");
+    }
+}

@@ -1,0 +1,47 @@
+//! What leaves the console: screens, data and incident files, without anything secret in them.
+
+use super::Console;
+use crate::console::app::msg::ExportFormat;
+use crate::console::app::{self, Answer, Msg};
+use crate::console::ui::{self, Paint, Secrets};
+use crate::console::{files, report};
+
+impl Console {
+    /// The screen without what is secret on it.
+    fn picture(&self) -> std::io::Result<ratatui::buffer::Buffer> {
+        let (width, height) = self.screen.size()?;
+        let (look, model) = (&self.prepared.look, self.in_view());
+        let theme = look.themes.get(&model.theme);
+        let paint = Paint { theme, glyphs: look.glyphs, secrets: Secrets::PaintedOver, hits: None };
+        Ok(ui::snapshot(model, paint, width, height))
+    }
+
+    pub(super) fn export(&mut self, format: ExportFormat) -> std::io::Result<()> {
+        let picture = self.picture()?;
+        let model = self.in_view();
+        let text = match format {
+            ExportFormat::Text => ui::export::text(&picture),
+            ExportFormat::Ansi => ui::export::ansi(&picture),
+            ExportFormat::Svg => ui::export::svg(&picture, self.prepared.look.themes.get(&model.theme)),
+            ExportFormat::Json => report::line(model),
+            ExportFormat::Csv => ui::export::csv(&model.here.samples),
+        };
+        let end = if format == ExportFormat::Text { "txt" } else { format.name() };
+        self.save(&format!("screen-{}.{end}", self.model.now.0), &text);
+        Ok(())
+    }
+
+    pub(super) fn bundle(&mut self) -> std::io::Result<()> {
+        let screen = ui::export::text(&self.picture()?);
+        let bundle = self.recorder.bundle(self.model.now, screen);
+        self.save(&format!("incident-{}.jsonl", self.model.now.0), &bundle);
+        Ok(())
+    }
+
+    pub(super) fn save(&mut self, name: &str, text: &str) {
+        let saved = Answer::Saved(files::save(name, text));
+        let model = self.past.as_mut().map_or(&mut self.model, |(_, then)| then);
+        let here = model.here.id;
+        app::update(model, Msg::Answer(here, Box::new(saved)));
+    }
+}

@@ -1,0 +1,169 @@
+//! The failover's screen: the six stages with what each region's word makes of them, what the observers say of the primary,
+//! the promotion in view, the verification, and the commands that do the same.
+
+use super::cockpit;
+use super::role::Role;
+use super::widgets::{cell, fitted, lines, paragraph, wrap};
+use super::{Paint, Tier};
+use crate::api::verification::{OwnDisk, VerifyOutcome};
+use crate::console::app::failover::{VerifyDesk, outcome_word};
+use crate::console::app::promotion::Stage as DeskStage;
+use crate::console::app::{Action, Model};
+use crate::console::domain::failover::{Progress, StageView, Verified, stages};
+use crate::console::domain::units::{duration, position};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Behind a stage's sign and name.
+const WORDS_AT: usize = 13;
+
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
+    let narrow = tier == Tier::Narrow;
+    let inner = if narrow { area } else { paint.titled("failover", area, buf) };
+    let width = usize::from(inner.width);
+    let pair = model.pair();
+    let verified = model.here.verify.as_ref().map_or(Verified::Unknown, verified);
+    let found = stages(&model.here.world, pair.as_ref(), verified, model.now);
+    if !narrow {
+        paint.right_title(vec![paint.muted("from what the regions say now")], area, buf);
+    }
+    let mut rows = Vec::new();
+    if tier > Tier::Narrow {
+        rows.extend([strip(&found, paint), Line::default()]);
+    }
+    for view in &found {
+        rows.extend(stage_lines(view, paint, width, narrow));
+    }
+    rows.push(Line::default());
+    if let Some(desk) = &model.here.promotion
+        && let DeskStage::Sent(sent) = &desk.stage
+    {
+        rows.extend(cockpit::sent_summary(model, &desk.target.region, sent, paint, width));
+        rows.push(Line::default());
+    }
+    if let Some(desk) = &model.here.verify {
+        rows.extend(verify_lines(model, desk, paint, width));
+        rows.push(Line::default());
+    }
+    rows.extend(cockpit::evidence_lines(model, paint, width));
+    rows.extend(commands(model, paint, width));
+    lines(rows, inner, buf);
+}
+
+fn look(progress: Progress, paint: Paint<'_>) -> (Role, &'static str) {
+    match progress {
+        Progress::Ahead => (Role::Muted, paint.glyphs.stale),
+        Progress::Now => (Role::Accent, paint.glyphs.pointer),
+        Progress::Done => (Role::Ok, paint.glyphs.ok),
+        Progress::Trouble => (Role::Crit, paint.glyphs.crit),
+    }
+}
+
+/// `● Preflight → ▸ Decide → …`
+fn strip(found: &[StageView], paint: Paint<'_>) -> Line<'static> {
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    for view in found {
+        if !spans.is_empty() {
+            spans.push(paint.muted(format!(" {} ", paint.glyphs.arrow)));
+        }
+        let (role, glyph) = look(view.progress, paint);
+        spans.push(paint.span(role, format!("{glyph} {}", view.stage.title())));
+    }
+    Line::from(spans)
+}
+
+fn stage_lines(view: &StageView, paint: Paint<'_>, width: usize, narrow: bool) -> Vec<Line<'static>> {
+    let (role, glyph) = look(view.progress, paint);
+    let head = paint.span(role, cell(&format!("{glyph} {}", view.stage.title()), WORDS_AT));
+    let text = match view.progress {
+        Progress::Ahead => Role::Muted,
+        Progress::Trouble => Role::Warn,
+        Progress::Now | Progress::Done => Role::Text,
+    };
+    let room = width.saturating_sub(WORDS_AT);
+    let words = if narrow { vec![fitted(&view.words, room)] } else { wrap(&view.words, room) };
+    let mut words = words.into_iter();
+    let first = Line::from(vec![head, paint.span(text, words.next().unwrap_or_default())]);
+    let rest = words.map(|words| Line::from(vec![Span::raw(" ".repeat(WORDS_AT)), paint.span(text, words)]));
+    std::iter::once(first).chain(rest).collect()
+}
+
+fn verified(desk: &VerifyDesk) -> Verified {
+    let Some(said) = desk.said.as_ref().map(|said| said.last()) else { return Verified::Running };
+    let fine = |outcome| matches!(outcome, VerifyOutcome::Equal | VerifyOutcome::Repaired);
+    let damaged = matches!(said.own_disk, OwnDisk::Differs { .. } | OwnDisk::Unreadable { .. });
+    match said.ended_at {
+        None => Verified::Running,
+        Some(_) if !damaged && !said.standbys.is_empty() && said.standbys.iter().all(|it| fine(it.outcome)) => {
+            Verified::Equal
+        }
+        Some(_) => Verified::Damaged,
+    }
+}
+
+fn verify_lines(model: &Model, desk: &VerifyDesk, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    let mut rows = Vec::new();
+    let Some(said) = &desk.said else {
+        let words = desk.doubt.clone().unwrap_or_else(|| format!("{} is asked to verify …", desk.target.region));
+        return paragraph(paint, Role::Text, &words, width);
+    };
+    let reading = said.read(model.now);
+    rows.push(Line::from(vec![paint.span(Role::Title, "verification "), paint.ago(reading.age)]));
+    match &reading.value.own_disk {
+        OwnDisk::NotRead | OwnDisk::Sound => {}
+        OwnDisk::Differs { buckets } => {
+            let words = format!("the disk of the primary's leader differs from what was applied, in {buckets} buckets");
+            rows.extend(paragraph(paint, Role::Crit, &words, width));
+        }
+        OwnDisk::Unreadable { error } => {
+            rows.extend(paragraph(
+                paint,
+                Role::Crit,
+                &format!("the primary's leader can't read its disk: {error}"),
+                width,
+            ));
+        }
+    }
+    for standby in &reading.value.standbys {
+        let role = match standby.outcome {
+            VerifyOutcome::Equal | VerifyOutcome::Repaired => Role::Ok,
+            VerifyOutcome::Waiting | VerifyOutcome::Running => Role::Accent,
+            VerifyOutcome::Differs => Role::Crit,
+            VerifyOutcome::Unchecked => Role::Unknown,
+        };
+        let at = standby.at.map_or_else(String::new, |at| format!(" at {}", position(at)));
+        let words = format!("{} {}{at}: {}", standby.name, outcome_word(standby.outcome), standby.words);
+        rows.extend(paragraph(paint, role, &words, width));
+    }
+    if let Some(at) = reading.value.ended_at {
+        let took = duration(at.since(reading.value.began_at));
+        rows.push(Line::from(paint.muted(format!("it took {took}"))));
+    }
+    rows
+}
+
+/// The same on the command line, for a runbook.
+fn commands(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    let Some(pair) = model.pair() else { return Vec::new() };
+    let Some((primary, standby)) = pair.primary().zip(pair.standby()) else { return Vec::new() };
+    if primary.status.is_none() {
+        return Vec::new();
+    }
+    let path = &model.here.path;
+    let on = |what: &str, region: &crate::console::domain::RegionView<'_>| {
+        format!("twinkeep replication {what} -address={} -replication-path={path}", region.api_address())
+    };
+    let can = |action: Action| (action.info().disabled)(model).is_none();
+    let mut rows = Vec::new();
+    for (action, command) in [
+        (Action::Promote, on("promote -dry-run", standby)),
+        (Action::Verify, on("verify", primary)),
+        (Action::Rejoin, on("rejoin", standby)),
+    ] {
+        if can(action) {
+            rows.extend(paragraph(paint, Role::Muted, &command, width));
+        }
+    }
+    rows
+}
