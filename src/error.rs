@@ -29,6 +29,10 @@ pub enum Error {
     /// No leader, a lost connection, a deadline: the same request may succeed later. Nothing was done.
     #[error("{0}")]
     Unavailable(String),
+    /// Another node of the region leads, or will soon: whoever knows the nodes sends the same request there. Nothing was
+    /// done.
+    #[error("{0}")]
+    NotLeader(String),
     /// The request may or may not have been done; only a later look can tell.
     #[error("outcome unknown: {0}")]
     Unknown(String),
@@ -76,6 +80,10 @@ impl Error {
         Error::Unavailable(message.into())
     }
 
+    pub fn not_leader(message: impl Into<String>) -> Error {
+        Error::NotLeader(message.into())
+    }
+
     pub fn corrupt(message: impl Into<String>) -> Error {
         Error::Corrupt(message.into())
     }
@@ -86,7 +94,7 @@ impl Error {
 
     /// Whether the same request may succeed when it is sent again, here or to another node.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Error::Unavailable(_))
+        matches!(self, Error::Unavailable(_) | Error::NotLeader(_))
     }
 }
 

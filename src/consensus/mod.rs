@@ -3,7 +3,7 @@
 //!
 //! What holds whatever stands behind the face:
 //! * `propose` returns an outcome only after the command is on the disks of a majority and applied here.
-//! * An `Error::Unknown` says that the command may yet be applied; `Error::Unavailable` that it never will be.
+//! * An `Error::Unknown` says that the command may yet be applied; `Error::Unavailable` and `Error::NotLeader` that it never will be.
 //! * What is evaluated in a term (`lead_term`) has seen everything that was agreed on before.
 //! * After `read_barrier`, the local state holds everything that was acknowledged before the call.
 
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 #[async_trait]
 pub trait Consensus: Send + Sync + 'static {
-    /// Agrees on a command. Only the leader can; elsewhere `Error::Unavailable`. `Outcome::Refused` comes back as `Ok`.
+    /// Agrees on a command. Only the leader can; elsewhere `Error::NotLeader`. `Outcome::Refused` comes back as `Ok`.
     async fn propose(&self, command: Command) -> Result<Outcome>;
 
     /// Agrees on one client write, together with whatever other writes wait at the moment (one log entry, one fsync
@@ -37,7 +37,7 @@ pub trait Consensus: Send + Sync + 'static {
     async fn read_barrier(&self) -> Result<()>;
 
     /// The Raft term to evaluate a write in. Ask after taking the locks and before reading what the write depends on;
-    /// `write` and apply then refuse the batch if the leader has changed meanwhile. `Error::Unavailable` on a node
+    /// `write` and apply then refuse the batch if the leader has changed meanwhile. `Error::NotLeader` on a node
     /// that does not lead, that has not yet applied all that earlier leaders agreed on, or while the outcome of a
     /// write is open that was given up before it was confirmed.
     fn lead_term(&self) -> Result<u64>;

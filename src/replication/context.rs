@@ -129,9 +129,9 @@ impl Context {
         }
         Err(match standing.leader_addr() {
             Some(address) => {
-                Error::unavailable(format!("this node does not lead its region: ask the leader at {address}"))
+                Error::not_leader(format!("this node does not lead its region: ask the leader at {address}"))
             }
-            None => Error::unavailable("the region has no leader at the moment: try again"),
+            None => Error::not_leader("the region has no leader at the moment: try again"),
         })
     }
 

@@ -126,7 +126,9 @@ impl Vault {
             match written {
                 Ok(_) => return Ok(root_token),
                 // To store the same records twice is to store them once.
-                Err(Error::Unavailable(_) | Error::Unknown(_)) if tries < FIRST_RECORDS_TRIES => tries += 1,
+                Err(Error::Unavailable(_) | Error::NotLeader(_) | Error::Unknown(_)) if tries < FIRST_RECORDS_TRIES => {
+                    tries += 1
+                }
                 Err(error) => {
                     return Err(Error::Unknown(format!(
                         "the region was initialised, but its root token could not be stored ({error}): remove the \

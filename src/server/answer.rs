@@ -171,7 +171,9 @@ impl From<Error> for Answer {
             other => Answer::error(status_of(other), &other.to_string()),
         };
         match error {
-            Error::Unavailable(_) | Error::Unknown(_) => answer.with_header("retry-after", RETRY_AFTER_SECONDS),
+            Error::Unavailable(_) | Error::NotLeader(_) | Error::Unknown(_) => {
+                answer.with_header("retry-after", RETRY_AFTER_SECONDS)
+            }
             _ => answer,
         }
     }
@@ -185,7 +187,7 @@ fn status_of(error: &Error) -> u16 {
         Error::NotFound(_) => 404,
         Error::TooLarge { .. } => 413,
         Error::WrongRole(_) => STATUS_WRONG_ROLE,
-        Error::Sealed | Error::Uninitialised | Error::Unavailable(_) => 503,
+        Error::Sealed | Error::Uninitialised | Error::Unavailable(_) | Error::NotLeader(_) => 503,
         Error::Unknown(_) | Error::Corrupt(_) | Error::Storage(_) | Error::Internal(_) => 500,
     }
 }

@@ -44,7 +44,7 @@ fn is_due(node: &Node) -> bool {
 /// Whoever leads next goes on; anything else is worth a line.
 fn report(error: &Error) {
     match error {
-        Error::Unavailable(_) | Error::Unknown(_) | Error::WrongRole(_) | Error::Sealed => {
+        Error::Unavailable(_) | Error::NotLeader(_) | Error::Unknown(_) | Error::WrongRole(_) | Error::Sealed => {
             debug!("housekeeping waits: {error}");
         }
         error => warn!("housekeeping failed: {error}"),

@@ -177,6 +177,7 @@ async fn run_on_leader(route: &Route, call: Call, parts: &Parts, deadline: Insta
         let now = standing.borrow_and_update().clone();
         let outcome = if now.is_leader {
             match run(route, call.clone()).await {
+                Err(Error::NotLeader(text)) => text,
                 Err(Error::Unavailable(text)) if node.raft.standing().borrow().lead_term != now.lead_term => text,
                 settled => return settled,
             }

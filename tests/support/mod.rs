@@ -25,7 +25,7 @@ use twinkeep::sensitive::SensitiveString;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_twinkeep");
 pub const PATH: &str = "default";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// Asks `fact` until it holds something.

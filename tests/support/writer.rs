@@ -1,6 +1,6 @@
 //! Writers that remember what was acknowledged to them.
 
-use super::Region;
+use super::{Region, wait_for};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,7 +25,8 @@ pub async fn preload(region: &Region, count: usize, bytes: usize) {
         tokio::spawn(async move {
             for number in (part..count).step_by(IN_FLIGHT) {
                 let value = format!("{number:06}").repeat(bytes / 6);
-                client.kv_put("secret", &format!("load/{number}"), fields(&value), None).await.expect("a write");
+                let name = format!("load/{number}");
+                wait_for("a write", || async { client.kv_put("secret", &name, fields(&value), None).await.ok() }).await;
             }
         })
     });

@@ -68,7 +68,7 @@ async fn confirm(node: &openraft::Raft<Types>) -> Result<()> {
 
 fn not_leader(error: RaftError<NodeId, CheckIsLeaderError<NodeId, Peer>>) -> Error {
     match error {
-        RaftError::APIError(_) => Error::unavailable("this node is not the leader of its region; ask the leader"),
+        RaftError::APIError(_) => Error::not_leader("this node is not the leader of its region; ask the leader"),
         RaftError::Fatal(error) => Error::unavailable(format!("Raft has stopped on this node: {error}")),
     }
 }

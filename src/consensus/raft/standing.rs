@@ -88,13 +88,13 @@ fn standing(metrics: &Metrics, log: &Shared, lead: &mut Lead) -> Standing {
 /// Why this node can't propose, and whom to ask instead.
 pub fn not_leading(standing: &Standing) -> Error {
     if standing.is_leader {
-        return Error::unavailable("this node has just become the leader and is catching up; try again");
+        return Error::not_leader("this node has just become the leader and is catching up; try again");
     }
     match standing.leader.and_then(|leader| standing.members.get(&leader)) {
-        Some(leader) => Error::unavailable(format!(
+        Some(leader) => Error::not_leader(format!(
             "this node is not the leader of its region; ask {} at {}",
             leader.name, leader.api_addr
         )),
-        None => Error::unavailable("the region has no leader at the moment; try again"),
+        None => Error::not_leader("the region has no leader at the moment; try again"),
     }
 }
