@@ -1,5 +1,10 @@
 //! The command line as clap sees it. Help, completions, the man pages and the README's table come from here.
 
+pub use super::vault_args::{
+    At, Audit, AuditEnable, KvEnableVersioning, KvMetadata, KvMetadataPut, KvPatch, KvRollback, KvVersions, Named, Policy,
+    PolicyFmt, PolicyWrite, Read, Secrets, SecretsEnable, SecretsMove, SecretsTune, Token, TokenCapabilities,
+    TokenCreate, TokenLookup, TokenRenew, TokenRevoke, Unwrap, Wrap, Write,
+};
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -31,9 +36,28 @@ pub enum Command {
     /// The region itself: init, unseal, its nodes
     #[command(subcommand)]
     Operator(Operator),
-    /// Secrets of a KV version 2 mount
+    /// Secrets of a KV mount
     #[command(subcommand)]
     Kv(Kv),
+    /// Read what is at a path
+    Read(Read),
+    /// Write fields to a path
+    Write(Write),
+    /// List the names below a path
+    List(At),
+    /// Delete what is at a path
+    Delete(At),
+    /// Fetch a wrapped answer, once
+    Unwrap(Unwrap),
+    /// Policies
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Secret engines and where they are mounted
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// Audit logs
+    #[command(subcommand)]
+    Audit(Audit),
     /// A node: seal, leader, version; exits 2 if it is sealed or not initialised. With addresses or -context the regions:
     /// exits 0 if all is well, 2 if not, 3 if that is unknown
     Status(Status),
@@ -389,6 +413,12 @@ pub enum Operator {
     Seal(Connection),
     /// Make this standby the primary (the same as `replication promote`)
     ReplicateResume(Promote),
+    /// Have another node lead the region
+    StepDown(Connection),
+    /// The key that encrypts, and since when
+    KeyStatus(Connection),
+    /// Encrypt with a new key from now on
+    Rotate(Connection),
     /// The nodes of the region
     #[command(subcommand)]
     Raft(Raft),
@@ -443,6 +473,19 @@ pub enum Kv {
     List(KvPath),
     /// Delete the newest version, or those of -versions
     Delete(KvDelete),
+    /// Change some fields of a secret
+    Patch(KvPatch),
+    /// Bring deleted versions back
+    Undelete(KvVersions),
+    /// Destroy versions for good
+    Destroy(KvVersions),
+    /// Write an older version anew as the newest
+    Rollback(KvRollback),
+    /// Versions and settings of a secret
+    #[command(subcommand)]
+    Metadata(KvMetadata),
+    /// Keep versions from now on, in a mount of KV version 1
+    EnableVersioning(KvEnableVersioning),
 }
 
 #[derive(Args, Debug, Clone)]
@@ -498,12 +541,6 @@ pub struct Login {
     pub no_store: bool,
     #[command(flatten)]
     pub connection: Connection,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum Token {
-    /// What the server knows of your token
-    Lookup(Connection),
 }
 
 #[derive(Args, Debug)]

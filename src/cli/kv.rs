@@ -1,11 +1,12 @@
-//! `twinkeep kv`: secrets of a KV version 2 mount.
+//! `twinkeep kv`: secrets of a KV mount.
 
-use super::Context;
-use super::args::{Kv, KvDelete, KvGet, KvPath, KvPut};
+use super::{Context, kv_versions, logical};
+use super::args::{At, Kv, KvDelete, KvGet, KvPath, KvPut};
 use super::failure::{EXIT_SERVER, Failure};
+use super::logical::{ask, change};
 use super::output::{Output, json, key_values, table, titled};
 use crate::api::kv::{Fields, ReadAnswer, VersionMetadata};
-use crate::client::Client;
+use crate::client::{Client, Logical};
 use serde_json::Value;
 
 pub async fn run(command: Kv, context: &mut Context<'_>) -> Result<Output, Failure> {
@@ -14,6 +15,12 @@ pub async fn run(command: Kv, context: &mut Context<'_>) -> Result<Output, Failu
         Kv::Get(get) => run_get(get, context).await,
         Kv::List(path) => run_list(path, context).await,
         Kv::Delete(delete) => run_delete(delete, context).await,
+        Kv::Patch(patch) => kv_versions::patch(patch, context).await,
+        Kv::Undelete(versions) => kv_versions::versions("undelete", versions, context).await,
+        Kv::Destroy(versions) => kv_versions::versions("destroy", versions, context).await,
+        Kv::Rollback(rollback) => kv_versions::rollback(rollback, context).await,
+        Kv::Metadata(command) => kv_versions::metadata(command, context).await,
+        Kv::EnableVersioning(enable) => kv_versions::enable_versioning(enable, context).await,
     }
 }
 
@@ -22,6 +29,11 @@ async fn run_put(put: KvPut, context: &mut Context<'_>) -> Result<Output, Failur
     let fields = fields(&put.fields, context)?;
     let client = context.environment.client(&put.path.connection)?;
     let place = Place::of(&client, &put.path).await?;
+    if place.is_plain() {
+        let (path, body) = (place.in_plain(), Logical::Write(Value::Object(fields)));
+        let done = format!("Success! Data written to: {path}");
+        return change(&path, body, &put.path.connection, context, done).await;
+    }
     let written = client.kv_put(&place.mount, &place.path, fields, put.cas).await.map_err(Failure::changed)?;
     Ok(Output::of_data(format, written.metadata, |metadata| {
         format!("{}\n\n{}", titled("Secret Path", &place.data()), version(metadata))
@@ -32,6 +44,11 @@ async fn run_get(get: KvGet, context: &mut Context<'_>) -> Result<Output, Failur
     let format = context.environment.format(&get.path.connection)?;
     let client = context.environment.client(&get.path.connection)?;
     let place = Place::of(&client, &get.path).await?;
+    if place.is_plain() {
+        let (path, connection) = (place.in_plain(), &get.path.connection);
+        let secret = ask(&path, connection, context).await?;
+        return logical::shown(secret, get.field.as_deref(), connection, context, "");
+    }
     let secret = client
         .kv_get(&place.mount, &place.path, get.version)
         .await
@@ -52,6 +69,10 @@ async fn run_list(path: KvPath, context: &mut Context<'_>) -> Result<Output, Fai
     let format = context.environment.format(&path.connection)?;
     let client = context.environment.client(&path.connection)?;
     let place = Place::of(&client, &path).await?;
+    if place.is_plain() {
+        let at = At { path: place.in_plain(), connection: path.connection };
+        return logical::list(at, context).await;
+    }
     let keys = client
         .kv_list(&place.mount, &place.path)
         .await
@@ -68,6 +89,11 @@ async fn run_delete(delete: KvDelete, context: &mut Context<'_>) -> Result<Outpu
     let format = context.environment.format(&delete.path.connection)?;
     let client = context.environment.client(&delete.path.connection)?;
     let place = Place::of(&client, &delete.path).await?;
+    if place.is_plain() {
+        let path = place.in_plain();
+        let done = format!("Success! Data deleted (if it existed) at: {path}");
+        return change(&path, Logical::Delete, &delete.path.connection, context, done).await;
+    }
     let deleted = if delete.versions.is_empty() {
         client.kv_delete(&place.mount, &place.path).await
     } else {
@@ -78,9 +104,17 @@ async fn run_delete(delete: KvDelete, context: &mut Context<'_>) -> Result<Outpu
 }
 
 /// Where a secret is: its mount, and its path in it.
-struct Place {
-    mount: String,
-    path: String,
+pub(super) struct Place {
+    pub mount: String,
+    pub path: String,
+    kind: MountKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MountKind {
+    /// KV version 1.
+    Plain,
+    Versioned,
 }
 
 impl Place {
@@ -93,29 +127,51 @@ impl Place {
         };
         let found = client.mount_of(&whole).await.map_err(Failure::asked)?;
         let version = found.mount.options.as_ref().and_then(|options| options.get("version"));
-        if version.map(String::as_str) != Some("2") {
-            return Err(Failure::local(format!("{} is no KV version 2 mount: expected one, like secret/", found.path)));
-        }
+        let kind = match (found.mount.kind.as_str(), version.map(String::as_str)) {
+            ("kv", Some("2")) => MountKind::Versioned,
+            ("kv", _) => MountKind::Plain,
+            _ => return Err(Failure::local(format!("{} is no KV mount: expected one, like secret/", found.path))),
+        };
         // `kv list secret` names the mount without its slash.
         let rest = format!("{whole}/");
         let rest = rest.strip_prefix(&found.path).map(|rest| rest.trim_end_matches('/').to_owned());
         let path = rest.ok_or_else(|| {
             Failure::server(format!("the server says that {whole} lies in the mount {}, and it does not", found.path))
         })?;
-        Ok(Place { mount: found.path.trim_end_matches('/').to_owned(), path })
+        Ok(Place { mount: found.path.trim_end_matches('/').to_owned(), path, kind })
     }
 
-    fn data(&self) -> String {
+    /// As `of`, where versions are kept.
+    pub async fn versioned(client: &Client, given: &KvPath) -> Result<Place, Failure> {
+        let place = Place::of(client, given).await?;
+        if place.is_plain() {
+            return Err(Failure::local(format!(
+                "{}/ is KV version 1 and keeps no versions: `kv enable-versioning {}` changes that",
+                place.mount, place.mount
+            )));
+        }
+        Ok(place)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.kind == MountKind::Plain
+    }
+
+    fn in_plain(&self) -> String {
+        format!("{}/{}", self.mount, self.path)
+    }
+
+    pub fn data(&self) -> String {
         format!("{}/data/{}", self.mount, self.path)
     }
 
-    fn metadata(&self) -> String {
+    pub fn metadata(&self) -> String {
         format!("{}/metadata/{}", self.mount, self.path)
     }
 }
 
 /// `key=value`, `key=@file`, `key=-`, or all of it as one JSON object: `@file` or `-`. `\@` is an `@`.
-fn fields(given: &[String], context: &mut Context<'_>) -> Result<Fields, Failure> {
+pub(super) fn fields(given: &[String], context: &mut Context<'_>) -> Result<Fields, Failure> {
     let mut fields = Fields::new();
     let mut stdin_taken = false;
     for argument in given {
@@ -181,7 +237,7 @@ fn version(metadata: &VersionMetadata) -> String {
 }
 
 /// A string as it is, anything else as JSON.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

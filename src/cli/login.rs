@@ -1,7 +1,7 @@
-//! `twinkeep login` and `twinkeep token`: the token that the other commands use.
+//! `twinkeep login`: the token that the other commands use.
 
 use super::Context;
-use super::args::{Connection, Login, Token};
+use super::args::{Connection, Login};
 use super::failure::Failure;
 use super::output::{Output, key_values};
 use crate::api::token::TokenLookup;
@@ -26,20 +26,15 @@ pub async fn run(login: Login, context: &mut Context<'_>) -> Result<Output, Fail
     Ok(Output::of_data(format, lookup, |lookup| format!("The token is good{kept}.\n\n{}", shown(lookup))))
 }
 
-pub async fn token(command: Token, context: &mut Context<'_>) -> Result<Output, Failure> {
-    match command {
-        Token::Lookup(connection) => lookup(connection, context).await,
-    }
-}
-
-async fn lookup(connection: Connection, context: &mut Context<'_>) -> Result<Output, Failure> {
-    let format = context.environment.format(&connection)?;
-    let lookup = context.environment.client(&connection)?.lookup_self().await.map_err(Failure::asked)?;
+/// The caller's own token.
+pub async fn looked_up(connection: &Connection, context: &mut Context<'_>) -> Result<Output, Failure> {
+    let format = context.environment.format(connection)?;
+    let lookup = context.environment.client(connection)?.lookup_self().await.map_err(Failure::asked)?;
     Ok(Output::of_data(format, lookup, shown))
 }
 
 /// As an argument (`TOKEN` or Vault's `token=TOKEN`), asked for, or from standard input.
-fn given_token(argument: Option<String>, context: &mut Context<'_>) -> Result<SensitiveString, Failure> {
+pub(super) fn given_token(argument: Option<String>, context: &mut Context<'_>) -> Result<SensitiveString, Failure> {
     let failed = |error: std::io::Error| Failure::local(format!("the token can't be read: {error}"));
     let text = match argument.as_deref() {
         Some("-") => context.person.standard_input().map_err(failed)?,

@@ -11,14 +11,20 @@ mod environment;
 mod failure;
 mod flags;
 mod kv;
+mod kv_versions;
 mod ledger;
+mod logical;
 mod login;
 mod operator;
 mod output;
 mod person;
+mod policy;
 mod promote;
 mod replication;
+mod secrets;
 mod status;
+mod token;
+mod vault_args;
 mod verify;
 
 pub use docs::commands_markdown;
@@ -74,7 +80,15 @@ pub async fn run(command: Command, context: &mut Context<'_>) -> Result<Output, 
         Command::Kv(command) => kv::run(command, context).await,
         Command::Status(status) => status::run(status, context).await,
         Command::Login(login) => login::run(login, context).await,
-        Command::Token(command) => login::token(command, context).await,
+        Command::Token(command) => token::run(command, context).await,
+        Command::Read(read) => logical::read(read, context).await,
+        Command::Write(write) => logical::write(write, context).await,
+        Command::List(at) => logical::list(at, context).await,
+        Command::Delete(at) => logical::delete(at, context).await,
+        Command::Unwrap(unwrap) => logical::unwrap(unwrap, context).await,
+        Command::Policy(command) => policy::run(command, context).await,
+        Command::Secrets(command) => secrets::run(command, context).await,
+        Command::Audit(command) => secrets::audit(command, context).await,
         Command::Version => Ok(Output::text(format!("twinkeep {}", env!("CARGO_PKG_VERSION")))),
         Command::Completion { shell } => Ok(docs::completion(shell)),
         Command::Man(man) => docs::man(man),

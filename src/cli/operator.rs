@@ -4,9 +4,11 @@ use super::Context;
 use super::args::{Connection, Init, Operator, Raft, RemovePeer, Unseal};
 use super::failure::Failure;
 use super::output::{Output, key_values, table};
+use super::logical::{ask, change, shown};
 use super::status::seal_rows;
 use crate::api::cluster::{RaftConfiguration, RaftConfigurationAnswer};
 use crate::api::seal::{InitRequest, UnsealRequest};
+use crate::client::Logical;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -16,9 +18,24 @@ pub async fn run(command: Operator, context: &mut Context<'_>) -> Result<Output,
         Operator::Unseal(unseal) => run_unseal(unseal, context).await,
         Operator::Seal(connection) => seal(connection, context).await,
         Operator::ReplicateResume(promote) => super::promote::run(promote, context).await,
+        Operator::StepDown(connection) => {
+            let done = "Success! Another node leads the region, if there is one that can.";
+            change("sys/step-down", nothing(), &connection, context, done).await
+        }
+        Operator::Rotate(connection) => {
+            change("sys/rotate", nothing(), &connection, context, "Success! What is written now has a new key.").await
+        }
+        Operator::KeyStatus(connection) => {
+            let status = ask("sys/key-status", &connection, context).await?;
+            shown(status, None, &connection, context, "")
+        }
         Operator::Raft(Raft::ListPeers(connection)) => list_peers(connection, context).await,
         Operator::Raft(Raft::RemovePeer(remove)) => remove_peer(remove, context).await,
     }
+}
+
+fn nothing() -> Logical {
+    Logical::Write(serde_json::json!({}))
 }
 
 /// The names that Vault's CLI gives to what `sys/init` answers.

@@ -17,6 +17,8 @@ struct NodeStatus {
     seal: SealStatus,
     #[serde(flatten)]
     leader: Option<Leader>,
+    /// Whether the connection to it was encrypted.
+    tls: bool,
 }
 
 pub async fn run(status: Status, context: &mut Context<'_>) -> Result<Output, Failure> {
@@ -36,7 +38,7 @@ pub async fn run(status: Status, context: &mut Context<'_>) -> Result<Output, Fa
         Err(error) => return Err(Failure::asked(error)),
     };
     let fit = seal.initialized && !seal.sealed;
-    let status = NodeStatus { seal, leader };
+    let status = NodeStatus { seal, leader, tls: client.address().starts_with("https:") };
     let output = Output::of(format, &status, shown);
     Ok(Output { exit: if fit { 0 } else { EXIT_SERVER }, ..output })
 }
@@ -75,6 +77,9 @@ fn shown(status: &NodeStatus) -> String {
         if let Some(index) = leader.raft_applied_index {
             rows.push(("Raft Applied Index", index.to_string()));
         }
+    }
+    if !status.tls {
+        rows.push(("TLS", "disabled: whoever is on the way reads tokens and secrets".to_owned()));
     }
     key_values(&rows)
 }

@@ -87,7 +87,7 @@ impl Client {
 }
 
 /// Dots alone would be taken for a way up when the address is put together, and name another secret.
-fn checked(path: &str) -> Result<&str> {
+pub(super) fn checked(path: &str) -> Result<&str> {
     match path.split('/').find(|segment| matches!(*segment, "." | "..")) {
         None => Ok(path),
         Some(dots) => Err(ClientError::Options(format!("`{path}`: `{dots}` can't be a part of a path"))),

@@ -13,6 +13,8 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 /// So much of a body that is no JSON goes into the error.
 const RAW_CHARS_MAX: usize = 200;
 
+const CONTENT_TYPE: &str = "content-type";
+
 /// Vault's method for lists.
 pub(super) fn list() -> Method {
     Method::from_bytes(b"LIST").expect("LIST is a method's name")
@@ -23,6 +25,7 @@ pub(super) struct Request<'a> {
     client: &'a Client,
     method: Method,
     url: Url,
+    headers: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
 }
 
@@ -46,7 +49,7 @@ impl Client {
                 path.extend(part.split('/'));
             }
         }
-        Request { client: self, method, url, body: None }
+        Request { client: self, method, url, headers: Vec::new(), body: None }
     }
 
     pub(super) fn get<'a>(&'a self, parts: &[&str]) -> Request<'a> {
@@ -65,6 +68,12 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// One more header; a content type given so replaces the usual one.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Request<'a> {
+        self.headers.push((name, value.into()));
+        self
+    }
+
     /// The answer, be it an error.
     pub async fn answer(self) -> Result<Answer> {
         let call_timeout = self.client.call_timeout;
@@ -72,7 +81,13 @@ impl<'a> Request<'a> {
         let unreachable = |phase, error| unreachable(&address, phase, error);
         let mut request = self.client.http.request(self.method, self.url).timeout(call_timeout);
         if let Some(body) = self.body {
-            request = request.header("content-type", "application/json").body(body);
+            if !self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
+                request = request.header(CONTENT_TYPE, "application/json");
+            }
+            request = request.body(body);
+        }
+        for (name, value) in self.headers {
+            request = request.header(name, value);
         }
         let response = request.send().await.map_err(|error| unreachable(Phase::Answer, error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -144,6 +159,10 @@ impl Answer {
     /// A 404 that names no error: there is nothing at this path.
     pub fn is_nothing(&self) -> bool {
         self.status == 404 && serde_json::from_slice::<Errors>(&self.body).is_ok_and(|body| body.errors.is_empty())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.body.is_empty()
     }
 
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {

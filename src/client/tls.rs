@@ -2,10 +2,9 @@
 
 use super::error::{ClientError, Result};
 use crate::error::Error;
-use crate::tls::{Fingerprint, pinned_client_config, unverified_client_config};
+use crate::tls::{Fingerprint, pinned_client_config, rooted_client_config, unverified_client_config};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Which certificates are good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,23 +23,15 @@ pub enum Trust {
 
 impl Trust {
     pub(super) fn client_config(&self) -> Result<ClientConfig> {
-        let cannot = |error: Error| ClientError::Options(error.to_string());
-        match self {
-            Trust::System => Ok(with_roots(system_roots())),
-            Trust::CaFile(path) => Ok(with_roots(roots_in(path)?)),
-            Trust::Pinned(fingerprint) => pinned_client_config(*fingerprint).map_err(cannot),
-            Trust::Anything => unverified_client_config().map_err(cannot),
-            Trust::Nothing => Ok(with_roots(RootCertStore::empty())),
-        }
+        let config = match self {
+            Trust::System => rooted_client_config(system_roots()),
+            Trust::CaFile(path) => rooted_client_config(roots_in(path)?),
+            Trust::Pinned(fingerprint) => pinned_client_config(*fingerprint),
+            Trust::Anything => unverified_client_config(),
+            Trust::Nothing => rooted_client_config(RootCertStore::empty()),
+        };
+        config.map_err(|error: Error| ClientError::Options(error.to_string()))
     }
-}
-
-fn with_roots(roots: RootCertStore) -> ClientConfig {
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring supports the default versions of TLS")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 /// Unreadable files of the system are passed over: a server that none of the rest vouches for is refused anyway.

@@ -11,6 +11,8 @@
 //! | `cluster_name` | the `node_id`: set it once a region has more than one node |
 //! | `api_addr` | the listener's address, `http` with `tls_disable`, else `https`; required if the listener takes any address (`0.0.0.0`) |
 //! | `engine` | `fjall` |
+//! | `tls_min_version` in `listener` | `tls13`; `tls12` lets in older clients |
+//! | `disable_mlock` | false: the memory of the process is kept out of the swap, where the system allows it |
 //! | the path's name | `default`; else the label of `replication` or `replication_path` |
 //! | `max_parallel` | [`MAX_PARALLEL_DEFAULT`] |
 //! | `serve_reads` in `replication` | false: a standby names its primary to whoever asks it |
@@ -55,6 +57,8 @@ pub struct ServerConfig {
     pub log_level: LogLevel,
     pub log_format: LogFormat,
     pub leases: Leases,
+    /// Whether the process keeps its memory out of the swap.
+    pub lock_memory: bool,
     /// What was understood and has no effect, each as `FILE:LINE: …`: to be logged at the start.
     pub warnings: Vec<String>,
 }
@@ -78,9 +82,19 @@ pub enum Tls {
     Files {
         certificate: PathBuf,
         key: PathBuf,
+        min_version: TlsVersion,
     },
     /// A pair that the server makes at its first start and keeps in its data directory.
-    SelfSigned,
+    SelfSigned {
+        min_version: TlsVersion,
+    },
+}
+
+/// The oldest version of TLS that a listener speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,10 +114,29 @@ replication_path "emea" {
     assert_eq!(links, [(16, Some("eu-west-1")), (MAX_PARALLEL_DEFAULT, Some("eu-north-1"))]);
 }
 
+fn own(min_version: TlsVersion) -> Tls {
+    Tls::SelfSigned { min_version }
+}
+
+#[test]
+fn older_versions_of_tls_are_spoken_only_where_the_file_says_so() {
+    let speaking = |version: &str| LEAST.replace("tls_disable = 1", &format!("tls_min_version = \"{version}\""));
+    assert_eq!(good(&speaking("tls12")).listener.tls, own(TlsVersion::Tls12));
+    assert_eq!(good(&speaking("tls13")).listener.tls, own(TlsVersion::Tls13));
+    let error = refusal(&speaking("tls10"));
+    assert!(error.contains("`tls10`: expected tls12 or tls13"), "{error}");
+}
+
+#[test]
+fn memory_is_locked_unless_the_file_says_otherwise() {
+    assert!(good(LEAST).lock_memory);
+    assert!(!good(&format!("disable_mlock = true{LEAST}")).lock_memory);
+}
+
 #[test]
 fn without_tls_keys_a_listener_makes_its_own() {
     let config = good(&LEAST.replace("tls_disable = 1", ""));
-    assert_eq!((config.listener.tls, config.api_addr.as_str()), (Tls::SelfSigned, "https://127.0.0.1:8200"));
+    assert_eq!((config.listener.tls, config.api_addr.as_str()), (own(TlsVersion::Tls13), "https://127.0.0.1:8200"));
 }
 
 #[test]

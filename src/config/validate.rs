@@ -4,7 +4,7 @@ use super::problem::{Place, Problems, Source};
 use super::section::{Located, Section};
 use super::{
     LEASE_TTL_DEFAULT, Leases, Link, Listener, LogFormat, LogLevel, MAX_PARALLEL_DEFAULT, MAX_PARALLEL_MAX,
-    Replication, RetryJoin, Seal, ServerConfig, Storage, Tls,
+    Replication, RetryJoin, Seal, ServerConfig, Storage, Tls, TlsVersion,
 };
 use crate::sensitive::SensitiveString;
 use crate::storage::Engine;
@@ -38,6 +38,7 @@ pub fn server(sources: &[Source], path: &Path, problems: &Problems) -> Option<Se
     let log_level = log_level(&top, problems);
     let log_format = log_format(&top, problems);
     let leases = leases(&top, problems);
+    let lock_memory = !top.flag("disable_mlock").is_some_and(|disabled| disabled.value);
     accept_vaults(&top, problems);
     top.finish();
 
@@ -56,6 +57,7 @@ pub fn server(sources: &[Source], path: &Path, problems: &Problems) -> Option<Se
         log_level: log_level?,
         log_format: log_format?,
         leases: leases?,
+        lock_memory,
         warnings: problems.take_warnings(),
     })
 }
@@ -107,6 +109,7 @@ fn listener(label: Located<'_, String>, section: Section<'_>, problems: &Problem
     let disabled = section.flag("tls_disable");
     let certificate = section.text("tls_cert_file");
     let key = section.text("tls_key_file");
+    let min_version = tls_min_version(&section, problems);
     let tls = match (disabled.as_ref().is_some_and(|disabled| disabled.value), certificate, key) {
         (true, None, None) => Some(Tls::Disabled),
         (true, Some(file), _) | (true, None, Some(file)) => {
@@ -114,9 +117,9 @@ fn listener(label: Located<'_, String>, section: Section<'_>, problems: &Problem
             None
         }
         (false, Some(certificate), Some(key)) => {
-            Some(Tls::Files { certificate: certificate.value.into(), key: key.value.into() })
+            Some(Tls::Files { certificate: certificate.value.into(), key: key.value.into(), min_version: min_version? })
         }
-        (false, None, None) => Some(Tls::SelfSigned),
+        (false, None, None) => Some(Tls::SelfSigned { min_version: min_version? }),
         (false, Some(_), None) => {
             section.missing("tls_key_file", "the key to `tls_cert_file`");
             None
@@ -128,6 +131,19 @@ fn listener(label: Located<'_, String>, section: Section<'_>, problems: &Problem
     };
     section.finish();
     Some(Listener { address: address?, tls: tls? })
+}
+
+fn tls_min_version(section: &Section<'_>, problems: &Problems) -> Option<TlsVersion> {
+    let Some(given) = section.text("tls_min_version") else { return Some(TlsVersion::Tls13) };
+    match given.value.as_str() {
+        "tls12" => Some(TlsVersion::Tls12),
+        "tls13" => Some(TlsVersion::Tls13),
+        other => {
+            let message = format!("`tls_min_version` in listener \"tcp\": `{other}`: expected tls12 or tls13");
+            problems.error(given.place, message);
+            None
+        }
+    }
 }
 
 fn storage(
@@ -343,14 +359,6 @@ fn accept_vaults(top: &Section<'_>, problems: &Problems) {
         && ui.value
     {
         problems.warn(ui.place, "`ui` has no effect: there is no web page; the console is `twinkeep attach`");
-    }
-    if let Some(mlock) = top.flag("disable_mlock")
-        && !mlock.value
-    {
-        problems.warn(
-            mlock.place,
-            "`disable_mlock = false` has no effect: memory is not locked; turn swap off or encrypt it",
-        );
     }
     top.ignored("cluster_addr", "the nodes of a region talk to each other at `api_addr`");
     top.ignored("disable_cache", "there is no cache");

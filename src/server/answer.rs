@@ -127,6 +127,11 @@ impl Answer {
         Answer::json(&json!({ "errors": [message] })).with_status(status)
     }
 
+    /// 429: whoever asks so often has to wait.
+    pub fn too_often(message: &str) -> Answer {
+        Answer::error(429, &format!("{message}: wait a little")).with_header("retry-after", RETRY_AFTER_SECONDS)
+    }
+
     /// 404 with nothing to say: a secret that is not there.
     pub fn missing() -> Answer {
         Answer::json(&json!({ "errors": [] })).with_status(404)

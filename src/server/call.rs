@@ -4,6 +4,7 @@ use super::node::Node;
 use super::pattern::Params;
 use super::request::{self, Query, Verb};
 use super::routes::Route;
+use super::visitor::Visitor;
 use crate::error::{Error, Result};
 use crate::secrets::kv::Plain;
 use crate::secrets::{Caller, KvKind, Mount};
@@ -25,6 +26,8 @@ pub struct Call {
     pub params: Params,
     pub query: Query,
     pub headers: HeaderMap,
+    /// Who sent it to this node, which may be another node that forwards it.
+    pub visitor: Option<Visitor>,
     pub body: Bytes,
     /// The mount that the path lies in, if this node could tell.
     pub mount: Option<Mount>,

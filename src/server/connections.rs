@@ -96,7 +96,7 @@ impl<S> Accept<TcpStream, S> for Connections {
             let place = self.enter(stream.peer_addr()?.ip());
             let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
             stream.set_nodelay(true)?;
-            Ok((Admitted { stream, _place: place }, service))
+            Ok((Admitted { stream, place }, service))
         };
         ready(admitted())
     }
@@ -105,7 +105,14 @@ impl<S> Accept<TcpStream, S> for Connections {
 /// A connection that was let in.
 pub struct Admitted {
     stream: TcpStream,
-    _place: Place,
+    place: Place,
+}
+
+impl Admitted {
+    /// Where it comes from.
+    pub fn from(&self) -> IpAddr {
+        self.place.from
+    }
 }
 
 impl AsyncRead for Admitted {

@@ -1,7 +1,7 @@
 //! From a follower to its leader: the request as it came, and the answer as it comes.
 
 use super::peers::{Peers, words};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header, request::Parts};
 use bytes::Bytes;
@@ -11,6 +11,9 @@ use std::time::Duration;
 pub const FORWARDED_BY: &str = "x-twinkeep-forwarded-by";
 /// On the answer of a node that a request was forwarded to, but that does not lead: nothing was done.
 pub const NOT_LEADER: &str = "x-twinkeep-not-leader";
+
+/// On the answer to a forwarded request whose sender failed to prove who he is: the node that he talks to counts that.
+pub const UNPROVEN: &str = "x-twinkeep-unproven";
 
 /// What became of a forwarded request.
 pub enum Forwarded {
@@ -53,6 +56,9 @@ pub async fn forward(
     };
     if response.headers().contains_key(NOT_LEADER) {
         return Ok(Forwarded::NotDone(format!("the node at {addr} does not lead")));
+    }
+    if response.headers().contains_key(UNPROVEN) {
+        return Err(Error::PermissionDenied);
     }
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = response.status();

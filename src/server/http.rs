@@ -4,13 +4,14 @@ use super::answer::Answer;
 use super::audit::Trail;
 use super::authorise;
 use super::call::Call;
-use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER};
+use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER, UNPROVEN};
 use super::handlers::{no_route, wrapping};
 use super::index;
 use super::node::Node;
 use super::pattern::{MountKind, Params, Within};
 use super::request::{CleanPath, Query, Verb, clean_path};
 use super::routes::{self, Found, Route, Runs, Who};
+use super::visitor::Visitor;
 use crate::clock;
 use crate::consensus::Consensus;
 use crate::error::{Error, Result};
@@ -48,16 +49,36 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
     let began = clock::steady();
     let method = request.method().clone();
     let mut pattern = "";
-    let handling = handle(node, request, began + REQUEST_DEADLINE, &mut pattern);
+    let visitor = request.extensions().get().copied();
+    let forwarded = request.headers().contains_key(FORWARDED_BY);
+    let handling = handle(node.clone(), request, began + REQUEST_DEADLINE, &mut pattern);
     let answered = match tokio::time::timeout(REQUEST_DEADLINE, handling).await {
         Ok(answered) => answered,
         Err(_) => Err(Error::Unknown(format!("the request took longer than {} s", REQUEST_DEADLINE.as_secs()))),
     };
-    let response = answered.unwrap_or_else(|error| Answer::from(error).into_response());
+    let response = match answered {
+        Ok(response) => response,
+        Err(Error::PermissionDenied) => unproven(&node, visitor, forwarded).into_response(),
+        Err(error) => Answer::from(error).into_response(),
+    };
     // The pattern, not the path: a path holds the names of secrets.
     let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis() as u64);
     tracing::debug!(%method, pattern, status, ms, "request");
     response
+}
+
+/// The answer to who failed to prove who he is; whoever does so too often learns nothing more for a while.
+fn unproven(node: &Node, visitor: Option<Visitor>, forwarded: bool) -> Answer {
+    let refused = Answer::from(Error::PermissionDenied);
+    let Some(visitor) = visitor else { return refused };
+    if forwarded && node.is_peer(visitor) {
+        return refused.with_header(UNPROVEN, "1");
+    }
+    if node.logins.are_spent(visitor.address) {
+        return Answer::too_often("too many requests with tokens that are none");
+    }
+    node.logins.count(visitor.address);
+    refused
 }
 
 async fn handle(
@@ -82,11 +103,12 @@ async fn handle(
         Found::Nothing => (&NO_ROUTE, Params::default()),
     };
     *pattern = route.pattern;
-    let body = node.bodies.read(route, &parts, body).await?;
+    let held = node.bodies.read(route, &parts, body).await?;
     let verb = verb.unwrap_or(route.verb);
     let headers = parts.headers.clone();
-    let call =
-        Call { node, verb, path, params, query, headers, body: body.bytes.clone(), mount, caller: None, sudo: false };
+    let visitor = parts.extensions.get().copied();
+    let (body, caller, sudo) = (held.bytes.clone(), None, false);
+    let call = Call { node, verb, path, params, query, headers, visitor, body, mount, caller, sudo };
     match route.runs {
         Runs::Here => run(route, call).await,
         Runs::Leader => run_on_leader(route, call, &parts, deadline).await,

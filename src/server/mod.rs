@@ -6,7 +6,8 @@
 //!   removes what has ended; `join` takes nodes into the region.
 //! * `peers`, `node_auth`: messages between nodes; `forward`: a follower's requests to its leader.
 //! * `index`: reading what one has written, on any node of any region.
-//! * `connections`, `bodies`: the bounds on what strangers may hold open and send.
+//! * `connections`, `bodies`, `failures`: the bounds on what strangers may hold open, send and try; `visitor`: who they are.
+//! * `process`: no core dumps, no memory in the swap.
 //! * `tls`, `signals`: certificates, reload, stop.
 //!
 //! Nothing here is global: several servers run in one process, as the demo and the tests do.
@@ -18,6 +19,7 @@ mod bodies;
 mod call;
 mod connections;
 mod decoders;
+mod failures;
 mod forward;
 mod handlers;
 mod housekeeping;
@@ -28,11 +30,13 @@ mod node;
 mod node_auth;
 mod pattern;
 mod peers;
+mod process;
 mod request;
 pub mod routes;
 mod signals;
 mod supervisor;
 mod tls;
+mod visitor;
 
 pub use bodies::BODY_BYTES_MAX;
 pub use decoders::decoders;
@@ -46,6 +50,7 @@ use axum_server::{Handle, Server};
 use connections::Connections;
 use hyper_util::rt::TokioTimer;
 use node::{Node, blocking};
+use visitor::Introducing;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,8 +109,8 @@ impl Running {
             let (tls, data, api_addr) = (new.listener.tls.clone(), old.storage.path.clone(), old.api_addr.clone());
             match blocking(move || tls::load(&tls, &data, &api_addr)).await? {
                 Some(certificate) => {
+                    self.node.set_certificate(&certificate)?;
                     served.reload_from_config(certificate.config);
-                    self.node.set_fingerprint(certificate.fingerprint);
                 }
                 None => warn!("TLS can't be switched off while the server runs: restart it"),
             }
@@ -166,8 +171,11 @@ fn serve(
     let server = axum_server::from_tcp(listener)?.handle(handle);
     Ok(tokio::spawn(async move {
         let served = match tls {
-            Some(tls) => http1(server.acceptor(RustlsAcceptor::new(tls).acceptor(connections))).serve(app).await,
-            None => http1(server.acceptor(connections)).serve(app).await,
+            Some(tls) => {
+                let acceptor = RustlsAcceptor::new(tls).acceptor(connections);
+                http1(server.acceptor(Introducing(acceptor))).serve(app).await
+            }
+            None => http1(server.acceptor(Introducing(connections))).serve(app).await,
         };
         if let Err(error) = served {
             tracing::error!("the listener failed: {error}");

@@ -2,9 +2,11 @@
 
 use super::audit::Audit;
 use super::bodies::Bodies;
+use super::failures::{self, Failures};
 use super::join::Joining;
 use super::peers::{NodeReport, Peers};
 use super::tls;
+use super::visitor::Visitor;
 use crate::clock::{self, UnixMs};
 use crate::config::{self, ServerConfig};
 use crate::consensus::raft::{self, Raft};
@@ -39,6 +41,9 @@ pub struct Node {
     pub peers: Arc<Peers>,
     pub joining: Joining,
     pub audit: Audit,
+    /// Who failed to prove who he is, by tokens and by shares of the unseal key.
+    pub logins: Failures,
+    pub shares: Failures,
     /// The room for requests' bodies.
     pub bodies: Bodies,
     /// Set when the server is to stop: what streams ends then.
@@ -69,7 +74,7 @@ impl Node {
             move || open_stored(&config)
         })
         .await?;
-        let peers = Arc::new(Peers::new()?);
+        let peers = Arc::new(Peers::new(certificate.as_ref().map(|certificate| certificate.identity.clone()))?);
         if let Some(key) = &raft_key {
             peers.set_key(key);
         }
@@ -105,6 +110,8 @@ impl Node {
             peers,
             joining: Joining::default(),
             audit: Audit::default(),
+            logins: Failures::new(failures::LOGINS),
+            shares: Failures::new(failures::SHARES),
             bodies: Bodies::default(),
             stopping: CancellationToken::new(),
             sealed_by_hand: AtomicBool::new(false),
@@ -182,9 +189,12 @@ impl Node {
         self.vault.seal();
     }
 
-    pub fn set_fingerprint(&self, fingerprint: Fingerprint) {
-        *lock(&self.fingerprint) = Some(fingerprint);
+    /// Shows another certificate from now on.
+    pub fn set_certificate(&self, certificate: &tls::Certificate) -> Result<()> {
+        self.peers.set_identity(certificate.identity.clone())?;
+        *lock(&self.fingerprint) = Some(certificate.fingerprint);
         self.tell_fingerprints();
+        Ok(())
     }
 
     /// What other regions are to pin: the certificates of all nodes that were heard, this node's first.
@@ -203,6 +213,18 @@ impl Node {
     /// Forgets peers that are no members any more. One that was heard a moment ago may be about to become one.
     pub fn remember_only(&self, is_member: impl Fn(NodeId) -> bool, now: UnixMs) {
         lock(&self.reports).retain(|id, (_, heard_at)| is_member(*id) || now.since(*heard_at) < FORGOTTEN_AFTER);
+    }
+
+    /// Whether a connection comes from another node of this region: by its certificate, or without TLS by its address.
+    pub fn is_peer(&self, visitor: Visitor) -> bool {
+        if lock(&self.fingerprint).is_some() {
+            let known = |certificate| {
+                lock(&self.reports).values().any(|(report, _)| report.fingerprint == Some(certificate))
+            };
+            return visitor.certificate.is_some_and(known);
+        }
+        let host = |address: &str| url::Url::parse(address).ok()?.host_str()?.parse().ok();
+        self.standing().members.values().any(|member| host(&member.api_addr) == Some(visitor.address))
     }
 
     /// What a peer said last, and when.

@@ -2,10 +2,12 @@
 //!
 //! Raft itself bears messages that come twice, late or in another order, so no order is kept here. What a MAC must bind
 //! is who a message is for and which request an answer belongs to: else one node's vote could be passed off as
-//! another's.
+//! another's. Over TLS it binds the sender's certificate too, which the receiver compares with the one that it sees: so
+//! nobody in between passes on a message, not even one that he can't read.
 
 use crate::error::{Error, Result};
 use crate::sensitive::Key;
+use crate::tls::Fingerprint;
 
 pub const NONCE_BYTES: usize = 16;
 const CONTEXT: &str = "twinkeep 2026 messages between the nodes of a region v1";
@@ -14,7 +16,17 @@ const CONTEXT: &str = "twinkeep 2026 messages between the nodes of a region v1";
 pub struct Frame<'a> {
     pub to_addr: &'a str,
     pub kind: &'a str,
+    /// The sender's, which it shows on the connection; `None` without TLS.
+    pub certificate: Option<Fingerprint>,
     pub nonce: [u8; NONCE_BYTES],
+}
+
+/// What the receiver of a request knows of it.
+pub struct Received<'a> {
+    pub to_addr: &'a str,
+    pub kind: &'a str,
+    /// As the connection showed it.
+    pub certificate: Option<Fingerprint>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,16 +50,18 @@ impl NodeAuth {
         format!("{}{}", hex::encode(frame.nonce), self.mac(Direction::Request, frame, body).to_hex())
     }
 
-    /// Checks a request's header. The nonce, to answer with.
-    pub fn check_request(&self, header: &str, to_addr: &str, kind: &str, body: &[u8]) -> Result<[u8; NONCE_BYTES]> {
+    /// Checks a request's header. The frame, to answer with.
+    pub fn check_request<'a>(&self, header: &str, received: &Received<'a>, body: &[u8]) -> Result<Frame<'a>> {
         let mut bytes = [0; NONCE_BYTES + blake3::OUT_LEN];
         hex::decode_to_slice(header, &mut bytes).map_err(|_| Error::PermissionDenied)?;
         let (head, mac) = bytes.split_at(NONCE_BYTES);
         let mut nonce = [0; NONCE_BYTES];
         nonce.copy_from_slice(head);
-        let expected = self.mac(Direction::Request, &Frame { to_addr, kind, nonce }, body);
+        let Received { to_addr, kind, certificate } = *received;
+        let frame = Frame { to_addr, kind, certificate, nonce };
+        let expected = self.mac(Direction::Request, &frame, body);
         // Comparing with a `blake3::Hash` takes constant time.
-        if expected == *mac { Ok(nonce) } else { Err(Error::PermissionDenied) }
+        if expected == *mac { Ok(frame) } else { Err(Error::PermissionDenied) }
     }
 
     /// What the answer to `frame` carries in its header.
@@ -64,7 +78,8 @@ impl NodeAuth {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(&[direction as u8]);
         hasher.update(&frame.nonce);
-        for part in [frame.to_addr.as_bytes(), frame.kind.as_bytes(), body] {
+        let certificate = frame.certificate.as_ref().map_or(&[][..], |certificate| &certificate.0);
+        for part in [frame.to_addr.as_bytes(), frame.kind.as_bytes(), certificate, body] {
             hasher.update(&(part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
@@ -82,7 +97,7 @@ impl Drop for NodeAuth {
 mod tests {
     use super::*;
 
-    const FRAME: Frame<'static> = Frame { to_addr: "http://a:1", kind: "vote", nonce: [7; NONCE_BYTES] };
+    const FRAME: Frame<'static> = Frame { to_addr: "http://a:1", kind: "vote", certificate: None, nonce: [7; NONCE_BYTES] };
 
     fn auth(byte: u8) -> NodeAuth {
         NodeAuth::new(&Key::new([byte; 32]))
@@ -91,12 +106,22 @@ mod tests {
     #[test]
     fn a_message_counts_for_its_receiver_kind_body_and_key_only() {
         let header = auth(1).request_header(&FRAME, b"body");
-        assert_eq!(auth(1).check_request(&header, "http://a:1", "vote", b"body").ok(), Some(FRAME.nonce));
-        assert!(auth(2).check_request(&header, "http://a:1", "vote", b"body").is_err());
-        assert!(auth(1).check_request(&header, "http://b:1", "vote", b"body").is_err());
-        assert!(auth(1).check_request(&header, "http://a:1", "append", b"body").is_err());
-        assert!(auth(1).check_request(&header, "http://a:1", "vote", b"bodY").is_err());
-        assert!(auth(1).check_request("", "http://a:1", "vote", b"body").is_err());
+        let check = |by: u8, header: &str, to_addr, kind, certificate, body: &[u8]| {
+            let received = Received { to_addr, kind, certificate };
+            auth(by).check_request(header, &received, body).map(|frame| frame.nonce).ok()
+        };
+        assert_eq!(check(1, &header, "http://a:1", "vote", None, b"body"), Some(FRAME.nonce));
+        assert_eq!(check(2, &header, "http://a:1", "vote", None, b"body"), None);
+        assert_eq!(check(1, &header, "http://b:1", "vote", None, b"body"), None);
+        assert_eq!(check(1, &header, "http://a:1", "append", None, b"body"), None);
+        assert_eq!(check(1, &header, "http://a:1", "vote", None, b"bodY"), None);
+        assert_eq!(check(1, "", "http://a:1", "vote", None, b"body"), None);
+        // Passed on over a connection that shows another certificate, or none.
+        let (own, other) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
+        let header = auth(1).request_header(&Frame { certificate: Some(own), ..FRAME }, b"body");
+        assert_eq!(check(1, &header, "http://a:1", "vote", Some(own), b"body"), Some(FRAME.nonce));
+        assert_eq!(check(1, &header, "http://a:1", "vote", Some(other), b"body"), None);
+        assert_eq!(check(1, &header, "http://a:1", "vote", None, b"body"), None);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Nodes need no certificate authority to know each other. A node first asks a peer, over TLS that proves nothing, for
 //! the fingerprint of its certificate; the answer proves by the region's key that it comes from that peer. From then on
-//! only that certificate is accepted at that address, until a connection fails, when it is asked again.
+//! only that certificate is accepted at that address, until a connection fails, when it is asked again. The node that
+//! asks shows its own certificate, and its messages say which one it is.
 
 use super::node_auth::{Frame, NodeAuth};
 use crate::clock;
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Epoch};
 use crate::replication::transport;
 use crate::sensitive::Key;
-use crate::tls::{self, Fingerprint};
+use crate::tls::{self, Fingerprint, Identity};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -48,17 +49,20 @@ pub struct NodeReport {
 pub struct Peers {
     /// For addresses without TLS.
     plain: reqwest::Client,
-    /// For asking a node for its fingerprint, and nothing else.
-    unverified: reqwest::Client,
+    /// For joining, and for asking a node for its fingerprint, and nothing else.
+    unverified: Mutex<reqwest::Client>,
+    /// What this node shows; `None` with `tls_disable`.
+    me: Mutex<Option<Identity>>,
     pinned: Mutex<HashMap<String, reqwest::Client>>,
     auth: Mutex<Option<Arc<NodeAuth>>>,
 }
 
 impl Peers {
-    pub fn new() -> Result<Peers> {
+    pub fn new(me: Option<Identity>) -> Result<Peers> {
         Ok(Peers {
             plain: client(tls::pinned_to_any(Vec::new())?)?,
-            unverified: client(tls::unverified_client_config()?)?,
+            unverified: Mutex::new(client(tls::node_client_config(None, me.clone())?)?),
+            me: Mutex::new(me),
             pinned: Mutex::default(),
             auth: Mutex::default(),
         })
@@ -67,6 +71,14 @@ impl Peers {
     /// From now on messages are authenticated by this key of the region.
     pub fn set_key(&self, raft_key: &Key) {
         *lock(&self.auth) = Some(Arc::new(NodeAuth::new(raft_key)));
+    }
+
+    /// From now on this node shows another certificate, on new connections.
+    pub fn set_identity(&self, me: Identity) -> Result<()> {
+        *lock(&self.unverified) = client(tls::node_client_config(None, Some(me.clone()))?)?;
+        *lock(&self.me) = Some(me);
+        lock(&self.pinned).clear();
+        Ok(())
     }
 
     pub fn auth(&self) -> Result<Arc<NodeAuth>> {
@@ -82,11 +94,13 @@ impl Peers {
         if let Some(client) = lock(&self.pinned).get(addr) {
             return Ok(client.clone());
         }
-        let report = self.report_through(&self.unverified, addr).await?;
+        let me = lock(&self.me).clone();
+        let unverified = self.unverified();
+        let report = self.report_through(&unverified, addr).await?;
         let fingerprint = report.fingerprint.ok_or_else(|| {
             Error::unavailable(format!("the node at {addr} speaks no TLS itself: what is between can't be trusted"))
         })?;
-        let made = client(tls::pinned_client_config(fingerprint)?)?;
+        let made = client(tls::node_client_config(Some(fingerprint), me)?)?;
         lock(&self.pinned).insert(addr.to_owned(), made.clone());
         Ok(made)
     }
@@ -102,8 +116,8 @@ impl Peers {
     }
 
     /// A client that checks no certificate, for joining: what it carries proves itself.
-    pub fn unverified(&self) -> &reqwest::Client {
-        &self.unverified
+    pub fn unverified(&self) -> reqwest::Client {
+        lock(&self.unverified).clone()
     }
 
     async fn report_through(&self, client: &reqwest::Client, addr: &str) -> Result<NodeReport> {
@@ -120,7 +134,9 @@ impl Peers {
         timeout: Duration,
     ) -> Result<Bytes> {
         let auth = self.auth()?;
-        let frame = Frame { to_addr: addr, kind, nonce: clock::random_bytes() };
+        let shown = lock(&self.me).as_ref().and_then(Identity::fingerprint);
+        let certificate = shown.filter(|_| addr.starts_with("https://"));
+        let frame = Frame { to_addr: addr, kind, certificate, nonce: clock::random_bytes() };
         let header = auth.request_header(&frame, &body);
         let url = format!("{addr}/v1/sys/storage/raft/rpc/{kind}");
         let request = client.post(url).timeout(timeout).header(AUTH_HEADER, header).body(body);

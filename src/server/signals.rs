@@ -1,6 +1,6 @@
 //! A server as a process: its log, its signals.
 
-use super::start;
+use super::{process, start};
 use crate::config::{self, LogFormat, ServerConfig};
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -11,6 +11,15 @@ use tracing::{error, info, warn};
 pub async fn run(file: &Path) -> Result<()> {
     let config = config::load(file)?;
     log_to_stderr(&config);
+    process::forbid_dumps();
+    if config.lock_memory
+        && let Err(error) = process::lock_memory()
+    {
+        warn!("{error}");
+    }
+    if config.listener.tls == config::Tls::Disabled {
+        warn!("`tls_disable` is set: whoever is on the way reads the tokens and secrets of clients");
+    }
     for warning in &config.warnings {
         warn!("{warning}");
     }

@@ -2,9 +2,11 @@
 
 use crate::config;
 use crate::error::{Error, Result};
-use crate::tls::Fingerprint;
+use crate::tls::{Fingerprint, Identity, provider, shown_certificates};
 use rustls::pki_types::pem::PemObject;
+use rustls::SupportedProtocolVersion;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,21 +22,32 @@ const KEY_MODE: u32 = 0o600;
 pub struct Certificate {
     pub config: Arc<rustls::ServerConfig>,
     pub fingerprint: Fingerprint,
+    /// What this node shows to the other nodes of its region.
+    pub identity: Identity,
 }
 
 /// Reads what the configuration names. `None` with `tls_disable`. Blocks on the file system.
 pub fn load(tls: &config::Tls, data: &Path, api_addr: &str) -> Result<Option<Certificate>> {
     match tls {
         config::Tls::Disabled => Ok(None),
-        config::Tls::Files { certificate, key } => read(certificate, key).map(Some),
-        config::Tls::SelfSigned => {
+        config::Tls::Files { certificate, key, min_version } => read(certificate, key, *min_version).map(Some),
+        config::Tls::SelfSigned { min_version } => {
             let (certificate, key) = self_signed(data, api_addr)?;
-            read(&certificate, &key).map(Some)
+            read(&certificate, &key, *min_version).map(Some)
         }
     }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<Certificate> {
+/// Which versions are spoken, the newest first.
+fn versions(min: config::TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    static FROM_12: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+    match min {
+        config::TlsVersion::Tls12 => &FROM_12,
+        config::TlsVersion::Tls13 => &FROM_12[..1],
+    }
+}
+
+fn read(certificate: &Path, key: &Path, min_version: config::TlsVersion) -> Result<Certificate> {
     let wrong = |file: &Path, why: String| Error::invalid(format!("TLS: {}: {why}", file.display()));
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
@@ -43,15 +56,15 @@ fn read(certificate: &Path, key: &Path) -> Result<Certificate> {
     let fingerprint = Fingerprint::of(first);
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| wrong(key, format!("no private key can be read: {error}")))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+    let identity = Identity { chain: chain.clone(), key: private.clone_key() };
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions(min_version))
         .map_err(|error| Error::internal(format!("TLS can't be set up: {error}")))?
-        .with_no_client_auth()
+        .with_client_cert_verifier(shown_certificates())
         .with_single_cert(chain, private)
         .map_err(|error| wrong(certificate, format!("does not go with {}: {error}", key.display())))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Certificate { config: Arc::new(config), fingerprint })
+    Ok(Certificate { config: Arc::new(config), fingerprint, identity })
 }
 
 /// The pair in the data directory, made now if it is not there.
@@ -87,7 +100,8 @@ mod tests {
     fn a_self_signed_pair_is_made_once_and_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
-        let load = || load(&config::Tls::SelfSigned, &data, "https://10.1.1.1:8200").expect("a pair").expect("TLS");
+        let tls = config::Tls::SelfSigned { min_version: config::TlsVersion::Tls13 };
+        let load = || load(&tls, &data, "https://10.1.1.1:8200").expect("a pair").expect("TLS");
         let first = load();
         assert_eq!(load().fingerprint, first.fingerprint);
         let mode = fs::metadata(data.join(KEY_FILE)).expect("the key");
@@ -98,7 +112,7 @@ mod tests {
     fn an_unreadable_certificate_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let certificate = folder.path().join("cert.pem");
-        let files = config::Tls::Files { certificate: certificate.clone(), key: folder.path().join("key.pem") };
+        let files = config::Tls::Files { certificate: certificate.clone(), key: folder.path().join("key.pem"), min_version: config::TlsVersion::Tls13 };
         let error = load(&files, folder.path(), "https://a:1").err().expect("there is no such file");
         assert!(error.to_string().contains("cert.pem"), "{error}");
         fs::write(&certificate, "no PEM").expect("a file");

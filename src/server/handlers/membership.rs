@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ids::NodeId;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
-use crate::server::node_auth::Frame;
+use crate::server::node_auth::Received;
 use crate::server::peers::{AUTH_HEADER, NODE_STATUS};
 use serde_json::{Map, json};
 use std::time::Duration;
@@ -126,20 +126,25 @@ pub async fn rpc(call: Call) -> Result<Answer> {
     let kind = call.param("kind");
     let auth = node.peers.auth()?;
     let header = call.header(AUTH_HEADER).ok_or(Error::PermissionDenied)?;
+    let certificate = call.visitor.and_then(|visitor| visitor.certificate);
+    // Both ends of a connection between nodes show who they are.
+    if node.report().fingerprint.is_some() && certificate.is_none() {
+        return Err(Error::PermissionDenied);
+    }
     // Peers name this node by the address that the region knows it by, which is another until it is told of a change.
     let standing = node.standing();
     let known = standing.members.get(&standing.me).map(|member| member.api_addr.clone());
     let names = [Some(node.config.api_addr.clone()), known];
     let checked = names.iter().flatten().find_map(|to_addr| {
-        let nonce = auth.check_request(header, to_addr, kind, &call.body).ok()?;
-        Some((to_addr, nonce))
+        let received = Received { to_addr, kind, certificate };
+        auth.check_request(header, &received, &call.body).ok()
     });
-    let (to_addr, nonce) = checked.ok_or(Error::PermissionDenied)?;
+    let frame = checked.ok_or(Error::PermissionDenied)?;
     let answer = match kind {
         NODE_STATUS => postcard::to_stdvec(&node.report())?.into(),
         raft => node.raft.handle_rpc(raft, call.body.clone()).await?,
     };
-    let mac = auth.answer_header(&Frame { to_addr, kind, nonce }, &answer);
+    let mac = auth.answer_header(&frame, &answer);
     Ok(Answer::bytes(answer).with_header(AUTH_HEADER, &mac))
 }
 

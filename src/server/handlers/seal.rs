@@ -86,12 +86,20 @@ pub async fn unseal(call: Call) -> Result<Answer> {
         return Err(Error::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
     }
     let node = call.node;
+    let from = call.visitor.map(|visitor| visitor.address);
+    if from.is_some_and(|address| node.shares.are_spent(address)) {
+        return Ok(Answer::too_often("too many shares that are none"));
+    }
     let (vault, was_sealed) = (node.vault.clone(), node.vault.is_sealed());
     let status = blocking(move || match share {
         Some(share) if !request.reset => vault.unseal(&share),
         _ => vault.unseal_reset(),
     })
-    .await?;
+    .await;
+    if let (Err(Error::Invalid(_)), Some(address)) = (&status, from) {
+        node.shares.count(address);
+    }
+    let status = status?;
     if was_sealed && !status.sealed {
         node.replication.record_event(EventLevel::Info, "seal", format!("{} was unsealed", node.name()));
     }
