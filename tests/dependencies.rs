@@ -70,7 +70,8 @@ fn packages() -> Vec<(String, String, String)> {
     let mut next = vec![text(&metadata["resolve"]["root"])];
     while let Some(id) = next.pop() {
         if wanted.insert(id.clone()) {
-            let own = array(&nodes[&id]["deps"]).filter(|dep| array(&dep["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
+            let own =
+                array(&nodes[&id]["deps"]).filter(|dep| array(&dep["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
             next.extend(own.map(|dep| text(&dep["pkg"])));
         }
     }

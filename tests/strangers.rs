@@ -162,7 +162,10 @@ async fn a_node_that_is_not_open_says_only_that_on_every_route() {
         (format!("sys/mounts/{mount}"), json!({"type": "kv", "options": {"version": "2"}, "description": CANARY})),
         (format!("{mount}/data/{CANARY}-secret"), json!({"data": {CANARY: CANARY}})),
         (format!("secret/data/{CANARY}"), json!({"data": {CANARY: CANARY}})),
-        (format!("sys/policies/acl/{policy}"), json!({"policy": format!("path \"{CANARY}/*\" {{ capabilities = [\"read\"] }}")})),
+        (
+            format!("sys/policies/acl/{policy}"),
+            json!({"policy": format!("path \"{CANARY}/*\" {{ capabilities = [\"read\"] }}")}),
+        ),
         (format!("auth/token/roles/{CANARY}"), json!({"allowed_policies": CANARY})),
         ("auth/token/create".to_owned(), json!({"display_name": CANARY, "meta": {CANARY: CANARY}})),
     ] {

@@ -1,8 +1,8 @@
 //! The command line as clap sees it. Help, completions, the man pages and the README's table come from here.
 
 pub use super::vault_args::{
-    At, Audit, AuditEnable, KvEnableVersioning, KvMetadata, KvMetadataPut, KvPatch, KvRollback, KvVersions, Named, Policy,
-    PolicyFmt, PolicyWrite, Read, Secrets, SecretsEnable, SecretsMove, SecretsTune, Token, TokenCapabilities,
+    At, Audit, AuditEnable, KvEnableVersioning, KvMetadata, KvMetadataPut, KvPatch, KvRollback, KvVersions, Named,
+    Policy, PolicyFmt, PolicyWrite, Read, Secrets, SecretsEnable, SecretsMove, SecretsTune, Token, TokenCapabilities,
     TokenCreate, TokenLookup, TokenRenew, TokenRevoke, Unwrap, Wrap, Write,
 };
 use clap::builder::styling::Styles;

@@ -1,10 +1,10 @@
 //! `twinkeep kv`: secrets of a KV mount.
 
-use super::{Context, kv_versions, logical};
 use super::args::{At, Kv, KvDelete, KvGet, KvPath, KvPut};
 use super::failure::{EXIT_SERVER, Failure};
 use super::logical::{ask, change};
 use super::output::{Output, json, key_values, table, titled};
+use super::{Context, kv_versions, logical};
 use crate::api::kv::{Fields, ReadAnswer, VersionMetadata};
 use crate::client::{Client, Logical};
 use serde_json::Value;

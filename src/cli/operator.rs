@@ -3,8 +3,8 @@
 use super::Context;
 use super::args::{Connection, Init, Operator, Raft, RemovePeer, Unseal};
 use super::failure::Failure;
-use super::output::{Output, key_values, table};
 use super::logical::{ask, change, shown};
+use super::output::{Output, key_values, table};
 use super::status::seal_rows;
 use crate::api::cluster::{RaftConfiguration, RaftConfigurationAnswer};
 use crate::api::seal::{InitRequest, UnsealRequest};

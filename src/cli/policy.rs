@@ -1,11 +1,11 @@
 //! `twinkeep policy`: who may do what.
 
 use super::Context;
+use super::args::Format;
 use super::args::{Policy, PolicyFmt, PolicyWrite};
 use super::failure::Failure;
 use super::logical::{ask, change};
 use super::output::{Output, json};
-use super::args::Format;
 use crate::client::Logical;
 use serde_json::json;
 use std::fs;
@@ -113,8 +113,10 @@ mod tests {
 
     #[test]
     fn lines_are_indented_by_their_brackets() {
-        let crooked = "\n\npath \"a/{{b}}/*\" {\n      capabilities = [\n\"read\", # } not here\n  \"list\"\n]\n}\n\n\n# end\n\n";
-        let straight = "path \"a/{{b}}/*\" {\n  capabilities = [\n    \"read\", # } not here\n    \"list\"\n  ]\n}\n\n# end\n";
+        let crooked =
+            "\n\npath \"a/{{b}}/*\" {\n      capabilities = [\n\"read\", # } not here\n  \"list\"\n]\n}\n\n\n# end\n\n";
+        let straight =
+            "path \"a/{{b}}/*\" {\n  capabilities = [\n    \"read\", # } not here\n    \"list\"\n  ]\n}\n\n# end\n";
         assert_eq!(formatted(crooked), straight);
         assert_eq!(formatted(straight), straight);
     }

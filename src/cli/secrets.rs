@@ -14,7 +14,8 @@ pub async fn run(command: Secrets, context: &mut Context<'_>) -> Result<Output, 
         Secrets::List(connection) => list("sys/mounts", "accessor", "Accessor", &connection, context).await,
         Secrets::Enable(enable) => run_enable(enable, context).await,
         Secrets::Disable(at) => {
-            let done = format!("Success! Disabled the secrets engine (if it existed) at: {}/", at.path.trim_matches('/'));
+            let done =
+                format!("Success! Disabled the secrets engine (if it existed) at: {}/", at.path.trim_matches('/'));
             change(&format!("sys/mounts/{}", at.path), Logical::Delete, &at.connection, context, done).await
         }
         Secrets::Tune(tune) => run_tune(tune, context).await,

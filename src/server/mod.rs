@@ -50,12 +50,12 @@ use axum_server::{Handle, Server};
 use connections::Connections;
 use hyper_util::rt::TokioTimer;
 use node::{Node, blocking};
-use visitor::Introducing;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
+use visitor::Introducing;
 
 /// A client that does not finish its headers, or says nothing on a connection, new or kept, is hung up on.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);

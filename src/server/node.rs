@@ -218,9 +218,8 @@ impl Node {
     /// Whether a connection comes from another node of this region: by its certificate, or without TLS by its address.
     pub fn is_peer(&self, visitor: Visitor) -> bool {
         if lock(&self.fingerprint).is_some() {
-            let known = |certificate| {
-                lock(&self.reports).values().any(|(report, _)| report.fingerprint == Some(certificate))
-            };
+            let known =
+                |certificate| lock(&self.reports).values().any(|(report, _)| report.fingerprint == Some(certificate));
             return visitor.certificate.is_some_and(known);
         }
         let host = |address: &str| url::Url::parse(address).ok()?.host_str()?.parse().ok();

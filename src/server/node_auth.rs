@@ -97,7 +97,8 @@ impl Drop for NodeAuth {
 mod tests {
     use super::*;
 
-    const FRAME: Frame<'static> = Frame { to_addr: "http://a:1", kind: "vote", certificate: None, nonce: [7; NONCE_BYTES] };
+    const FRAME: Frame<'static> =
+        Frame { to_addr: "http://a:1", kind: "vote", certificate: None, nonce: [7; NONCE_BYTES] };
 
     fn auth(byte: u8) -> NodeAuth {
         NodeAuth::new(&Key::new([byte; 32]))

@@ -3,8 +3,8 @@
 use crate::config;
 use crate::error::{Error, Result};
 use crate::tls::{Fingerprint, Identity, provider, shown_certificates};
-use rustls::pki_types::pem::PemObject;
 use rustls::SupportedProtocolVersion;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use std::fs;
@@ -112,7 +112,11 @@ mod tests {
     fn an_unreadable_certificate_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let certificate = folder.path().join("cert.pem");
-        let files = config::Tls::Files { certificate: certificate.clone(), key: folder.path().join("key.pem"), min_version: config::TlsVersion::Tls13 };
+        let files = config::Tls::Files {
+            certificate: certificate.clone(),
+            key: folder.path().join("key.pem"),
+            min_version: config::TlsVersion::Tls13,
+        };
         let error = load(&files, folder.path(), "https://a:1").err().expect("there is no such file");
         assert!(error.to_string().contains("cert.pem"), "{error}");
         fs::write(&certificate, "no PEM").expect("a file");
