@@ -17,6 +17,10 @@ pub enum Action {
     PreviousRegion,
     List(Move),
     Filter,
+    /// To the first event at or after a time.
+    Jump,
+    ZoomIn,
+    ZoomOut,
     Palette,
     Back,
     TokenGenerate,
@@ -141,6 +145,8 @@ pub enum Takes {
     Reason,
     /// The id of a promotion.
     Id,
+    /// A time of day: `02:58`.
+    Time,
 }
 
 pub struct ActionInfo {

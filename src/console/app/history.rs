@@ -88,6 +88,16 @@ impl Samples {
         }
     }
 
+    /// The newest `count` columns of so many samples each, oldest first: the worst of each is what is seen.
+    pub fn columns(&self, count: usize, each: usize) -> Vec<Option<u64>> {
+        let each = each.max(1);
+        let all: Vec<&Sample> = self.0.iter().collect();
+        let skip = all.len() % each;
+        let columns: Vec<Option<u64>> =
+            all[skip..].chunks(each).map(|column| column.iter().filter_map(|sample| sample.ms).max()).collect();
+        columns[columns.len().saturating_sub(count)..].to_vec()
+    }
+
     /// The newest `count`, oldest first.
     pub fn newest(&self, count: usize) -> impl Iterator<Item = &Sample> {
         self.0.iter().skip(self.0.len().saturating_sub(count))

@@ -105,8 +105,8 @@ pub(super) fn replay(model: &mut Model) {
     let (to, api) = (target(model, &region), region.api_address());
     let (entries, which, flag) = chosen(model);
     let words = format!(
-        "Of {}, {which} becomes a new write on the new primary. Where the same thing was changed there since, nothing is \
-         overwritten: those stay undecided, and say what they met.",
+        "From the ledger of {} to the new primary, as new writes: {which}. Where the same thing was changed there since, \
+         nothing is overwritten: those stay undecided, and say what they met.",
         to.region
     );
     let change = Change::ReplayLedger(ReplayRequest { all: entries.is_empty(), entries, overwrite: false });
@@ -120,7 +120,7 @@ pub(super) fn overwrite(model: &mut Model) {
     let (to, api) = (target(model, &region), region.api_address());
     let (entries, which, flag) = chosen(model);
     let words = format!(
-        "Of {}, {which} is written although the new primary changed the same since: what is there is replaced.",
+        "From the ledger of {} to the new primary, although it changed the same since, and in place of what is there: {which}.",
         to.region
     );
     let change = Change::ReplayLedger(ReplayRequest { all: false, entries, overwrite: true });
@@ -135,7 +135,7 @@ pub(super) fn discard(model: &mut Model, reason: Option<String>) {
     let (to, api) = (target(model, &region), region.api_address());
     let (entries, which, flag) = chosen(model);
     let words = format!(
-        "Of {}, {which} will never be on the new primary. The ledger keeps it, with the reason: {reason}",
+        "From the ledger of {}, {which} will never be on the new primary. The ledger keeps what is given up, with the reason: {reason}",
         to.region
     );
     let what = format!("ledger discard {flag} -reason={reason:?}");

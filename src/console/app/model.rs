@@ -97,6 +97,8 @@ pub struct Model {
     /// Ids and arguments that the palette ran, newest last.
     pub palette_history: Vec<String>,
     pub mouse: Mouse,
+    /// Seconds a column of the lag's chart.
+    pub zoom: usize,
     /// Whether the terminal's bell is left alone.
     pub quiet: bool,
     /// Only in a demo.
@@ -131,6 +133,7 @@ impl Model {
             toasts: Vec::new(),
             palette_history: Vec::new(),
             mouse: Mouse::Left,
+            zoom: 1,
             quiet: false,
             rehearsal: None,
             past: None,

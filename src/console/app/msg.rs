@@ -99,7 +99,7 @@ pub enum ExportFormat {
     Svg,
     /// All that is known, as `--json` has it.
     Json,
-    /// The lag over time.
+    /// The list in view, or the lag over time where there is none.
     Csv,
 }
 

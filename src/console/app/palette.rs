@@ -112,7 +112,7 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
                 let typed = typed.strip_prefix(info.id).map(str::trim).filter(|typed| !typed.is_empty());
                 entries.extend(typed.map(|reason| with(reason.to_owned(), info.title.into())));
             }
-            Takes::Id => {
+            Takes::Id | Takes::Time => {
                 let typed = typed.strip_prefix(info.id).map(str::trim).filter(|typed| !typed.is_empty());
                 entries.extend(typed.map(|id| with(id.to_owned(), info.title.into())));
             }

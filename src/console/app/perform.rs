@@ -40,6 +40,12 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             model.list_mut().typing = true;
             Vec::new()
         }
+        Action::Jump => {
+            jump(model, argument);
+            Vec::new()
+        }
+        Action::ZoomIn => zoom(model, 1),
+        Action::ZoomOut => zoom(model, -1),
         Action::Palette => {
             model.dialogs.push(Dialog::Palette(Palette::default()));
             Vec::new()
@@ -214,6 +220,32 @@ fn copy_row(model: &mut Model) -> Vec<Effect> {
     let Some(text) = targets::selected_text(model) else { return Vec::new() };
     model.hint(EventLevel::Info, format!("sent to the terminal: {text}"));
     vec![Effect::Copy(SensitiveString::new(text))]
+}
+
+/// Seconds that a column of the lag's chart stands for.
+pub const ZOOMS: [usize; 4] = [1, 2, 5, 10];
+
+fn zoom(model: &mut Model, step: isize) -> Vec<Effect> {
+    let at = ZOOMS.iter().position(|zoom| *zoom == model.zoom).unwrap_or(0);
+    let to = at.saturating_add_signed(-step).min(ZOOMS.len() - 1);
+    model.zoom = ZOOMS[to];
+    Vec::new()
+}
+
+/// To the first event that is known of at that time of day or later.
+fn jump(model: &mut Model, time: Option<String>) {
+    let Some(time) = time else {
+        return model.hint(EventLevel::Info, "jump TIME: like 02:58 or 02:58:41, by the events' own clocks");
+    };
+    model.screen = Screen::Events;
+    let rows = model.event_rows();
+    let at =
+        rows.iter().position(|entry| crate::console::domain::units::clock_time(entry.at).as_str() >= time.as_str());
+    let count = rows.len();
+    match at {
+        Some(at) if at < count => model.list_mut().cursor = Some(at),
+        _ => model.hint(EventLevel::Info, format!("nothing happened at {time} or later")),
+    }
 }
 
 fn go_to_context(model: &mut Model, name: Option<String>) {

@@ -6,6 +6,7 @@ use super::model::{Model, Screen};
 use super::targets;
 
 const LEDGER: Place = Place::On(&[Screen::Ledger]);
+const CHARTS: Place = Place::On(&[Screen::Overview, Screen::Replication]);
 const LISTS: Place =
     Place::On(&[Screen::Index, Screen::Region, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
 const FILTERED: Place = Place::On(&[Screen::Index, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
@@ -218,6 +219,12 @@ pub const ACTIONS: &[ActionInfo] = &[
     go(Move::First, "first", "First", &["home"]),
     go(Move::Last, "last", "Last", &["end"]),
     action(Action::Filter, "filter", "Filter the list", &["/"]).hint("filter").of(Group::Lists).on(FILTERED),
+    action(Action::Jump, "jump", "Go to what happened at a time: `:jump 02:58`", &[])
+        .of(Group::Lists)
+        .takes(Takes::Time)
+        .unless(targets::jump_disabled),
+    action(Action::ZoomIn, "zoom-in", "Show the lag of a shorter while", &["+"]).of(Group::Lists).on(CHARTS),
+    action(Action::ZoomOut, "zoom-out", "Show the lag of a longer while", &["-"]).of(Group::Lists).on(CHARTS),
     action(Action::Copy, "copy", "Send the selected line to the terminal's clipboard (OSC 52)", &["y"])
         .of(Group::Lists)
         .on(LISTS)

@@ -5,7 +5,7 @@ use super::desk::TokenDesk;
 use super::list::Rest;
 use super::model::{Model, Screen};
 use super::msg::Target;
-use crate::api::replication::Role;
+use crate::api::replication::{LinkState, Role};
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::domain::{Access, LinkLook, PairView, RegionView};
 use crate::ids::PromotionId;
@@ -193,6 +193,10 @@ pub fn verifiable(model: &Model) -> Found<RegionView<'_>> {
     if primary.status.is_none_or(|status| status.last().links.is_empty()) {
         return Err(format!("{} has no standby to compare with", primary.name));
     }
+    let streams = |link: &crate::api::replication::LinkStatus| link.state == LinkState::Streaming;
+    if !primary.status.is_some_and(|status| status.last().links.iter().any(streams)) {
+        return Err("no standby is in step: verify when the link streams".into());
+    }
     Ok(primary)
 }
 
@@ -306,6 +310,10 @@ pub fn selected_text(model: &Model) -> Option<String> {
             .map(|info| format!(":{}", info.id)),
         Screen::Overview | Screen::Replication | Screen::Failover => None,
     }
+}
+
+pub(super) fn jump_disabled(model: &Model) -> Option<String> {
+    (model.here.log.entries().len() == 0).then(|| "nothing happened yet".into())
 }
 
 pub(super) fn copy_disabled(model: &Model) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use super::foreign;
 use super::node::Contact;
-use super::pair::{LinkLook, PairView, pair};
+use super::pair::{LinkLook, PairView, are_rivals, pair};
 use super::region::RegionView;
 use super::units::{duration, lag_ms, plural, skew};
 use super::world::World;
@@ -121,7 +121,21 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         return;
     }
     let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return };
+    if are_rivals(primary, standby) {
+        let (old, new) = (&standby.name, &primary.name);
+        found.warn(format!(
+            "{old} said last that it is primary: until it is heard, nothing proves that it gave way to {new}"
+        ));
+        return;
+    }
     match (pair.link.look, &pair.link.said) {
+        // It waits for its operator, and says itself that it is fenced.
+        (LinkLook::Refused, _) if standby.role() == Some(Role::Fenced) => {
+            let ledger = standby.status.and_then(|status| status.last().ledger.as_ref());
+            let open = ledger.map_or(0, |ledger| ledger.unreviewed + ledger.older_unreviewed);
+            let open = plural(open, "write", "writes");
+            found.warn(format!("{} waits to rejoin {}: {open} undecided in its ledger", standby.name, primary.name));
+        }
         (LinkLook::Refused, Some(link)) => {
             let why = link.value.error.as_deref().unwrap_or("no reason given");
             found.alarm(format!("{} refused the link: {why}", standby.name));

@@ -6,7 +6,7 @@ use super::pair::{LinkLook, PairView};
 use super::region::RegionView;
 use super::units::{duration, entries, lag_ms, plural, position};
 use super::world::World;
-use crate::api::replication::{HandoverStage, Role};
+use crate::api::replication::{HandoverStage, LinkState, LinkStatus, Role};
 use crate::clock::UnixMs;
 use crate::ids::Epoch;
 
@@ -60,6 +60,8 @@ pub enum Verified {
     Running,
     Equal,
     Damaged,
+    /// It was tried, and nothing is known.
+    Unchecked,
 }
 
 /// All six stages, in their order.
@@ -173,7 +175,7 @@ fn readiness(pair: &PairView<'_>, standby: &RegionView<'_>) -> Result<String, St
         return Err(format!("{name} does not answer: it can't take over"));
     }
     if !status.whole || pair.link.look.is_syncing() {
-        return Err(format!("{name} is not whole: it can't take over before the sync is done"));
+        return Err(format!("{name} is being filled: it can't take over before it is whole"));
     }
     if status.sealed {
         return Err(format!("{name} is sealed: unseal it, or it can't serve"));
@@ -243,11 +245,15 @@ fn opened(primary: &RegionView<'_>, epoch: &str, found: &mut Found) {
 }
 
 fn verify(primary: &RegionView<'_>, verified: Verified, found: &mut Found) {
-    let linked = primary.status.is_some_and(|status| !status.last().links.is_empty());
+    let streams = |link: &LinkStatus| link.state == LinkState::Streaming;
+    let linked = primary.status.is_some_and(|status| status.last().links.iter().any(streams));
     match verified {
         Verified::Equal => found.done(Stage::Verify, "the standbys' disks hold what the primary holds"),
         Verified::Running => found.set(Stage::Verify, Progress::Now, "disks are being compared".into()),
-        Verified::Damaged => found.set(Stage::Verify, Progress::Trouble, "a disk differs, or was not checked".into()),
+        Verified::Damaged => {
+            found.set(Stage::Verify, Progress::Trouble, "a disk differs from what was applied to it".into())
+        }
+        Verified::Unchecked => found.set(Stage::Verify, Progress::Now, "not all was checked: V tries again".into()),
         Verified::Unknown if linked => {
             found.set(Stage::Verify, Progress::Now, "V compares the standbys' disks with the primary's".into());
         }

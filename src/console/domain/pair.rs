@@ -205,7 +205,13 @@ pub fn pair<'a>(left: RegionView<'a>, right: RegionView<'a>, now: UnixMs) -> Pai
     }
 }
 
+/// Both claim it now. One that fell silent may claim it still, and nobody knows: that is no split brain that was seen.
 fn is_split(left: &RegionView<'_>, right: &RegionView<'_>) -> bool {
+    are_rivals(left, right) && !left.is_dark() && !right.is_dark()
+}
+
+/// Whether both said, whenever that was, that they are primary of the same data.
+pub(super) fn are_rivals(left: &RegionView<'_>, right: &RegionView<'_>) -> bool {
     let claim = |region: &RegionView<'_>| {
         let status = region.status?.last();
         (status.role == Role::Primary && status.dataset != DatasetId::default()).then_some(status.dataset)
@@ -221,7 +227,7 @@ fn direction(left: &RegionView<'_>, right: &RegionView<'_>) -> Option<bool> {
         primary.is_some_and(|primary| Some(primary.region) == b.id || reaches(&primary.addresses, b))
     };
     match (left.role(), right.role()) {
-        (Some(Role::Primary), Some(Role::Primary)) if is_split(left, right) => Some(epoch(left) >= epoch(right)),
+        (Some(Role::Primary), Some(Role::Primary)) if are_rivals(left, right) => Some(epoch(left) >= epoch(right)),
         (Some(Role::Primary), Some(Role::Primary)) => {
             let now = UnixMs(0);
             match (link_to(left, right, now).is_some(), link_to(right, left, now).is_some()) {

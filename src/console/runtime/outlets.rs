@@ -24,7 +24,7 @@ impl Console {
             ExportFormat::Ansi => ui::export::ansi(&picture),
             ExportFormat::Svg => ui::export::svg(&picture, self.prepared.look.themes.get(&model.theme)),
             ExportFormat::Json => report::line(model),
-            ExportFormat::Csv => ui::export::csv(&model.here.samples),
+            ExportFormat::Csv => ui::tables::csv(model).unwrap_or_else(|| ui::export::csv(&model.here.samples)),
         };
         let end = if format == ExportFormat::Text { "txt" } else { format.name() };
         self.save(&format!("screen-{}.{end}", self.model.now.0), &text);

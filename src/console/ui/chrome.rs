@@ -59,20 +59,26 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         vec![paint.span(key_style, format!(" {key}")), paint.span(style, format!(" {title}"))]
     };
     let several = model.contexts().len() > 1;
-    let screens: Vec<Screen> = match tier {
+    let mut screens: Vec<Screen> = match tier {
         Tier::Tiny | Tier::Narrow => vec![model.screen],
         // With one context there is nothing to choose.
         _ => Screen::ALL.into_iter().filter(|screen| *screen != Screen::Index || several).collect(),
     };
     // Titles are cut before the clock is.
-    let titled = |title: fn(Screen) -> &'static str| {
+    let titled = |screens: &[Screen], title: fn(Screen) -> &'static str| {
         let tabs = screens.iter().map(|screen| Line::from(tab(*screen, title(*screen))));
         let tabs: Vec<Line<'static>> = tabs.collect();
         (tabs.iter().map(|tab| tab.width() as u16).sum::<u16>(), tabs)
     };
-    let (mut tabs_width, mut tabs) = titled(Screen::title);
+    let (mut tabs_width, mut tabs) = titled(&screens, Screen::title);
     if tabs_width + right.len() as u16 + 1 > area.width {
-        (tabs_width, tabs) = titled(Screen::short_title);
+        (tabs_width, tabs) = titled(&screens, Screen::short_title);
+    }
+    let least = right.replace("read-only", "r/o").len() as u16 + 1;
+    if tabs_width + least > area.width && screens.last() == Some(&Screen::Help) && screens.len() > 1 {
+        // The footer names it as well.
+        screens.pop();
+        (tabs_width, tabs) = titled(&screens, Screen::short_title);
     }
     let room_right = usize::from(area.width.saturating_sub(tabs_width + 1));
     let right = match right.len() {

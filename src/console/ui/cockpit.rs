@@ -2,7 +2,7 @@
 //! consent; then its steps with their times, the proof of fence, and what to do next.
 
 use super::Paint;
-use super::dialogs::{WIDTH, body_and_foot, esc, hint, scrolled};
+use super::dialogs::{ROOMY, WIDTH, body_and_foot, esc, hint, scrolled};
 use super::role::Role;
 use super::widgets::{cell, fitted, hints, paragraph, told_age, wrap};
 use crate::api::replication::{
@@ -13,7 +13,7 @@ use crate::console::app::afterwards::{mode_word, state_word, step_word};
 use crate::console::app::promotion::{Deciding, Sent, Stage, Standing};
 use crate::console::app::{Model, promotion_forbidden};
 use crate::console::domain::units::{bytes, count, duration, millis, plural};
-use crate::console::domain::{Reading, Speaks, conclusion, evidence};
+use crate::console::domain::{Access, Reading, Speaks, conclusion, evidence};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -35,7 +35,10 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             )
         }
         Stage::NoPlan { why } => {
-            let rows = wrap(why, text_width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))).collect();
+            let mut rows = paragraph(paint, Role::Warn, why, text_width);
+            rows.extend(
+                why_no_plan(model, region).iter().flat_map(|why| paragraph(paint, Role::Text, why, text_width)),
+            );
             let other = format!("a {} instead", mode_word(other(desk.mode)));
             let keys = [hint("r", "ask again"), hint("shift-tab", other), hint("esc", "leave")];
             let foot = hints(paint, &keys, text_width);
@@ -52,7 +55,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             rows.push(Line::default());
             rows.extend(evidence_lines(model, paint, text_width));
             rows.extend(plan_lines(&reading, paint, text_width));
-            (title, Role::Crit, rows, decide_lines(model, region, deciding, paint, text_width))
+            (title, Role::Crit, rows, decide_lines(model, region, deciding, paint, text_width, area.height))
         }
         Stage::Sent(sent) => {
             let epoch = sent.epoch().map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
@@ -71,6 +74,21 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     }
     let room = usize::from(inner.height).saturating_sub(foot.len());
     body_and_foot(scrolled(rows, desk.scroll, room, paint), foot, inner, buf);
+}
+
+/// What explains that a region makes no plan, as far as it is seen from here.
+fn why_no_plan(model: &Model, region: &str) -> Option<String> {
+    let asked = model.here.world.regions().into_iter().find(|other| other.name == region)?;
+    match asked.access() {
+        _ if asked.status.is_some_and(|status| !status.last().whole) => {
+            Some(format!("{region} is being filled: until it is whole it can't take over, and takes no tokens."))
+        }
+        Access::NoToken => Some("A plan needs a token: set VAULT_TOKEN, or log in with `twinkeep login`.".into()),
+        Access::Refused => {
+            Some(format!("{region} refuses this console's token; a standby takes its primary's tokens."))
+        }
+        Access::Accepted | Access::Untried => None,
+    }
 }
 
 /// Where the facts of a plan's checks begin, behind verdict and name.
@@ -184,6 +202,7 @@ fn decide_lines(
     deciding: &Deciding,
     paint: Paint<'_>,
     width: usize,
+    height: u16,
 ) -> Vec<Line<'static>> {
     let mut foot = Vec::new();
     if let Some(notice) = &deciding.notice {
@@ -210,7 +229,9 @@ fn decide_lines(
     keys.push(hint("tab", "look again"));
     keys.push(hint("shift-tab", format!("{} instead", mode_word(other(mode)))));
     keys.push(hint("esc", "leave"));
-    foot.extend(paragraph(paint, Role::Muted, &command(model, region, mode, deciding), width));
+    if height >= ROOMY {
+        foot.extend(paragraph(paint, Role::Muted, &command(model, region, mode, deciding), width));
+    }
     foot.extend(hints(paint, &keys, width));
     foot
 }

@@ -16,6 +16,8 @@ use ratatui::text::{Line, Span};
 
 const PALETTE_ROWS: u16 = 12;
 pub(super) const WIDTH: u16 = 76;
+/// With fewer rows a dialog leaves out the command that does the same.
+pub(super) const ROOMY: u16 = 16;
 
 pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     match dialog {
@@ -171,32 +173,36 @@ fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         let words = format!("{standby} holds {holds}: a sync replaces it.");
         rows.extend(paragraph(paint, Role::Warn, &words, text_width));
     }
-    rows.push(Line::default());
-    rows.push(Line::from(vec![
+    // What is typed and chosen is seen however little fits; the words above it go first.
+    let mut foot = vec![Line::from(vec![
         paint.text("good for "),
         paint.span(Role::Input, form.ttl.value().to_owned()),
         paint.span(Role::Cursor, " "),
         paint.muted("  like 90s, 30m, 2h; a day at most"),
-    ]));
+    ])];
     if form.holds.is_some() {
         let mark = if form.replace { "x" } else { " " };
         let role = if form.replace { Role::Warn } else { Role::Text };
-        rows.push(Line::from(paint.span(role, format!("[{mark}] even if it holds secrets of its own"))));
+        foot.push(Line::from(paint.span(role, format!("[{mark}] even if it holds secrets of its own"))));
     }
     if let Some(notice) = &form.notice {
-        rows.extend(paragraph(paint, Role::Warn, notice, text_width));
+        foot.extend(paragraph(paint, Role::Warn, notice, text_width));
     }
     rows.push(Line::default());
-    let force = if form.replace { " -force" } else { "" };
-    let command =
-        form.command.replacen("generate-token", &format!("generate-token -ttl={}{force}", form.ttl.value()), 1);
-    rows.extend(paragraph(paint, Role::Muted, &command, text_width));
+    if area.height >= ROOMY {
+        let force = if form.replace { " -force" } else { "" };
+        let command =
+            form.command.replacen("generate-token", &format!("generate-token -ttl={}{force}", form.ttl.value()), 1);
+        foot.push(Line::default());
+        foot.extend(paragraph(paint, Role::Muted, &command, text_width));
+        foot.push(Line::default());
+    }
     let mut keys = vec![hint("enter", if form.primary.is_some() { "link" } else { "make it" })];
     if form.holds.is_some() {
         keys.push(hint("tab", "replace its secrets, or not"));
     }
     keys.push(hint("esc", "leave"));
-    let foot = hints(paint, &keys, text_width);
+    foot.extend(hints(paint, &keys, text_width));
     let height = (rows.len() + foot.len()) as u16 + 2;
     let inner = paint.dialog(vec![paint.span(Role::Title, title)], Role::Selected, width, height, area, buf);
     body_and_foot(rows, foot, inner, buf);

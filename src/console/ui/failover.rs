@@ -9,7 +9,7 @@ use crate::api::verification::{OwnDisk, VerifyOutcome};
 use crate::console::app::failover::{VerifyDesk, outcome_word};
 use crate::console::app::promotion::Stage as DeskStage;
 use crate::console::app::{Action, Model};
-use crate::console::domain::failover::{Progress, StageView, Verified, stages};
+use crate::console::domain::failover::{Progress, Stage, StageView, Verified, stages};
 use crate::console::domain::units::{duration, position};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -46,7 +46,11 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         rows.extend(verify_lines(model, desk, paint, width));
         rows.push(Line::default());
     }
-    rows.extend(cockpit::evidence_lines(model, paint, width));
+    // Whether the primary lives is the question until another one was promoted.
+    let decided = found.iter().any(|view| view.stage == Stage::Decide && view.progress == Progress::Done);
+    if !decided {
+        rows.extend(cockpit::evidence_lines(model, paint, width));
+    }
     rows.extend(commands(model, paint, width));
     lines(rows, inner, buf);
 }
@@ -98,7 +102,8 @@ fn verified(desk: &VerifyDesk) -> Verified {
         Some(_) if !damaged && !said.standbys.is_empty() && said.standbys.iter().all(|it| fine(it.outcome)) => {
             Verified::Equal
         }
-        Some(_) => Verified::Damaged,
+        Some(_) if damaged || said.standbys.iter().any(|it| it.outcome == VerifyOutcome::Differs) => Verified::Damaged,
+        Some(_) => Verified::Unchecked,
     }
 }
 
@@ -154,7 +159,10 @@ fn commands(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>>
     let on = |what: &str, region: &crate::console::domain::RegionView<'_>| {
         format!("twinkeep replication {what} -address={} -replication-path={path}", region.api_address())
     };
-    let can = |action: Action| (action.info().disabled)(model).is_none();
+    let can = |action: Action| {
+        let follows = action != Action::Promote || standby.role() == Some(crate::api::replication::Role::Standby);
+        follows && (action.info().disabled)(model).is_none()
+    };
     let mut rows = Vec::new();
     for (action, command) in [
         (Action::Promote, on("promote -dry-run", standby)),

@@ -6,6 +6,7 @@
 pub mod export;
 pub mod glyphs;
 pub mod role;
+pub mod tables;
 pub mod theme;
 
 mod chrome;

@@ -329,16 +329,20 @@ fn lag_panel(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect, b
     let width = inner.width.saturating_sub(LAG_TABLE_WIDTH);
     let (top, chart) = (inner.y + 2, inner.height.saturating_sub(2));
     if chart >= 4 {
-        let peak = paint.bars(&model.here.samples, Rect { y: top, height: chart, ..inner }, buf);
-        let words = format!("peak {}, last {}", lag_ms(peak), plural(u64::from(inner.width), "second", "seconds"));
+        let peak = paint.bars(&model.here.samples, model.zoom, Rect { y: top, height: chart, ..inner }, buf);
+        let words = format!(
+            "peak {}, last {}",
+            lag_ms(peak),
+            plural(u64::from(inner.width) * model.zoom as u64, "second", "seconds")
+        );
         let place = Rect { height: 1, ..inner };
         Line::from(paint.muted(words)).right_aligned().render(place, buf);
     } else if width >= 8 {
         let place = Rect { x: inner.right() - width, width, height: 1.min(inner.height), ..inner };
-        Line::from(paint.sparkline(&model.here.samples, usize::from(width))).render(place, buf);
+        Line::from(paint.sparkline(&model.here.samples, model.zoom, usize::from(width))).render(place, buf);
         if inner.height > 1 {
-            let peak = model.here.samples.newest(usize::from(width)).filter_map(|sample| sample.ms).max();
-            let span = plural(u64::from(width), "second", "seconds");
+            let peak = model.here.samples.newest(usize::from(width) * model.zoom).filter_map(|sample| sample.ms).max();
+            let span = plural(u64::from(width) * model.zoom as u64, "second", "seconds");
             let peak = peak.map_or_else(|| "no peak".into(), |peak| format!("peak {}", lag_ms(peak)));
             let words = if width < 36 { peak } else { format!("{peak}, last {span}") };
             let place = Rect { y: inner.y + 1, ..place };

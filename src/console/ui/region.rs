@@ -216,6 +216,9 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
     if let Some(reading) = region.read(model.now) {
         let status = reading.value;
         let version = format!("{}, protocol {}", status.region.version, status.region.protocol);
+        if let Some(words) = intended(model, region) {
+            facts.push(Line::from(vec![paint.muted("intended "), paint.span(Role::Warn, words)]));
+        }
         facts.push(Line::from(vec![paint.muted("version  "), paint.aged(&reading, Role::Text, version)]));
         let is_fenced = status.role == RegionRole::Fenced;
         if let Some(fence) = status.fence.as_ref().filter(|_| is_fenced) {
@@ -230,4 +233,16 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
     }
     facts.push(Line::from(paint.muted(plural(region.size() as u64, "node", "nodes"))));
     facts
+}
+
+/// What it should be by the newest epoch in view, where that is not what it says it is.
+fn intended(model: &Model, region: &RegionView<'_>) -> Option<String> {
+    let own = region.status?.last();
+    let newer = model.here.world.regions().into_iter().find_map(|other| {
+        let said = other.status?.last();
+        let newer = said.role == RegionRole::Primary && said.epoch > own.epoch && said.dataset == own.dataset;
+        newer.then(|| (other.name.clone(), said.epoch))
+    });
+    let (name, epoch) = newer.filter(|_| own.role == RegionRole::Primary)?;
+    Some(format!("fenced: {name} is primary in epoch {epoch}, this one says primary in epoch {}", own.epoch))
 }

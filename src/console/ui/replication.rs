@@ -62,10 +62,15 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         lines(sync_lines(&pair, paint, inner.width), inner, buf);
     } else {
         let inner = paint.titled("lag in time", rest, buf);
-        let peak = paint.bars(&model.here.samples, inner, buf);
-        let seen = model.here.samples.newest(usize::from(inner.width)).filter(|sample| sample.ms.is_some()).count();
+        let peak = paint.bars(&model.here.samples, model.zoom, inner, buf);
+        let seen = model
+            .here
+            .samples
+            .newest(usize::from(inner.width) * model.zoom)
+            .filter(|sample| sample.ms.is_some())
+            .count();
         if seen > 0 {
-            let span = plural(u64::from(inner.width), "second", "seconds");
+            let span = plural(u64::from(inner.width) * model.zoom as u64, "second", "seconds");
             paint.right_title(vec![paint.muted(format!("peak {}, last {span}", lag_ms(peak)))], rest, buf);
         } else {
             Line::from(paint.span(Role::Unknown, "nothing observed yet")).render(inner, buf);

@@ -175,8 +175,8 @@ impl Paint<'_> {
     }
 
     /// The newest `width` lags in time, a cell each; the highest fills its cell.
-    pub fn sparkline(&self, samples: &Samples, width: usize) -> Vec<Span<'static>> {
-        let newest: Vec<Option<u64>> = samples.newest(width).map(|sample| sample.ms).collect();
+    pub fn sparkline(&self, samples: &Samples, zoom: usize, width: usize) -> Vec<Span<'static>> {
+        let newest = samples.columns(width, zoom);
         let peak = newest.iter().flatten().max().copied().unwrap_or(0).max(1);
         let mut spans = vec![self.muted(" ".repeat(width.saturating_sub(newest.len())))];
         for value in newest {
@@ -192,8 +192,8 @@ impl Paint<'_> {
     }
 
     /// Lags as columns of several rows; returns the peak.
-    pub fn bars(&self, samples: &Samples, area: Rect, buf: &mut Buffer) -> u64 {
-        let newest: Vec<Option<u64>> = samples.newest(usize::from(area.width)).map(|sample| sample.ms).collect();
+    pub fn bars(&self, samples: &Samples, zoom: usize, area: Rect, buf: &mut Buffer) -> u64 {
+        let newest = samples.columns(usize::from(area.width), zoom);
         let peak = newest.iter().flatten().max().copied().unwrap_or(0).max(1);
         let steps = u64::from(area.height) * 8;
         let start = area.right() - newest.len() as u16;
