@@ -121,6 +121,12 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// A random id in the form of a UUID.
+pub fn random_uuid() -> String {
+    let hex = hex::encode(random_bytes::<16>());
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
 /// A generator seeded by the operating system, for crates that ask for one.
 pub fn rng() -> rand::rngs::OsRng {
     rand::rngs::OsRng

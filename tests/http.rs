@@ -2,54 +2,12 @@
 
 mod support;
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use support::http::Http;
 use support::{Node, PATH, Region, free_port, wait_for};
-
-/// One request as any program would send it, and its status and body.
-struct Http {
-    client: reqwest::Client,
-    address: String,
-    token: String,
-}
-
-impl Http {
-    fn of(node: &Node, token: &str) -> Http {
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the protocol versions of ring")
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .use_preconfigured_tls(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .expect("a client");
-        Http { client, address: node.address.clone(), token: token.to_owned() }
-    }
-
-    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let request = self.client.request(method, format!("{}/v1/{path}", self.address));
-        if self.token.is_empty() { request } else { request.header("X-Vault-Token", &self.token) }
-    }
-
-    async fn send(&self, method: &str, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
-        let response = self.request(method, path).body(body).send().await.expect("an answer");
-        assert_eq!(response.headers()["cache-control"], "no-store");
-        let status = response.status().as_u16();
-        let bytes = response.bytes().await.expect("a whole body");
-        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        self.send("GET", path, "").await
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_mean_what_vaults_clients_mean_by_them() {
@@ -160,7 +118,7 @@ async fn tokens_do_what_their_policies_allow() {
         "clients compare the whole object"
     );
     assert_eq!(root.get("sys/policy/team").await.1["rules"], policy);
-    assert_eq!(root.send("LIST", "sys/policies/acl", "").await.1["data"]["keys"], json!(["default", "root", "team"]));
+    assert_eq!(root.send("LIST", "sys/policies/acl", "").await.1["data"]["keys"], json!(["default", "team", "root"]));
 
     // What Vault's command line sends.
     let asked = r#"{"policies":["team"],"ttl":"0s","period":"0s","explicit_max_ttl":"0s","type":"service",

@@ -60,14 +60,6 @@ impl fmt::Debug for ReadAnswer {
     }
 }
 
-/// `PUT :mount/delete/:path`, `undelete`, `destroy`
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct VersionsRequest {
-    /// Numbers, or numbers as strings: clients send both.
-    #[serde(default)]
-    pub versions: Vec<serde_json::Value>,
-}
-
 /// `LIST :mount/metadata/:path`, and every other list of names.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Keys {

@@ -21,6 +21,7 @@ use crate::storage::keys::Key;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tracing::warn;
 
 /// A new leader first applies what its predecessors agreed on; requests wait for that no longer than this.
 const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
@@ -123,8 +124,8 @@ impl Core {
     pub fn barrier(&self) -> Result<Arc<Barrier>> {
         let stored = self.state().region(&Key::Keyring)?;
         let terms = self.state().data(layout::TERMS)?.map(|stored| stored.value);
-        let mut keys = self.keys();
-        let keys = keys.as_mut().ok_or(Error::Sealed)?;
+        let mut held = self.keys();
+        let keys = held.as_mut().ok_or(Error::Sealed)?;
         let stored = stored.ok_or(Error::Uninitialised)?;
         if let Some(opened) = &keys.keyring
             && opened.keyring == stored
@@ -132,7 +133,15 @@ impl Core {
         {
             return Ok(opened.barrier.clone());
         }
-        let mut keyring = Keyring::decrypt(&keys.root, &stored)?;
+        let mut keyring = match Keyring::decrypt(&keys.root, &stored) {
+            Ok(keyring) => keyring,
+            Err(error) => {
+                // The region got another's keys, by a snapshot: this node is to be opened anew.
+                warn!("this node is sealed, since its root key does not open the region's keyring: {error}");
+                *held = None;
+                return Err(error);
+            }
+        };
         if let Some(terms) = &terms {
             keyring = keyring.with_terms(terms)?;
         }

@@ -8,6 +8,7 @@ use super::layout::SecretPath;
 use super::mounts::MountTable;
 use super::policy::Policy;
 use super::seal::SealRecord;
+use super::snapshot::{Meta, Unfinished};
 use super::tokens::{TokenRecord, TokenRole, batch::BatchToken};
 use crate::decoding::{Decoder, Kind};
 use crate::error::{Error, Result};
@@ -21,6 +22,8 @@ pub const DECODERS: &[Decoder] = &[
     Decoder::postcard::<TokenRecord>("client-token"),
     Decoder::postcard::<BatchToken>("batch-token"),
     Decoder::postcard::<TokenRole>("token-role"),
+    Decoder::json::<Meta>("snapshot-meta"),
+    Decoder::postcard::<Unfinished>("unfinished-restore"),
     Decoder::json::<JoinChallenge>("join-challenge"),
     Decoder::json::<JoinAnswer>("join-answer"),
     Decoder { name: "kv-path", again: path_again, kind: Kind::Text },

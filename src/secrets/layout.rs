@@ -121,6 +121,17 @@ pub fn place(key: &[u8]) -> Place<'_> {
     }
 }
 
+/// The prefix of all tokens whose hashes begin with `start`.
+pub fn tokens_beginning(start: &[u8]) -> Bytes {
+    join(TOKEN, &[start])
+}
+
+/// The hash in the key of a token.
+pub fn token_hash(key: &[u8]) -> Result<[u8; 32]> {
+    let hash = key.strip_prefix(TOKENS).and_then(|hash| hash.try_into().ok());
+    hash.ok_or_else(|| Error::corrupt("a token is not stored under a hash"))
+}
+
 /// The prefix of a token's children, each followed by the child's hash.
 pub fn children_prefix(parent: &[u8; 32]) -> Bytes {
     join(CHILD, &[parent])

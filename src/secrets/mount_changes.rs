@@ -104,9 +104,27 @@ impl Vault {
         .await
     }
 
+    /// Changes what is said of a way to log in.
+    pub async fn auth_tune(&self, path: &str, tuning: MountTuning) -> Result<Written<()>> {
+        let path = with_slash(path);
+        let change = move |table: &mut MountTable| {
+            let mount = table.mounts.iter_mut().find(|mount| mount.table == Table::Auth && mount.path == path);
+            let mount = mount
+                .ok_or_else(|| Error::invalid(format!("tune of path \"auth/{path}\" failed: no mount entry found")))?;
+            mount.description = tuning.description.unwrap_or_else(|| mount.description.clone());
+            mount.default_ttl = tuning.default_ttl.unwrap_or(mount.default_ttl);
+            mount.max_ttl = tuning.max_ttl.unwrap_or(mount.max_ttl);
+            Ok(())
+        };
+        self.change_mounts(change).await
+    }
+
     /// Whether the mount is being upgraded to KV v2 by it.
     pub async fn mount_tune(&self, path: &str, tuning: MountTuning) -> Result<Written<bool>> {
         let path = with_slash(path);
+        if is_built_in(&path) && tuning.description.is_some() {
+            return Err(Error::invalid(format!("cannot tune parameter description of {path}")));
+        }
         if let Some(options) = &tuning.options {
             expect_version(options)?;
         }
@@ -119,6 +137,13 @@ impl Vault {
             }
             mount.default_ttl = tuning.default_ttl.unwrap_or(mount.default_ttl);
             mount.max_ttl = tuning.max_ttl.unwrap_or(mount.max_ttl);
+            if !mount.max_ttl.is_zero() && mount.default_ttl > mount.max_ttl {
+                return Err(Error::invalid(format!(
+                    "backend max lease TTL of {} would be less than backend default lease TTL of {}",
+                    mount.max_ttl.as_secs(),
+                    mount.default_ttl.as_secs()
+                )));
+            }
             if let Some(options) = tuning.options {
                 let was = mount.kv();
                 mount.options.extend(options);

@@ -104,6 +104,8 @@ pub struct MountTable {
     pub(super) mounts: Vec<Mount>,
     /// Mounts that were disabled, and whose secrets are not all gone yet.
     pub(super) dropping: Vec<MountId>,
+    /// A snapshot is being restored: nothing is mounted until it is.
+    pub(super) restoring: bool,
 }
 
 impl MountTable {
@@ -121,7 +123,12 @@ impl MountTable {
             Mount::new(Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
             Mount::new(Table::Auth, "token/", "token", "token based credentials"),
         ];
-        MountTable { mounts, dropping: Vec::new() }
+        MountTable { mounts, ..MountTable::default() }
+    }
+
+    /// While a snapshot is restored.
+    pub(super) fn restoring() -> MountTable {
+        MountTable { restoring: true, ..MountTable::default() }
     }
 
     /// The mount that answers for `path` (without `/v1/`), and what is left of the path. `secret` finds `secret/`.
@@ -156,8 +163,13 @@ pub fn put(view: &View, table: &MountTable) -> Result<Op> {
 
 /// The table as it is stored now.
 pub fn table(view: &View) -> Result<Arc<MountTable>> {
-    let found = view.known.mounts.get(view, &Record::Mounts.key(&view.barrier)?, decode)?;
-    Ok(found.unwrap_or_default())
+    let found = view.known.mounts.get(view, &Record::Mounts.key(&view.barrier)?, decode)?.unwrap_or_default();
+    if found.restoring {
+        return Err(Error::unavailable(
+            "a snapshot is being restored: try again when it is; if that was interrupted, restore it once more",
+        ));
+    }
+    Ok(found)
 }
 
 impl Vault {

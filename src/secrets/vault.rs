@@ -3,6 +3,8 @@
 use super::core::{Access, Clock, Core, StandbyReads, View, blocking};
 use super::keyring::Keyring;
 use super::mounts::MountTable;
+use super::rekey::Rekey;
+use super::root_generation::RootGeneration;
 use super::seal::{Attempt, SealKind, SealRecord, Split, split_key};
 use super::tokens::Leases;
 use super::{aead, key_file, layout, mounts, tokens};
@@ -14,6 +16,7 @@ use crate::sensitive::{Key as RootKey, Sensitive, SensitiveString};
 use crate::state::{Batch, Class, Command, Outcome, PathChange, Refusal, RegionChange, RegionIdentity};
 use crate::storage::keys::Key;
 use crate::storage::{KeyRange, ScanLimit, WriteBatch};
+use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::info;
 
@@ -24,6 +27,10 @@ pub struct Vault {
     pub(super) core: Arc<Core>,
     seal: SealKind,
     attempt: Mutex<Attempt>,
+    /// Held while a snapshot is restored.
+    pub(super) restoring: tokio::sync::Mutex<()>,
+    pub(super) rekey: Mutex<Option<Rekey>>,
+    pub(super) root_generation: Mutex<Option<RootGeneration>>,
     /// The seal of the region that this node is about to join, until it has the region's own record.
     joining: Mutex<Option<SealRecord>>,
 }
@@ -64,7 +71,15 @@ impl Vault {
         clock: Clock,
     ) -> Vault {
         let core = Arc::new(Core::new(consensus, clock, leases, standby_reads));
-        Vault { core, seal, attempt: Mutex::default(), joining: Mutex::default() }
+        Vault {
+            core,
+            seal,
+            attempt: Mutex::default(),
+            restoring: tokio::sync::Mutex::default(),
+            rekey: Mutex::default(),
+            root_generation: Mutex::default(),
+            joining: Mutex::default(),
+        }
     }
 
     /// Makes this node's region a region: identity, seal, keyring, an empty data set, the default mounts and a root
@@ -172,6 +187,8 @@ impl Vault {
     pub fn seal(&self) {
         self.core.seal();
         *self.attempt() = Attempt::default();
+        self.rekey_cancel();
+        self.root_generation_cancel();
         info!("sealed");
     }
 
@@ -253,6 +270,24 @@ impl Vault {
             Some(bytes) => Ok(Some(SealRecord::from_bytes(&bytes)?)),
             None => Ok(self.joining.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         }
+    }
+
+    /// Seals the node if its keys are not the region's any more. Blocks.
+    pub fn check_keys(&self) {
+        if !self.is_sealed() && self.is_initialised().unwrap_or(false) {
+            // What is wrong was said, and is done with.
+            let _checked = self.core.barrier();
+        }
+    }
+
+    pub(super) fn seal_kind(&self) -> &SealKind {
+        &self.seal
+    }
+
+    /// The region's seal, and the bytes that it is stored as.
+    pub(super) fn stored_seal(&self) -> Result<(SealRecord, Bytes)> {
+        let stored = self.core.state().region(&Key::Seal)?.ok_or(Error::Uninitialised)?;
+        Ok((SealRecord::from_bytes(&stored)?, stored))
     }
 
     fn attempt(&self) -> MutexGuard<'_, Attempt> {

@@ -38,17 +38,17 @@ impl Answer {
 
     /// Under `data` in Vault's envelope.
     pub fn data<T: Serialize>(payload: &T) -> Answer {
-        Answer::json(&Envelope::new(request_id(), payload))
+        Answer::json(&Envelope::new(clock::random_uuid(), payload))
     }
 
     /// Under `data` and at the top level as well, as Vault answers `sys/mounts` and its like.
     pub fn data_and_top<T: Serialize>(payload: &T) -> Answer {
-        Answer::json(&Doubled::new(request_id(), payload))
+        Answer::json(&Doubled::new(clock::random_uuid(), payload))
     }
 
     /// As `data`, to be looked at again after `lease`.
     pub fn leased<T: Serialize>(payload: &T, lease: Duration) -> Answer {
-        Answer::json(&Envelope { lease_duration: lease.as_secs(), ..Envelope::new(request_id(), payload) })
+        Answer::json(&Envelope { lease_duration: lease.as_secs(), ..Envelope::new(clock::random_uuid(), payload) })
     }
 
     /// Under `wrap_info` in the envelope. It has no id, as in Vault: the answer inside has its own.
@@ -96,14 +96,14 @@ impl Answer {
     /// Under `auth` in the envelope.
     pub fn auth(payload: Value, warnings: Vec<String>) -> Answer {
         let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
-        let envelope = Envelope::<()> { data: None, auth: Some(payload), warnings, ..Envelope::new(request_id(), ()) };
+        let envelope = Envelope::<()> { data: None, auth: Some(payload), warnings, ..Envelope::new(clock::random_uuid(), ()) };
         Answer::json(&envelope)
     }
 
     /// An envelope with nothing but a warning in it.
     pub fn warning(text: &str) -> Answer {
         let warnings = Some(vec![text.to_owned()]);
-        Answer::json(&Envelope::<()> { data: None, warnings, ..Envelope::new(request_id(), ()) })
+        Answer::json(&Envelope::<()> { data: None, warnings, ..Envelope::new(clock::random_uuid(), ()) })
     }
 
     /// `{keys}` of a list. Vault says 404 to a list of nothing.
@@ -195,12 +195,6 @@ fn status_of(error: &Error) -> u16 {
         Error::Sealed | Error::Uninitialised | Error::Unavailable(_) | Error::NotLeader(_) => 503,
         Error::Unknown(_) | Error::Corrupt(_) | Error::Storage(_) | Error::Internal(_) => 500,
     }
-}
-
-/// A random id in the form of a UUID.
-fn request_id() -> String {
-    let hex = hex::encode(clock::random_bytes::<16>());
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::node::Node;
 use super::pattern::Params;
 use super::request::{self, Query, Verb};
 use super::routes::Route;
+use super::upload::Upload;
 use super::visitor::Visitor;
 use crate::error::{Error, Result};
 use crate::secrets::kv::Plain;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use tokio_util::io::ReaderStream;
 
 const TOKEN_HEADER: &str = "x-vault-token";
 
@@ -29,6 +31,8 @@ pub struct Call {
     /// Who sent it to this node, which may be another node that forwards it.
     pub visitor: Option<Visitor>,
     pub body: Bytes,
+    /// The body, where it is a file: then the other one is empty.
+    pub upload: Option<Arc<Upload>>,
     /// The mount that the path lies in, if this node could tell.
     pub mount: Option<Mount>,
     /// Who the token names. Set for routes that want a token, and only there.
@@ -99,8 +103,20 @@ impl Call {
 
     /// The token that the request carries.
     pub fn token(&self) -> Option<SensitiveString> {
-        token(&self.headers).map(SensitiveString::new)
+        token_of(&self.headers)
     }
+
+    /// The body as another node is to get it.
+    pub async fn to_send(&self) -> Result<reqwest::Body> {
+        let Some(upload) = &self.upload else { return Ok(self.body.clone().into()) };
+        let file = tokio::fs::File::open(upload.path()).await?;
+        Ok(reqwest::Body::wrap_stream(ReaderStream::new(file)))
+    }
+}
+
+/// The token that a request carries.
+pub fn token_of(headers: &HeaderMap) -> Option<SensitiveString> {
+    token(headers).map(SensitiveString::new)
 }
 
 /// Whether a request shows a token at all, good or not.

@@ -4,7 +4,6 @@ use super::peers::{Peers, words};
 use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header, request::Parts};
-use bytes::Bytes;
 use std::time::Duration;
 
 /// On a request that another node of the region forwarded: it is not forwarded again.
@@ -30,7 +29,7 @@ pub async fn forward(
     me: &str,
     addr: &str,
     parts: &Parts,
-    body: Bytes,
+    body: reqwest::Body,
     timeout: Duration,
 ) -> Result<Forwarded> {
     let client = match peers.client(addr).await {

@@ -20,6 +20,11 @@ pub async fn keep(node: Arc<Node>, shutdown: CancellationToken) {
             () = tokio::time::sleep(EVERY) => {}
             () = shutdown.cancelled() => return,
         }
+        if leads_primary(&node)
+            && let Err(error) = node.vault.finish_restore().await
+        {
+            report(&error);
+        }
         // As many steps as there are, but no longer than this node is the one to take them.
         while is_due(&node) && !shutdown.is_cancelled() {
             let steps = async { Ok(node.vault.sweep_tokens().await? | node.vault.tidy_mounts().await?) };
@@ -36,9 +41,13 @@ pub async fn keep(node: Arc<Node>, shutdown: CancellationToken) {
 }
 
 fn is_due(node: &Node) -> bool {
+    leads_primary(node) && !node.vault.is_sealed()
+}
+
+fn leads_primary(node: &Node) -> bool {
     let path = node.state.path();
     let serves = path.is_initialised() && path.role == Role::Primary && path.is_whole();
-    serves && !node.vault.is_sealed() && node.raft.standing().borrow().lead_term.is_some()
+    serves && node.raft.standing().borrow().lead_term.is_some()
 }
 
 /// Whoever leads next goes on; anything else is worth a line.

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::audit::Trail;
 use super::authorise;
-use super::call::Call;
+use super::call::{self, Call};
 use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER, UNPROVEN};
 use super::handlers::{no_route, wrapping};
 use super::index;
@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 
 /// How long a request may take before it is given up, the body of an answer that streams aside. As in Vault.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(90);
+/// … and one that brings or fetches a file.
+const FILE_DEADLINE: Duration = Duration::from_secs(3600);
+const FILES_AT: &str = "/sys/storage/raft/snapshot";
 /// How long a request waits for a leader, while there is none: an election takes less.
 const LEADER_WAIT: Duration = Duration::from_secs(8);
 /// How long to wait for a leader to answer for what this node could answer itself.
@@ -51,10 +54,12 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
     let mut pattern = "";
     let visitor = request.extensions().get().copied();
     let forwarded = request.headers().contains_key(FORWARDED_BY);
-    let handling = handle(node.clone(), request, began + REQUEST_DEADLINE, &mut pattern);
-    let answered = match tokio::time::timeout(REQUEST_DEADLINE, handling).await {
+    let mut guard = node.requests.begin(method.as_str(), request.uri().path());
+    let deadline = if request.uri().path().contains(FILES_AT) { FILE_DEADLINE } else { REQUEST_DEADLINE };
+    let handling = handle(node.clone(), request, began + deadline, &mut pattern);
+    let answered = match tokio::time::timeout(deadline, handling).await {
         Ok(answered) => answered,
-        Err(_) => Err(Error::Unknown(format!("the request took longer than {} s", REQUEST_DEADLINE.as_secs()))),
+        Err(_) => Err(Error::Unknown(format!("the request took longer than {} s", deadline.as_secs()))),
     };
     let response = match answered {
         Ok(response) => response,
@@ -62,6 +67,7 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
         Err(error) => Answer::from(error).into_response(),
     };
     // The pattern, not the path: a path holds the names of secrets.
+    guard.answered(response.status().as_u16());
     let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis() as u64);
     tracing::debug!(%method, pattern, status, ms, "request");
     response
@@ -103,18 +109,34 @@ async fn handle(
         Found::Nothing => (&NO_ROUTE, Params::default()),
     };
     *pattern = route.pattern;
-    let held = node.bodies.read(route, &parts, body).await?;
+    // The room that a body takes is held until its request is answered.
+    let (held, upload) = if route.takes_file() {
+        expect_good_token(&node, &parts).await?;
+        (None, Some(Arc::new(node.uploads.take(&node, body).await?)))
+    } else {
+        (Some(node.bodies.read(route, &parts, body).await?), None)
+    };
     let verb = verb.unwrap_or(route.verb);
     let headers = parts.headers.clone();
     let visitor = parts.extensions.get().copied();
-    let (body, caller, sudo) = (held.bytes.clone(), None, false);
-    let call = Call { node, verb, path, params, query, headers, visitor, body, mount, caller, sudo };
+    let body = held.as_ref().map(|held| held.bytes.clone()).unwrap_or_default();
+    let (caller, sudo) = (None, false);
+    let call = Call { node, verb, path, params, query, headers, visitor, body, upload, mount, caller, sudo };
     match route.runs {
         Runs::Here => run(route, call).await,
         Runs::Leader => run_on_leader(route, call, &parts, deadline).await,
         Runs::LeaderIfAny => run_on_leader_if_any(route, call, &parts).await,
     }
     .map(|response| if parts.method == axum::http::Method::HEAD { without_body(response) } else { response })
+}
+
+/// Fails for whoever shows no token that this node knows to be good.
+async fn expect_good_token(node: &Node, parts: &Parts) -> Result<()> {
+    node.expect_open()?;
+    match call::token_of(&parts.headers) {
+        Some(token) if node.vault.is_good(&token).await? => Ok(()),
+        _ => Err(Error::PermissionDenied),
+    }
 }
 
 /// On this node: seal, token, role, handler.
@@ -207,7 +229,7 @@ async fn run_on_leader(route: &Route, call: Call, parts: &Parts, deadline: Insta
             return Ok(Answer::from(no_leader("this node does not lead")).with_header(NOT_LEADER, "1").into_response());
         } else if let Some(addr) = now.leader_addr() {
             let left = deadline.saturating_duration_since(clock::steady());
-            match forward::forward(&node.peers, node.name(), addr, parts, call.body.clone(), left).await? {
+            match forward::forward(&node.peers, node.name(), addr, parts, call.to_send().await?, left).await? {
                 Forwarded::Answered(response) => return Ok(response),
                 Forwarded::NotDone(text) => text,
                 Forwarded::Unknown(text) if matches!(call.verb, Verb::Read | Verb::List) => text,
@@ -235,7 +257,7 @@ async fn run_on_leader_if_any(route: &Route, call: Call, parts: &Parts) -> Resul
         && !parts.headers.contains_key(FORWARDED_BY)
     {
         let timeout = LEADER_IF_ANY_TIMEOUT;
-        let sent = forward::forward(&node.peers, node.name(), &addr, parts, call.body.clone(), timeout).await?;
+        let sent = forward::forward(&node.peers, node.name(), &addr, parts, call.to_send().await?, timeout).await?;
         if let Forwarded::Answered(response) = sent {
             return Ok(response);
         }

@@ -2,11 +2,13 @@
 //!
 //! * `routes` is the one table of what there is; `pattern`, `request`, `call`, `answer`, `http` bring a request to its row
 //!   and back; `handlers/` do the work.
-//! * `node` puts the parts of a node together; `supervisor` watches its peers; `housekeeping`
+//! * `node` puts the parts of a node together; `supervisor` watches its peers, by the settings of `autopilot`; `housekeeping`
 //!   removes what has ended; `join` takes nodes into the region.
 //! * `peers`, `node_auth`: messages between nodes; `forward`: a follower's requests to its leader.
 //! * `index`: reading what one has written, on any node of any region.
-//! * `connections`, `bodies`, `failures`: the bounds on what strangers may hold open, send and try; `visitor`: who they are.
+//! * `connections`, `bodies`, `upload`, `failures`: the bounds on what strangers may hold open, send and try; `visitor`: who
+//!   they are.
+//! * `requests`, `host`: what operators are told of the node and its machine.
 //! * `process`: no core dumps, no memory in the swap.
 //! * `tls`, `signals`: certificates, reload, stop.
 //!
@@ -15,6 +17,7 @@
 mod answer;
 mod audit;
 mod authorise;
+mod autopilot;
 mod bodies;
 mod call;
 mod connections;
@@ -22,6 +25,7 @@ mod decoders;
 mod failures;
 mod forward;
 mod handlers;
+mod host;
 mod housekeeping;
 mod http;
 mod index;
@@ -32,10 +36,12 @@ mod pattern;
 mod peers;
 mod process;
 mod request;
+mod requests;
 pub mod routes;
 mod signals;
 mod supervisor;
 mod tls;
+mod upload;
 mod visitor;
 
 pub use bodies::BODY_BYTES_MAX;

@@ -5,7 +5,9 @@ use super::bodies::Bodies;
 use super::failures::{self, Failures};
 use super::join::Joining;
 use super::peers::{NodeReport, Peers};
+use super::requests::Requests;
 use super::tls;
+use super::upload::Uploads;
 use super::visitor::Visitor;
 use crate::clock::{self, UnixMs};
 use crate::config::{self, ServerConfig};
@@ -46,6 +48,10 @@ pub struct Node {
     pub shares: Failures,
     /// The room for requests' bodies.
     pub bodies: Bodies,
+    pub uploads: Uploads,
+    /// What is under way and what was answered.
+    pub requests: Arc<Requests>,
+    started_at: UnixMs,
     /// Set when the server is to stop: what streams ends then.
     pub stopping: CancellationToken,
     /// Set by `sys/seal` until the next unseal: a key file must not open what a person sealed.
@@ -113,6 +119,9 @@ impl Node {
             logins: Failures::new(failures::LOGINS),
             shares: Failures::new(failures::SHARES),
             bodies: Bodies::default(),
+            uploads: Uploads::default(),
+            requests: Arc::default(),
+            started_at: clock::now(),
             stopping: CancellationToken::new(),
             sealed_by_hand: AtomicBool::new(false),
             fingerprint: Mutex::new(fingerprint),
@@ -126,6 +135,10 @@ impl Node {
     /// The configured `node_id`.
     pub fn name(&self) -> &str {
         &self.config.storage.node_id
+    }
+
+    pub fn started_at(&self) -> UnixMs {
+        self.started_at
     }
 
     pub fn standing(&self) -> Standing {

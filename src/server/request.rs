@@ -9,6 +9,11 @@ use serde_json::{Map, Value};
 /// The prefix of every path.
 pub const API_PREFIX: &str = "/v1/";
 
+/// Of a path as it is sent, escapes and all.
+const PATH_BYTES_MAX: usize = 16 << 10;
+/// … and how deep it may go: secrets have bounds of their own, which are lower.
+const SEGMENTS_MAX: usize = 512;
+
 /// What a request wants to do. PUT and POST are one, and a GET that asks for a list is a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verb {
@@ -102,12 +107,20 @@ pub enum CleanPath {
 
 /// Decodes and checks a path. Refuses what could mean two things: broken escapes, control characters, `.` and `..`.
 pub fn clean_path(raw: &str) -> Result<CleanPath> {
+    if raw.len() > PATH_BYTES_MAX {
+        let got = raw.len();
+        return Err(Error::invalid(format!("the path is {got} bytes long, at most {PATH_BYTES_MAX} are taken")));
+    }
     let decoded = percent_decode(raw)?;
     if decoded.chars().any(char::is_control) {
         return Err(Error::invalid("the path holds a control character"));
     }
     if decoded.split('/').any(|segment| segment == "." || segment == "..") {
         return Err(Error::invalid("the path holds a `.` or `..` segment"));
+    }
+    let segments = decoded.split('/').count();
+    if segments > SEGMENTS_MAX {
+        return Err(Error::invalid(format!("the path has {segments} segments, at most {SEGMENTS_MAX} are taken")));
     }
     if decoded.contains("//") {
         let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -220,7 +233,7 @@ mod tests {
     #[test]
     fn what_could_mean_two_things_is_refused() {
         for raw in
-            ["/v1/a/../b", "/v1/a/%2e%2e/b", "/v1/a/%2e./b", "/v1/./b", "/v1/a%00b", "/v1/a%0ab", "/v1/a%zz", "/v1/a%2"]
+            [&format!("/v1/{}", "a/".repeat(600)), &format!("/v1/{}", "a".repeat(20_000)), "/v1/a/../b", "/v1/a/%2e%2e/b", "/v1/a/%2e./b", "/v1/./b", "/v1/a%00b", "/v1/a%0ab", "/v1/a%zz", "/v1/a%2"]
         {
             assert!(clean_path(raw).is_err(), "{raw}");
         }

@@ -3,8 +3,8 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    audit, health, kv, ledger, link, membership, mounts, path, plain, policy, replication_status, rotation, seal,
-    token, token_roles, wrapping,
+    audit, auth_methods, autopilot, health, info, kv, leases, ledger, link, membership, metrics, mounts, path, plain, policy, rekey,
+    replication_status, root_generation, rotation, seal, snapshot, token, token_roles, tools, wrapping,
 };
 use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Write};
@@ -50,6 +50,13 @@ pub struct Route {
     pub doc: &'static str,
 }
 
+impl Route {
+    /// Whether what it is sent may be too large for memory.
+    pub fn takes_file(&self) -> bool {
+        self.verb == Verb::Write && self.pattern.starts_with("sys/storage/raft/snapshot")
+    }
+}
+
 /// Rows of the table: verb, pattern, who, where, handler, doc.
 macro_rules! routes {
     ($($verb:ident $pattern:literal $who:ident $runs:ident $handler:path, $doc:literal;)*) => {
@@ -72,6 +79,35 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/init" Anyone Here seal::init, "start a region on this node: the shares and the root token, once";
     Write "sys/unseal" Anyone Here seal::unseal, "give one share, or start over";
     Write "sys/seal" Operator Here seal::seal, "forget the root key on this node";
+    Read "sys/rekey/init" Anyone Leader rekey::status, "how far a rekey of the unseal shares is";
+    Write "sys/rekey/init" Anyone Leader rekey::begin, "begin to make new unseal shares";
+    Delete "sys/rekey/init" Anyone Leader rekey::cancel, "give a rekey up";
+    Write "sys/rekey/update" Anyone Leader rekey::update, "give one of the old shares";
+    Read "sys/rekey/verify" Anyone Leader rekey::verification, "how many of the new shares were given back";
+    Write "sys/rekey/verify" Anyone Leader rekey::verify, "give one of the new shares back";
+    Delete "sys/rekey/verify" Anyone Leader rekey::verify_restart, "forget which were given back";
+    Read "sys/rotate/root/init" Operator Leader rekey::status, "how far a rekey of the unseal shares is";
+    Write "sys/rotate/root/init" Operator Leader rekey::begin, "begin to make new unseal shares";
+    Delete "sys/rotate/root/init" Operator Leader rekey::cancel, "give a rekey up";
+    Write "sys/rotate/root/update" Operator Leader rekey::update, "give one of the old shares";
+    Read "sys/rotate/root/verify" Operator Leader rekey::verification, "how many of the new shares were given back";
+    Write "sys/rotate/root/verify" Operator Leader rekey::verify, "give one of the new shares back";
+    Delete "sys/rotate/root/verify" Operator Leader rekey::verify_restart, "forget which were given back";
+    Read "sys/rekey/backup" Operator Leader rekey::backup, "nothing: new shares are never kept";
+    Delete "sys/rekey/backup" Operator Leader rekey::backup_delete, "nothing";
+    Read "sys/rotate/root/backup" Operator Leader rekey::backup, "nothing: new shares are never kept";
+    Delete "sys/rotate/root/backup" Operator Leader rekey::backup_delete, "nothing";
+    Read "sys/rekey-recovery-key/*rest" Anyone Leader rekey::recovery, "refused: there are no recovery keys";
+    Write "sys/rekey-recovery-key/*rest" Anyone Leader rekey::recovery, "refused: there are no recovery keys";
+    Delete "sys/rekey-recovery-key/*rest" Anyone Leader rekey::recovery, "refused: there are no recovery keys";
+    Read "sys/generate-root/attempt" Anyone Leader root_generation::status, "how far the generation of a root token is";
+    Write "sys/generate-root/attempt" Anyone Leader root_generation::begin, "begin to make a root token by unseal shares";
+    Delete "sys/generate-root/attempt" Anyone Leader root_generation::cancel, "give it up";
+    Write "sys/generate-root/update" Anyone Leader root_generation::update, "give one share";
+    Read "sys/generate-root-token/attempt" Operator Leader root_generation::status, "how far the generation of a root token is";
+    Write "sys/generate-root-token/attempt" Operator Leader root_generation::begin, "begin to make a root token by unseal shares";
+    Delete "sys/generate-root-token/attempt" Operator Leader root_generation::cancel, "give it up";
+    Write "sys/generate-root-token/update" Operator Leader root_generation::update, "give one share";
     Write "sys/step-down" Operator Leader membership::step_down, "hand leadership to another node";
     Read "sys/leader" Anyone Here health::leader, "which node leads";
     Read "sys/ha-status" Anyone LeaderIfAny health::ha_status, "the region's nodes";
@@ -85,22 +121,47 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/rotate" Client Leader rotation::rotate, "encrypt with a new key from now on";
     Write "sys/rotate/keyring" Client Leader rotation::rotate, "encrypt with a new key from now on";
     Read "sys/key-status" Client Leader rotation::key_status, "the key that encrypts, and since when";
-    Read "sys/storage/raft/autopilot/state" Operator LeaderIfAny membership::autopilot, "the region's health, node by node";
+    Read "sys/storage/raft/autopilot/state" Operator LeaderIfAny autopilot::state, "the region's health, node by node";
     Read "sys/mounts/*path" Client Leader mounts::read, "one mount, or its settings below `tune`";
     Write "sys/mounts/*path" Client Leader mounts::write, "enable a secret engine, or change its settings below `tune`";
     Delete "sys/mounts/*path" Client Leader mounts::disable, "disable a secret engine, with all that lies in it";
     Write "sys/remount" Client Leader mounts::remount, "move a mount to another path";
     Read "sys/remount/status/:id" Client Leader mounts::remount_status, "how far a move is: it is done when it was answered";
+    Write "sys/leases/lookup" Client Leader leases::lookup, "a token's lease";
+    List "sys/leases/lookup/*prefix" Client Leader leases::list, "the leases below a prefix";
+    Write "sys/leases/renew" Client Leader leases::renew, "refused: a token is renewed as a token";
+    Write "sys/leases/renew/*id" Client Leader leases::renew, "refused: a token is renewed as a token";
+    Write "sys/leases/revoke" Client Leader leases::revoke, "end the token of a lease";
+    Write "sys/leases/revoke/*id" Client Leader leases::revoke, "end the token of a lease";
+    Write "sys/leases/revoke-prefix/*prefix" Client Leader leases::revoke_prefix, "end the tokens of all leases below a prefix";
+    Write "sys/leases/revoke-force/*prefix" Client Leader leases::revoke_prefix, "the same";
+    Write "sys/leases/tidy" Client Leader leases::tidy, "nothing: leases end with their tokens";
+    Read "sys/leases/count" Client Leader leases::count, "how many leases could not be revoked: none";
+    Read "sys/leases" Client Leader leases::irrevocable, "leases that could not be revoked: none";
+    Read "sys/internal/counters/:of" Client Leader leases::counters, "how many `tokens` or `entities` there are";
+    Write "sys/tools/random" Operator Leader tools::random, "random bytes";
+    Write "sys/tools/random/*rest" Operator Leader tools::random, "random bytes: `[SOURCE/]BYTES`";
+    Write "sys/tools/hash" Operator Leader tools::hash, "the hash of a value";
+    Write "sys/tools/hash/:algorithm" Operator Leader tools::hash, "the hash of a value";
+    Read "sys/host-info" Operator Here info::host_info, "the machine that the node runs on";
+    Read "sys/version-history" Operator Here info::version_history, "the version that runs";
+    List "sys/version-history" Operator Here info::version_history, "the version that runs";
+    Read "sys/in-flight-req" Operator Here info::in_flight, "the requests under way on the node";
+    Read "sys/config/state/sanitized" Operator Here info::config, "the node's configuration, without what is secret in it";
+    Read "sys/metrics" Operator Here metrics::metrics, "gauges and counters; `?format=prometheus`";
     Write "sys/wrapping/wrap" Client Leader wrapping::wrap, "keep a value for who holds the token that is answered";
     Write "sys/wrapping/unwrap" Client Leader wrapping::unwrap, "fetch a wrapped answer, once";
+    Read "sys/wrapping/lookup" Client Leader wrapping::lookup, "when and where the answer of one's own wrapping token came to be";
     Write "sys/wrapping/lookup" Client Leader wrapping::lookup, "when and where a wrapped answer came to be";
     Write "sys/wrapping/rewrap" Client Leader wrapping::rewrap, "move a wrapped answer to a new token";
     Read "cubbyhole/*path" Client Leader plain::read, "a secret of one's token alone";
     Write "cubbyhole/*path" Client Leader plain::write, "keep a secret of one's token alone";
     Delete "cubbyhole/*path" Client Leader plain::delete, "delete a secret of one's token alone";
     List "cubbyhole/*path" Client Leader plain::list, "names in one's cubbyhole";
-    Read "sys/auth" Client Leader mounts::auth_list, "all ways to log in";
-    Read "sys/auth/*path" Client Leader mounts::read_auth, "a way to log in, or its settings below `tune`";
+    Read "sys/auth" Client Leader auth_methods::list, "all ways to log in";
+    Read "sys/auth/*path" Client Leader auth_methods::read, "a way to log in, or its settings below `tune`";
+    Write "sys/auth/*path" Client Leader auth_methods::write, "change the settings of a way to log in below `tune`; none can be added";
+    Delete "sys/auth/*path" Client Leader auth_methods::disable, "nothing: tokens are the only way to log in";
     Write "sys/capabilities" Operator Leader policy::capabilities, "what a token may do at paths";
     Write "sys/capabilities-self" Operator Leader policy::capabilities_self, "what one's own token may do at paths";
     Write "sys/capabilities-accessor" Operator Leader policy::capabilities_accessor, "what a token may do, by its accessor";
@@ -143,12 +204,18 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/replication/path/:path/demote" Operator Leader ledger::demote, "stop being primary, with a reason";
     Write "sys/replication/path/:path/link/:kind" Link Leader link::link, "the link itself (binary)";
     Read "sys/storage/raft/configuration" Operator LeaderIfAny membership::configuration, "the members of the region";
+    Read "sys/storage/raft/snapshot" Operator Leader snapshot::save, "the whole data set as a file, encrypted";
+    Write "sys/storage/raft/snapshot" Client Leader snapshot::restore, "restore a snapshot of this data set";
+    Write "sys/storage/raft/snapshot-force" Client Leader snapshot::restore_by_force, "restore a snapshot of any region, with its keys";
+    Read "sys/storage/raft/autopilot/configuration" Operator LeaderIfAny autopilot::configuration, "by what the health of nodes is judged";
+    Write "sys/storage/raft/autopilot/configuration" Operator Leader autopilot::configure, "change that";
     Write "sys/storage/raft/remove-peer" Operator Leader membership::remove_peer, "take a node out of the region";
     Write "sys/storage/raft/join" Anyone Here membership::join, "make this fresh node join a region";
     Write "sys/storage/raft/bootstrap/challenge" Anyone Leader membership::challenge, "what a joining node must prove";
     Write "sys/storage/raft/bootstrap/answer" Anyone Leader membership::answer, "its proof, for the region's key";
     Write "sys/storage/raft/rpc/:kind" Node Here membership::rpc, "messages between the nodes of a region (binary)";
     Read "auth/token/lookup-self" Operator Leader token::lookup_self, "one's own token";
+    Read "auth/token/lookup" Operator Leader token::lookup, "a token, one's own or that of `?token=`";
     Write "auth/token/lookup" Operator Leader token::lookup, "another token";
     Write "auth/token/lookup-accessor" Operator Leader token::lookup_accessor, "a token by its accessor";
     List "auth/token/accessors" Client Leader token::accessors, "the accessors of all tokens";

@@ -1,7 +1,8 @@
 //! What a node looks after by itself: what its peers say of themselves, what they remember of the region being open for
 //! writes, and that a sealed node does not lead where an unsealed one could.
 
-use super::node::Node;
+use super::autopilot;
+use super::node::{Node, blocking};
 use super::peers::NodeReport;
 use crate::clock;
 use crate::consensus::{Consensus, Standing};
@@ -42,9 +43,20 @@ pub async fn supervise(node: Arc<Node>, shutdown: CancellationToken) {
                 tried_to_leave = Some(clock::steady());
                 leave(&node).await;
             }
+            if let Err(error) = autopilot::clean_up(&node, &now).await {
+                debug!("dead nodes were not looked for: {error}");
+            }
         }
         if !now.is_leader && node.replication.wants_to_know_of_open() {
             ask_leader(&node, &now).await;
+        }
+        let vault = node.vault.clone();
+        let checked = blocking(move || {
+            vault.check_keys();
+            Ok(())
+        });
+        if let Err(error) = checked.await {
+            debug!("the keys were not checked: {error}");
         }
         // A node that joined, or restarted before it held its region's seal, could not open at once.
         if let Err(error) = node.unseal_from_file().await {

@@ -70,6 +70,10 @@ pub enum Key {
     Promotion([u8; 16]),
     /// `Region` `[0c] time in milliseconds` → postcard of an operator's override of the restart rule.
     Override(u64),
+    /// `Region` `[0d]` → postcard of what is left to do of a snapshot that is restored by force.
+    Restore,
+    /// `Region` `[0e]` → JSON of the settings by which the health of nodes is judged.
+    Autopilot,
     /// `Region` `[08] number u32` → postcard of `state::LedgerHead`.
     Ledger(u32),
     /// `Region` `[09] number u32, index u64` → postcard of `state::LedgerEntry`.
@@ -102,6 +106,8 @@ impl Key {
             | Key::Link(_)
             | Key::Promotion(_)
             | Key::Override(_)
+            | Key::Restore
+            | Key::Autopilot
             | Key::Ledger(_)
             | Key::LedgerEntry { .. }
             | Key::Accepted { .. } => Tree::Region,
@@ -124,6 +130,8 @@ impl Key {
             Key::Link(region) => tagged(6, &region.0),
             Key::Promotion(id) => tagged(7, id),
             Key::Override(at) => tagged(12, &at.to_be_bytes()),
+            Key::Restore => Bytes::from_static(&[13]),
+            Key::Autopilot => Bytes::from_static(&[14]),
             Key::Ledger(number) => tagged(8, &number.to_be_bytes()),
             Key::LedgerEntry { number, index } => {
                 tagged(9, &[&number.to_be_bytes()[..], &index.to_be_bytes()].concat())

@@ -248,6 +248,8 @@ fn nothing_is_decoded_that_is_not_tried() {
         ("server/peers.rs", "node-report"),
         ("secrets/core.rs", "kv-metadata, mount-table, audit-table, client-token, batch-token, token-role"),
         ("secrets/keyring.rs", "keyring"),
+        ("secrets/snapshot/save.rs", "path-record, region-identity"),
+        ("secrets/snapshot/restore.rs", "unfinished-restore"),
         ("replication/reads.rs", "path-record"),
         ("replication/promotion.rs", "promotion-record"),
         ("replication/jobs.rs", "link-answer"),

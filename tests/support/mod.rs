@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod authority;
+pub mod http;
 pub mod proxy;
 pub mod writer;
 

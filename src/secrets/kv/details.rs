@@ -127,6 +127,8 @@ fn apply(metadata: &mut KvMetadata, change: KvMetadataChange) -> Result<()> {
             }
         }
     }
+    // None is one way to say it, and the one that is shown.
+    metadata.custom_metadata.take_if(|custom| custom.is_empty());
     metadata.custom_metadata.as_ref().map_or(Ok(()), check_custom)
 }
 

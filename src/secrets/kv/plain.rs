@@ -11,6 +11,11 @@ use crate::secrets::tokens::{Caller, good_record};
 use crate::secrets::vault::Vault;
 use crate::sensitive::SensitiveString;
 use crate::state::{Class, Op};
+use crate::storage::{KeyRange, ScanLimit};
+
+/// What the cubbyhole of one token holds at most.
+const CUBBYHOLE_ENTRIES_MAX: usize = 256;
+const CUBBYHOLE_BYTES_MAX: usize = 4 << 20;
 
 /// Whose secrets: checked again when they are read and written, since a mount or a token may have gone meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,12 +40,26 @@ impl Plain {
         }
     }
 
+    /// A mount is bounded by its secrets alone; a cubbyhole goes with its token in one batch, so it has to stay small.
+    fn expect_room(self, view: &View, key: &[u8], bytes: usize) -> Result<()> {
+        let Shelf::Cubbyhole(_) = self.0 else { return Ok(()) };
+        let held = view.state.scan_data(&KeyRange::prefix(&self.0.prefix()), ScanLimit::NONE)?;
+        let others = held.iter().filter(|(other, _)| other.as_ref() != key);
+        let (entries, held) = others.fold((1, bytes), |(n, sum), (_, stored)| (n + 1, sum + stored.value.len()));
+        if entries > CUBBYHOLE_ENTRIES_MAX || held > CUBBYHOLE_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "a cubbyhole holds at most {CUBBYHOLE_ENTRIES_MAX} secrets and {CUBBYHOLE_BYTES_MAX} bytes: delete some"
+            )));
+        }
+        Ok(())
+    }
+
     fn lock(self, path: &SecretPath) -> Lock {
-        let (gate, owner) = match self.0 {
-            Shelf::Kv1(mount) => (Gate::Mounts, mount.0.to_vec()),
-            Shelf::Cubbyhole(hash) => (Gate::Tokens, hash.to_vec()),
-        };
-        Lock::Within(gate, [owner.as_slice(), path.as_str().as_bytes()].concat())
+        match self.0 {
+            Shelf::Kv1(mount) => Lock::Within(Gate::Mounts, [&mount.0[..], path.as_str().as_bytes()].concat()),
+            // All of it: its room is shared.
+            Shelf::Cubbyhole(hash) => Lock::Within(Gate::Tokens, hash.to_vec()),
+        }
     }
 }
 
@@ -63,6 +82,7 @@ impl Vault {
         let put = move |view: &View| {
             of.expect_there(view)?;
             let key = Record::Plain(of.0, &path).key(&view.barrier)?;
+            of.expect_room(view, &key, data.expose().len())?;
             Ok(((), vec![view.put_bytes(key, data.expose().as_bytes())]))
         };
         self.core.write(Class::KvWrite, lock, put).await

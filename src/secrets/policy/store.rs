@@ -86,7 +86,7 @@ impl Vault {
         self.core.read(read).await
     }
 
-    /// The names of all policies, in order.
+    /// The names of all policies, in order, `root` last.
     pub async fn policies(&self) -> Result<Vec<String>> {
         let read = |view: &View| {
             let stored = view.state.scan_data(&KeyRange::prefix(layout::POLICIES), ScanLimit::NONE)?;
@@ -95,9 +95,11 @@ impl Vault {
                 Ok(record.name)
             };
             let mut names = stored.iter().map(open).collect::<Result<Vec<String>>>()?;
-            names.extend([ROOT.to_owned(), DEFAULT.to_owned()]);
+            names.push(DEFAULT.to_owned());
             names.sort_unstable();
             names.dedup();
+            // As in Vault, behind those that are texts.
+            names.push(ROOT.to_owned());
             Ok(names)
         };
         self.core.read(read).await

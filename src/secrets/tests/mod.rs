@@ -11,6 +11,8 @@ mod legible;
 mod mounts;
 mod policies;
 mod seal;
+mod shares;
+mod snapshots;
 mod tokens;
 
 use super::kv::KvFound;

@@ -49,7 +49,8 @@ impl Leases {
             return (wanted, None);
         }
         // The default is nobody's wish: to cut it is no news.
-        let asked_for = !(asked.increment.is_zero() && asked.ttl.is_zero() && asked.period.is_zero());
+        let asked = [asked.increment, asked.ttl, asked.period, asked.explicit_max_ttl];
+        let asked_for = asked.iter().any(|duration| !duration.is_zero());
         let warning = asked_for.then(|| {
             format!(
                 "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",

@@ -2,7 +2,8 @@
 //! names it to operators. A child goes when its parent goes.
 //!
 //! `record` is what is stored of a token, `batch` the tokens that are not stored at all, `create`, `renew`, `revoke` and
-//! `roles` what clients ask for, `leases` how long a token may live, `expiry` what ends by itself.
+//! `roles` what clients ask for, `leases` how long a token may live, `lease_ids` tokens by their leases, `expiry` what ends
+//! by itself.
 //!
 //! A token ends at a time of the data set (`Core::now`), which no change of leader or region turns back. From that moment
 //! it is refused, and all that descend from it; the sweep of the leader then removes them.
@@ -13,6 +14,7 @@ pub mod leases;
 pub mod roles;
 
 mod expiry;
+mod lease_ids;
 mod record;
 mod renew;
 mod revoke;
@@ -21,7 +23,7 @@ pub use create::{Parent, TokenKind, TokenMade, TokenRequest};
 pub use leases::Leases;
 pub use roles::{RoleKind, TokenRole};
 
-pub(super) use record::{TokenRecord, good_record, new_root, new_token, store_new};
+pub(super) use record::{TOKEN_LENGTH, TokenRecord, good_record, new_root, new_token, random_text, store_new};
 pub(super) use revoke::remove_one;
 
 use self::batch::BatchToken;
@@ -120,6 +122,13 @@ impl Vault {
             caller.last_use = self.count_use(hash).await?;
         }
         Ok(caller)
+    }
+
+    /// Whether a token is good, as far as this node holds, without counting a use: before anything large is taken from
+    /// whoever shows it.
+    pub async fn is_good(&self, token: &SensitiveString) -> Result<bool> {
+        let token = token.clone();
+        self.core.read_local(move |view| Ok(identify(view, &token)?.is_some())).await
     }
 
     /// Ends the token of a request that was its last one. To be called when the request is done.

@@ -18,6 +18,10 @@ use std::time::Duration;
 /// Letters and digits of a token and of an accessor: 166 and 142 bits.
 const TOKEN_CHARS: usize = 28;
 const ACCESSOR_CHARS: usize = 24;
+const TOKEN_PREFIX: &str = "s.";
+
+/// Bytes of a token that was made here.
+pub const TOKEN_LENGTH: usize = TOKEN_PREFIX.len() + TOKEN_CHARS;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub struct TokenRecord {
@@ -107,7 +111,7 @@ pub fn new_root(view: &View) -> Result<(SensitiveString, Vec<Op>)> {
 }
 
 pub fn new_token() -> SensitiveString {
-    SensitiveString::new(format!("s.{}", random_text(TOKEN_CHARS)))
+    SensitiveString::new(format!("{TOKEN_PREFIX}{}", random_text(TOKEN_CHARS)))
 }
 
 /// The operations that store a new token.

@@ -91,6 +91,33 @@ impl TokenRole {
         }
     }
 
+    /// Fails if it is none that tokens could be made by.
+    pub fn check(&self) -> Result<()> {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let suffix = self.path_suffix.trim_matches('/');
+        let fits = suffix.len() >= 3
+            && suffix.starts_with(is_word)
+            && suffix.ends_with(is_word)
+            && suffix.chars().all(|c| is_word(c) || c == '-' || c == '.');
+        if !suffix.is_empty() && !fits {
+            return Err(Error::invalid(
+                "given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w",
+            ));
+        }
+        let refused = [
+            (!self.orphan, "non-orphan"),
+            (!self.period.is_zero(), "periodic"),
+            (self.renewable, "renewable"),
+            (!self.explicit_max_ttl.is_zero(), "explicitly limited"),
+        ];
+        match refused.iter().find(|(wrong, _)| *wrong && self.kind == RoleKind::Batch) {
+            Some((_, what)) => Err(Error::invalid(format!(
+                "'token_type' cannot be 'batch' when role is set to generate {what} tokens"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the role says which policies its tokens may have.
     pub fn names_policies(&self) -> bool {
         !self.allowed_policies.is_empty() || !self.allowed_policies_glob.is_empty()

@@ -67,6 +67,9 @@ pub async fn disable(call: Call) -> Result<Answer> {
 /// What `input` is in the log of a device: to look for it there.
 pub async fn hash(call: Call) -> Result<Answer> {
     let input = fields::text(&call.object()?, "input")?;
+    if input.is_empty() {
+        return Err(Error::invalid("the \"input\" parameter is empty"));
+    }
     let path = format!("{}/", call.param("path").trim_matches('/'));
     let devices = call.node.vault.audit_hashers().await?;
     let found = devices.iter().find(|(device, _)| device.path == path);

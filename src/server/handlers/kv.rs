@@ -2,8 +2,7 @@
 
 use super::{fields, no_route, written};
 use crate::api::kv::{
-    Config, ConfigRequest, Metadata, MetadataRequest, ReadAnswer, VersionMetadata, VersionState, VersionsRequest,
-    WriteOptions,
+    Config, ConfigRequest, Metadata, MetadataRequest, ReadAnswer, VersionMetadata, VersionState, WriteOptions,
 };
 use crate::duration;
 use crate::error::{Error, Result};
@@ -55,7 +54,8 @@ pub async fn patch(call: Call) -> Result<Answer> {
     let done = call.node.vault.kv_patch(mount, call.param("path"), data, cas).await?;
     Ok(match done.value {
         KvPatched::Done(version) => written(Answer::data(&version_metadata(version)), done.position),
-        KvPatched::Gone(version) => gone(version),
+        // As Vault has it, without the data that a read would show as null.
+        KvPatched::Gone(version) => Answer::data(&version_metadata(version)).with_status(404),
         KvPatched::Missing => Answer::missing(),
     })
 }
@@ -197,12 +197,15 @@ pub async fn write_config(call: Call) -> Result<Answer> {
 
 /// The mount, if it is of KV version 2: the only kind that these routes are for.
 fn kv2(call: &Call) -> Option<MountId> {
-    call.mount.as_ref().filter(|mount| mount.kv() == Some(KvKind::Versioned)).map(|mount| mount.id)
+    // Of the root of `data` or `metadata` only the names below it can be asked for.
+    let named = call.verb == Verb::List || call.path.ends_with("/config") || !call.param("path").is_empty();
+    call.mount.as_ref().filter(|mount| named && mount.kv() == Some(KvKind::Versioned)).map(|mount| mount.id)
 }
 
 fn unless_merge_patch(call: &Call) -> Option<Answer> {
     let right = call.header("content-type").is_some_and(|given| given.starts_with(MERGE_PATCH));
-    (!right).then(|| Answer::error(415, &format!("PATCH requires Content-Type of {MERGE_PATCH}")))
+    let given = call.header("content-type").unwrap_or_default();
+    (!right).then(|| Answer::error(415, &format!("PATCH requires Content-Type of {MERGE_PATCH}, provided {given}")))
 }
 
 fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
@@ -215,16 +218,23 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
         return Err(Error::invalid("`data` must be an object"));
     }
     let cas = write.options.and_then(|options| options.cas).filter(|cas| !cas.is_null());
-    let cas = cas.map(|cas| fields::value_number(&cas, "cas")).transpose()?;
+    let parsed = |cas: Value| cas.as_u64().or_else(|| cas.as_str()?.trim().parse().ok());
+    let cas = cas.map(|cas| parsed(cas).ok_or_else(|| Error::invalid("error parsing check-and-set parameter"))).transpose()?;
     Ok((SensitiveString::new(Box::<str>::from(data).into_string()), cas))
 }
 
 fn versions(call: &Call) -> Result<Vec<u64>> {
-    let request: VersionsRequest = call.json()?;
-    if request.versions.is_empty() {
-        return Err(Error::invalid("no version number provided"));
+    // Numbers, numbers as strings, one alone, or a text with commas.
+    let given = match call.object()?.remove("versions") {
+        Some(Value::Array(versions)) => versions,
+        Some(Value::String(text)) => text.split(',').map(Value::from).collect(),
+        Some(version @ Value::Number(_)) => vec![version],
+        _ => Vec::new(),
+    };
+    if given.is_empty() {
+        return Err(Error::invalid("No version number provided"));
     }
-    request.versions.iter().map(|version| fields::value_number(version, "versions")).collect()
+    given.iter().map(|version| fields::value_number(version, "versions")).collect()
 }
 
 fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
@@ -236,7 +246,15 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
         Some(Value::Null) => None,
         Some(value) => {
             let wrong = |_| Error::invalid("`custom_metadata` must be an object of strings");
-            let pairs: BTreeMap<String, Option<String>> = serde_json::from_value(value.clone()).map_err(wrong)?;
+            let given: BTreeMap<String, Value> = serde_json::from_value(value.clone()).map_err(wrong)?;
+            let text = |value: Value| match value {
+                Value::Null => Ok(None),
+                Value::String(text) => Ok(Some(text)),
+                Value::Number(_) | Value::Bool(_) => Ok(Some(value.to_string())),
+                Value::Array(_) | Value::Object(_) => Err(Error::invalid("`custom_metadata` must be an object of strings")),
+            };
+            let pairs: BTreeMap<String, Option<String>> =
+                given.into_iter().map(|(name, value)| Ok((name, text(value)?))).collect::<Result<_>>()?;
             Some(if is_patch {
                 CustomMetadataChange::Merge(pairs)
             } else {
@@ -247,6 +265,13 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
     let mut rest = body;
     if let Some(fields) = rest.as_object_mut() {
         fields.remove("custom_metadata");
+        // A patch takes a setting back with null.
+        let unset = [("max_versions", json!(0)), ("cas_required", json!(false)), ("delete_version_after", json!(0))];
+        for (name, default) in unset.into_iter().filter(|_| is_patch) {
+            if fields.get(name).is_some_and(Value::is_null) {
+                fields.insert(name.to_owned(), default);
+            }
+        }
     }
     let request: MetadataRequest = serde_json::from_value(rest)
         .map_err(|_| Error::invalid("the body does not have the fields and types of a secret's metadata"))?;

@@ -5,20 +5,12 @@ pub use crate::server::join::{answer, challenge};
 use crate::api::cluster::{
     JoinAnswer, JoinRequest, RaftConfiguration, RaftConfigurationAnswer, RaftServer, RemovePeerRequest,
 };
-use crate::clock;
-use crate::consensus::Member;
 use crate::error::{Error, Result};
-use crate::ids::NodeId;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::node_auth::Received;
 use crate::server::peers::{AUTH_HEADER, NODE_STATUS};
-use serde_json::{Map, json};
-use std::time::Duration;
 use url::Url;
-
-/// A node that has not been heard for longer is not well.
-const SILENT_MAX: Duration = Duration::from_secs(10);
 
 pub async fn configuration(call: Call) -> Result<Answer> {
     let standing = call.node.standing();
@@ -31,61 +23,6 @@ pub async fn configuration(call: Call) -> Result<Answer> {
     });
     let config = RaftConfiguration { servers: servers.collect(), index: standing.committed_index };
     Ok(Answer::data(&RaftConfigurationAnswer { config }))
-}
-
-/// How each node is, as far as the leader has heard.
-pub async fn autopilot(call: Call) -> Result<Answer> {
-    let standing = call.node.standing();
-    let now = clock::now();
-    let mut servers = Map::new();
-    let (mut healthy_voters, mut all_healthy) = (0, true);
-    for (id, member) in &standing.members {
-        let is_me = *id == standing.me;
-        let report = call.node.report_of(*id);
-        let silent_for = report.as_ref().map(|(_, heard_at)| now.since(*heard_at)).filter(|_| !is_me);
-        let healthy = is_me || silent_for.is_some_and(|silent| silent < SILENT_MAX);
-        let leads = standing.leader == Some(*id);
-        healthy_voters += usize::from(healthy && member.voter);
-        all_healthy &= healthy;
-        let status = match (leads, member.voter) {
-            (true, _) => "leader",
-            (false, true) => "voter",
-            (false, false) => "non-voter",
-        };
-        let version = report.map(|(report, _)| report.version).unwrap_or_default();
-        let server = json!({
-            "id": member.name,
-            "name": member.name,
-            "address": host_and_port(&member.api_addr),
-            "node_status": if healthy { "alive" } else { "failed" },
-            "last_contact": format!("{}ms", silent_for.unwrap_or_default().as_millis()),
-            "last_term": standing.term,
-            "last_index": member.matched_index.unwrap_or(standing.last_log_index),
-            "healthy": healthy,
-            "stable_since": call.node.leads_since().unwrap_or_default().rfc3339(),
-            "status": status,
-            "node_type": if member.voter { "voter" } else { "non-voter" },
-            "version": if is_me { env!("CARGO_PKG_VERSION").to_owned() } else { version },
-        });
-        servers.insert(member.name.clone(), server);
-    }
-    let named = |wanted: &dyn Fn(&NodeId, &Member) -> bool| -> Vec<String> {
-        standing
-            .members
-            .iter()
-            .filter(|(id, member)| wanted(id, member))
-            .map(|(_, member)| member.name.clone())
-            .collect()
-    };
-    let voters = named(&|_, member| member.voter);
-    let majority = voters.len() / 2 + 1;
-    Ok(Answer::data(&json!({
-        "healthy": all_healthy,
-        "failure_tolerance": healthy_voters.saturating_sub(majority),
-        "leader": named(&|id, _| standing.leader == Some(*id)).pop().unwrap_or_default(),
-        "voters": voters,
-        "servers": servers,
-    })))
 }
 
 pub async fn remove_peer(call: Call) -> Result<Answer> {
@@ -149,7 +86,7 @@ pub async fn rpc(call: Call) -> Result<Answer> {
 }
 
 /// As Vault writes the addresses of peers.
-fn host_and_port(address: &str) -> String {
+pub fn host_and_port(address: &str) -> String {
     address.split_once("://").map_or(address, |(_, rest)| rest).to_owned()
 }
 

@@ -2,32 +2,67 @@
 //! clients expect it; it decides nothing itself.
 
 pub mod audit;
+pub mod auth_methods;
+pub mod autopilot;
 pub mod fields;
 pub mod health;
+pub mod info;
 pub mod kv;
+pub mod leases;
 pub mod ledger;
 pub mod link;
 pub mod membership;
+pub mod metrics;
 pub mod mounts;
 pub mod path;
 pub mod plain;
 pub mod policy;
+pub mod rekey;
 pub mod replication_status;
+pub mod root_generation;
 pub mod rotation;
 pub mod seal;
+pub mod snapshot;
 pub mod token;
 pub mod token_roles;
+pub mod tools;
 pub mod wrapping;
 
 use super::answer::Answer;
 use super::call::Call;
+use super::pattern::MOUNT;
+use super::request::Verb;
 use super::index::INDEX_HEADER;
 use crate::error::{Error, Result};
 use crate::ids::Position;
+use crate::secrets::{KvKind, Table};
 
 /// Whoever may see that there is nothing learns it.
 pub async fn no_route(call: Call) -> Result<Answer> {
+    // Fails while nothing is mounted only for now.
+    call.node.vault.mounts(Table::Secret).await?;
+    if call.mount.as_ref().is_some_and(|mount| mount.kv() == Some(KvKind::Versioned)) {
+        return Ok(Answer::warning(&of_versioned(&call)).with_status(404));
+    }
     Err(Error::NotFound(format!("no handler for route \"{}\". route entry not found.", call.path)))
+}
+
+/// What Vault says to whoever takes a mount of KV version 2 for one of version 1.
+fn of_versioned(call: &Call) -> String {
+    if !call.params.get(MOUNT).is_empty() {
+        return "Non-listing operations on the root of a K/V v2 mount are not supported.".to_owned();
+    }
+    let command = match call.verb {
+        Verb::Read => "get",
+        Verb::Write => "put",
+        Verb::Patch => "patch",
+        Verb::Delete => "delete",
+        Verb::List => "list",
+    };
+    format!(
+        "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If \
+         using the Vault CLI, use 'vault kv {command}' for this operation."
+    )
 }
 
 /// The answer to a write, with the position that holds it.

@@ -1,6 +1,6 @@
 //! What is mounted where, and the preflight of Vault's CLI.
 
-use super::{fields, written};
+use super::{auth_methods, fields, written};
 use crate::api::mounts::{Mount, MountConfig, MountPreflight, Mounts};
 use crate::error::{Error, Result};
 use crate::secrets::{self, MountRequest, MountTuning, Table};
@@ -13,14 +13,10 @@ use std::time::Duration;
 /// The kind of the one way to log in.
 const TOKEN_KIND: &str = "token";
 /// What it makes, as Vault says it.
-const TOKEN_TYPE: &str = "default-service";
+pub const TOKEN_TYPE: &str = "default-service";
 
 pub async fn list(call: Call) -> Result<Answer> {
     Ok(Answer::data_and_top(&table(&call, Table::Secret).await?))
-}
-
-pub async fn auth_list(call: Call) -> Result<Answer> {
-    Ok(Answer::data_and_top(&table(&call, Table::Auth).await?))
 }
 
 /// Those in which the caller may do anything at all.
@@ -55,36 +51,23 @@ pub async fn read(call: Call) -> Result<Answer> {
     if let Some(of) = path.strip_suffix("/tune") {
         return match find(&call, Table::Secret, of).await? {
             Some(mount) => Ok(Answer::data_and_top(&tuning(&call, &mount))),
-            None => read_auth_tuning(&call, of.strip_prefix("auth/")).await,
+            None => match of.strip_prefix("auth/") {
+                Some(auth) => auth_methods::read_tuning(&call, auth).await,
+                None => Err(Error::invalid(format!("cannot fetch sysview for path \"{of}/\""))),
+            },
         };
     }
     Err(Error::invalid(format!("No secret engine mount at {path}/")))
-}
-
-pub async fn read_auth(call: Call) -> Result<Answer> {
-    let path = call.param("path").to_owned();
-    match path.strip_suffix("/tune") {
-        Some(of) => read_auth_tuning(&call, Some(of)).await,
-        None => match find(&call, Table::Auth, &path).await? {
-            Some(mount) => Ok(Answer::data_and_top(&shown(&mount))),
-            None => Err(Error::invalid(format!("No auth engine at {path}/"))),
-        },
-    }
-}
-
-async fn read_auth_tuning(call: &Call, path: Option<&str>) -> Result<Answer> {
-    let missing = || Error::invalid("cannot fetch sysview for path: no mount entry found");
-    let mount = find(call, Table::Auth, path.ok_or_else(missing)?).await?.ok_or_else(missing)?;
-    let mut tuning = tuning(call, &mount);
-    tuning["token_type"] = json!(TOKEN_TYPE);
-    Ok(Answer::data_and_top(&tuning))
 }
 
 /// Enables an engine, or tunes one: the path tells.
 pub async fn write(call: Call) -> Result<Answer> {
     let path = call.param("path").to_owned();
     if let Some(of) = path.strip_suffix("/tune") {
-        return tune(&call, of).await;
+        return match of.strip_prefix("auth/") {
+            Some(auth) => auth_methods::tune(&call, auth).await,
+            None => tune(&call, of).await,
+        };
     }
     let body = call.object()?;
     if fields::flag(&body, "local")?.unwrap_or(false) {
@@ -162,7 +145,7 @@ async fn finish(call: &Call) -> Result<()> {
     Ok(())
 }
 
-async fn find(call: &Call, of: Table, path: &str) -> Result<Option<secrets::Mount>> {
+pub async fn find(call: &Call, of: Table, path: &str) -> Result<Option<secrets::Mount>> {
     let path = format!("{}/", path.trim_matches('/'));
     Ok(call.node.vault.mounts(of).await?.into_iter().find(|mount| mount.path == path))
 }
@@ -177,7 +160,7 @@ fn options(body: &Map<String, Value>) -> Result<Option<BTreeMap<String, String>>
     options.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_>>().map(Some)
 }
 
-fn tuning(call: &Call, mount: &secrets::Mount) -> Value {
+pub fn tuning(call: &Call, mount: &secrets::Mount) -> Value {
     let leases = call.node.config.leases;
     let or = |own: Duration, default: Duration| if own.is_zero() { default } else { own }.as_secs();
     json!({
@@ -189,12 +172,12 @@ fn tuning(call: &Call, mount: &secrets::Mount) -> Value {
     })
 }
 
-async fn table(call: &Call, table: Table) -> Result<Mounts> {
+pub async fn table(call: &Call, table: Table) -> Result<Mounts> {
     let mounts = call.node.vault.mounts(table).await?;
     Ok(mounts.iter().map(|mount| (mount.path.clone(), shown(mount))).collect())
 }
 
-fn shown(mount: &secrets::Mount) -> Mount {
+pub fn shown(mount: &secrets::Mount) -> Mount {
     Mount {
         kind: mount.kind.clone(),
         description: mount.description.clone(),

@@ -67,9 +67,12 @@ pub async fn capabilities(call: Call) -> Result<Answer> {
 
 pub async fn capabilities_accessor(call: Call) -> Result<Answer> {
     let accessor = fields::text(&call.object()?, "accessor")?;
+    if accessor.is_empty() {
+        return Err(Error::invalid("missing accessor"));
+    }
     match call.node.vault.token_acl_of_accessor(&accessor).await {
         Ok(acl) => shown(&call, &acl),
-        Err(Error::NotFound(_)) => Ok(Answer::error(403, "1 error occurred:\n\t* invalid accessor\n\n")),
+        Err(Error::NotFound(_)) => Ok(Answer::error(400, "1 error occurred:\n\t* invalid accessor\n\n")),
         Err(error) => Err(error),
     }
 }

@@ -12,6 +12,8 @@ use crate::server::call::Call;
 use crate::state::Role;
 use std::time::Duration;
 
+/// The stage of a sync in which nobody knows yet how much differs.
+const COMPARING: &str = "comparing";
 /// A link that was silent for longer is shown as disconnected.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
 
@@ -79,6 +81,7 @@ fn secondary(status: &PathStatus) -> SecondaryStatus {
         secondary_id: status.region.name.clone(),
         state: match (connected, sync) {
             (false, _) => "idle",
+            (true, Some(sync)) if sync.stage == COMPARING => "merkle-diff",
             (true, Some(_)) => "merkle-sync",
             (true, None) => "stream-wals",
         }

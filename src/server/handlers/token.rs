@@ -20,8 +20,12 @@ pub async fn lookup_self(call: Call) -> Result<Answer> {
     Ok(Answer::data(&shown(info, token.expose())))
 }
 
+/// The token stands in the body, or in the query; without one it is the caller's own.
 pub async fn lookup(call: Call) -> Result<Answer> {
-    let token = fields::text(&call.object()?, "token")?;
+    let token = match call.query.get("token") {
+        Some(token) => token.to_owned(),
+        None => fields::text(&call.object()?, "token")?,
+    };
     if token.is_empty() {
         return lookup_self(call).await;
     }
@@ -62,6 +66,12 @@ pub async fn create(call: Call) -> Result<Answer> {
         }
         _ => fields::number(body, "num_uses")?.unwrap_or(0),
     };
+    if !fields::text(body, "entity_alias")?.is_empty() {
+        return Err(Error::invalid(match call.param("role") {
+            "" => "'entity_alias' is only allowed in combination with token role",
+            _ => "invalid 'entity_alias' value",
+        }));
+    }
     // `lease` is what `ttl` was called once.
     let ttl = fields::duration(body, "ttl")?.or(fields::duration(body, "lease")?);
     let request = TokenRequest {
@@ -91,14 +101,10 @@ pub async fn create(call: Call) -> Result<Answer> {
 }
 
 pub async fn renew(call: Call) -> Result<Answer> {
-    let token = fields::text(&call.object()?, "token")?;
-    if token.is_empty() {
-        return renew_self(call).await;
-    }
-    let token = SensitiveString::new(token);
+    let token = named(&call)?;
     match call.node.vault.token_renew(&token, increment(&call)?).await {
         Ok(done) => Ok(written(renewed(done.value, token.expose()), done.position)),
-        Err(Error::NotFound(text)) => Ok(Answer::error(403, &text)),
+        Err(Error::NotFound(text)) => Err(Error::invalid(text)),
         Err(error) => Err(error),
     }
 }
@@ -129,7 +135,7 @@ pub async fn revoke_orphan(call: Call) -> Result<Answer> {
 pub async fn revoke_accessor(call: Call) -> Result<Answer> {
     match call.node.vault.token_revoke_accessor(&accessor(&call)?).await {
         Ok(done) => Ok(written(Answer::empty(), done.position)),
-        Err(Error::NotFound(text)) => Err(Error::invalid(text)),
+        Err(Error::NotFound(_)) => Ok(Answer::warning("No token found with this accessor")),
         Err(error) => Err(error),
     }
 }
@@ -156,7 +162,7 @@ fn accessor(call: &Call) -> Result<String> {
 
 fn invalid_accessor(error: Error) -> Result<Answer> {
     match error {
-        Error::NotFound(_) => Ok(Answer::error(403, INVALID_ACCESSOR)),
+        Error::NotFound(_) => Err(Error::invalid(INVALID_ACCESSOR)),
         error => Err(error),
     }
 }
@@ -169,7 +175,14 @@ fn meta(body: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
     match body.get("meta").or(body.get("metadata")) {
         None | Some(Value::Null) => Ok(BTreeMap::new()),
         Some(meta) => {
-            serde_json::from_value(meta.clone()).map_err(|_| Error::invalid("`meta` must be an object of strings"))
+            let wrong = || Error::invalid("`meta` must be an object of strings");
+            let text = |value: &Value| match value {
+                Value::String(text) => Ok(text.clone()),
+                Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
+                _ => Err(wrong()),
+            };
+            let fields = meta.as_object().ok_or_else(wrong)?;
+            fields.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect()
         }
     }
 }

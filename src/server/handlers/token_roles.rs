@@ -1,7 +1,7 @@
 //! Token roles.
 
 use super::{fields, written};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::secrets::{RoleKind, TokenRole};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
@@ -44,7 +44,10 @@ pub async fn write(call: Call) -> Result<Answer> {
         if body.contains_key("token_type") {
             role.kind = RoleKind::from_name(&fields::text(body, "token_type")?)?;
         }
-        Ok(())
+        if fields::names(body, "token_bound_cidrs")?.is_some_and(|cidrs| !cidrs.is_empty()) {
+            return Err(Error::invalid("`token_bound_cidrs` is not supported: leave it out"));
+        }
+        role.check()
     };
     let done = call.node.vault.token_role_put(call.param("role"), change).await?;
     Ok(written(Answer::empty(), done.position))
@@ -56,7 +59,7 @@ pub async fn delete(call: Call) -> Result<Answer> {
 }
 
 fn shown(role: &TokenRole) -> serde_json::Value {
-    json!({
+    let mut shown = json!({
         "allowed_entity_aliases": null,
         "allowed_policies": role.allowed_policies,
         "allowed_policies_glob": role.allowed_policies_glob,
@@ -69,11 +72,13 @@ fn shown(role: &TokenRole) -> serde_json::Value {
         "path_suffix": role.path_suffix,
         "period": 0,
         "renewable": role.renewable,
-        "token_bound_cidrs": [],
         "token_explicit_max_ttl": role.explicit_max_ttl.as_secs(),
         "token_no_default_policy": role.no_default_policy,
-        "token_num_uses": role.uses,
         "token_period": role.period.as_secs(),
         "token_type": role.kind.name(),
-    })
+    });
+    if role.uses > 0 {
+        shown["token_num_uses"] = json!(role.uses);
+    }
+    shown
 }

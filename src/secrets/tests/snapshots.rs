@@ -1,0 +1,100 @@
+//! Snapshots: saved and restored, here and in another region.
+
+use super::*;
+use crate::error::Error;
+use crate::secrets::snapshot::Restored;
+use std::io::Write;
+use tempfile::NamedTempFile;
+
+impl Fixture {
+    fn save(&self) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        self.vault.snapshot_save(&mut file).unwrap();
+        file.flush().unwrap();
+        file
+    }
+
+    async fn restore(&self, file: &NamedTempFile, force: bool) -> Result<Restored, Error> {
+        self.vault.snapshot_restore(file.path().to_owned(), force).await
+    }
+}
+
+#[tokio::test]
+async fn a_restored_region_is_what_it_was_and_its_log_says_how() {
+    let fixture = Fixture::open().await;
+    fixture.put("kept", r#"{"x":1}"#).await;
+    fixture.put("changed", r#"{"x":1}"#).await;
+    for number in 0..700 {
+        fixture.put(&format!("many/{number}"), r#"{"x":1}"#).await;
+    }
+    let file = fixture.save();
+    fixture.put("changed", r#"{"x":2}"#).await;
+    fixture.put("added", r#"{"x":3}"#).await;
+    for number in 0..700 {
+        fixture.vault.kv_delete_metadata(fixture.kv, &format!("many/{number}")).await.unwrap();
+    }
+    fixture.vault.rotate().await.unwrap();
+    fixture.vault.policy_put("late", "").await.unwrap();
+
+    let before = fixture.consensus.state().path().applied;
+    assert_eq!(fixture.restore(&file, false).await.unwrap(), Restored::Whole);
+    assert!(fixture.consensus.state().path().applied > before, "it is made of writes");
+    assert_eq!(fixture.get("kept", 0).await, r#"{"x":1}"#);
+    assert_eq!((fixture.get("changed", 0).await, fixture.get("changed", 2).await), (r#"{"x":1}"#.into(), "missing".into()));
+    assert_eq!(fixture.get("added", 0).await, "missing");
+    assert_eq!(fixture.get("many/699", 0).await, r#"{"x":1}"#);
+    assert_eq!(fixture.vault.policy("late").await.unwrap(), None);
+    assert_eq!(fixture.vault.key_status().await.unwrap().term, 1);
+    assert!(fixture.caller().await.is_root());
+    fixture.put("after", r#"{"x":4}"#).await;
+}
+
+#[tokio::test]
+async fn another_regions_snapshot_brings_its_keys() {
+    let (old, new) = (Fixture::open().await, Fixture::open().await);
+    old.put("a", r#"{"x":"old"}"#).await;
+    old.vault.rotate().await.unwrap();
+    old.put("b", r#"{"x":"rotated"}"#).await;
+    new.put("a", r#"{"x":"new"}"#).await;
+    let file = old.save();
+
+    let refused = new.restore(&file, false).await;
+    assert!(matches!(refused, Err(Error::Invalid(text)) if text.contains("snapshot-force")));
+    assert_eq!(new.get("a", 0).await, r#"{"x":"new"}"#, "nothing was done");
+    assert_eq!(new.restore(&file, true).await.unwrap(), Restored::Sealed { region: "here".into() });
+    assert!(new.vault.is_sealed());
+    // From here on it has the old region's shares, root token and secrets, and nothing of its own.
+    let new = Fixture { keys: old.keys.clone(), root: old.root.clone(), kv: old.kv, ..new };
+    new.unseal();
+    assert!(new.caller().await.is_root());
+    assert_eq!((new.get("a", 0).await, new.get("b", 0).await), (r#"{"x":"old"}"#.into(), r#"{"x":"rotated"}"#.into()));
+    assert_eq!(new.consensus.state().path().entries, old.consensus.state().path().entries);
+    assert!(!new.vault.finish_restore().await.unwrap(), "nothing is left to do");
+    new.put("c", r#"{"x":5}"#).await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_is_refused_before_anything_is_done() {
+    let fixture = Fixture::open().await;
+    fixture.put("a", r#"{"x":1}"#).await;
+    let whole = std::fs::read(fixture.save().path()).unwrap();
+    fixture.put("a", r#"{"x":2}"#).await;
+    let applied = fixture.consensus.state().path().applied;
+    let mut damaged = vec![Vec::new(), b"no snapshot".to_vec(), whole[..whole.len() / 2].to_vec()];
+    for at in (40..whole.len()).step_by(97) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        damaged.push(changed);
+    }
+    for bytes in damaged {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(&bytes).unwrap();
+        // What is not looked at (the padding of a tar, the header of a gzip) may be changed.
+        if fixture.restore(&file, false).await.is_err() {
+            assert_eq!(fixture.consensus.state().path().applied, applied);
+        } else {
+            assert_eq!(fixture.get("a", 0).await, r#"{"x":1}"#);
+            return;
+        }
+    }
+}

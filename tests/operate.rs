@@ -1,0 +1,156 @@
+//! What operators do to a running region, over HTTP: new shares, root tokens by shares, snapshots, and what nodes tell.
+
+mod support;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::{Value, json};
+use support::http::Http;
+use support::{Region, wait_for};
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("`{name}` in {value}"))
+}
+
+/// Gives shares to `path` until it is done; the last answer.
+async fn give(http: &Http, path: &str, nonce: &str, shares: &[String]) -> Value {
+    let mut last = Value::Null;
+    for share in shares {
+        let (status, answer) = http.send("PUT", path, json!({ "key": share, "nonce": nonce }).to_string()).await;
+        assert_eq!(status, 200, "{answer}");
+        last = answer;
+    }
+    assert_eq!(last["complete"], true, "{last}");
+    last
+}
+
+async fn unseal(http: &Http, shares: &[String]) {
+    wait_for("a node to unseal", || async {
+        for share in shares {
+            let (status, answer) = http.send("PUT", "sys/unseal", json!({ "key": share }).to_string()).await;
+            if status == 200 && answer["sealed"] == false {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holders_of_shares_make_new_ones_and_a_root_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut region = Region::start(folder.path(), "us-east-1", 3).await;
+    let leader = region.leader().await;
+    let follower = (leader + 1) % 3;
+    // Asked of a follower, without a token.
+    let nobody = Http::of(&region.nodes[follower], "");
+    let (_, begun) = nobody.send("PUT", "sys/rekey/init", r#"{"secret_shares":3,"secret_threshold":2}"#).await;
+    assert_eq!((&begun["started"], &begun["required"], &begun["n"]), (&json!(true), &json!(1), &json!(3)), "{begun}");
+    let wrong = json!({ "key": region.share, "nonce": "another" }).to_string();
+    assert_eq!(nobody.send("PUT", "sys/rekey/update", wrong).await.0, 400);
+    let done = give(&nobody, "sys/rekey/update", text(&begun, "nonce"), std::slice::from_ref(&region.share)).await;
+    let shares: Vec<String> = serde_json::from_value(done["keys_base64"].clone()).expect("shares");
+    assert_eq!(shares.len(), 3);
+
+    let (_, begun) = nobody.send("PUT", "sys/generate-root/attempt", "").await;
+    let otp = text(&begun, "otp").to_owned();
+    assert_eq!(nobody.get("sys/generate-root/attempt").await.1["otp"], "", "it is told once");
+    let made = give(&nobody, "sys/generate-root/update", text(&begun, "nonce"), &shares[1..]).await;
+    let encoded = STANDARD_NO_PAD.decode(text(&made, "encoded_root_token")).expect("base64");
+    let token: Vec<u8> = encoded.iter().zip(otp.bytes()).map(|(one, other)| one ^ other).collect();
+    let token = String::from_utf8(token).expect("a token");
+    let (_, own) = Http::of(&region.nodes[leader], &token).get("auth/token/lookup-self").await;
+    assert_eq!(own["data"]["policies"], json!(["root"]));
+
+    // A restarted node opens with the new shares only.
+    region.nodes[follower].kill();
+    region.nodes[follower].start();
+    let restarted = Http::of(&region.nodes[follower], "");
+    wait_for("the node to listen", || async { region.nodes[follower].client("").seal_status().await.ok() }).await;
+    assert_eq!(restarted.send("PUT", "sys/unseal", json!({ "key": region.share }).to_string()).await.0, 400);
+    unseal(&restarted, &shares).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_restored_where_it_was_made_and_in_another_region() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (region, other) =
+        tokio::join!(Region::start(folder.path(), "us-east-1", 3), Region::start(folder.path(), "us-east-2", 1));
+    let follower = (region.leader().await + 1) % 3;
+    let http = Http::of(&region.nodes[follower], &region.token);
+    let secret = |value: &str| json!({ "data": { "x": value } }).to_string();
+    assert_eq!(http.send("PUT", "secret/data/a", secret("saved")).await.0, 200);
+    let saved = http.request("GET", "sys/storage/raft/snapshot").send().await.expect("an answer");
+    let saved = saved.bytes().await.expect("a whole file");
+    assert_eq!(http.send("PUT", "secret/data/a", secret("later")).await.0, 200);
+
+    let stranger = Http::of(&region.nodes[follower], "s.none");
+    assert_eq!(stranger.send("POST", "sys/storage/raft/snapshot", saved.clone()).await.0, 403);
+    assert_eq!(http.send("POST", "sys/storage/raft/snapshot", saved.slice(..saved.len() / 2)).await.0, 400);
+    assert_eq!(http.get("secret/data/a").await.1["data"]["data"]["x"], "later");
+    assert_eq!(http.send("POST", "sys/storage/raft/snapshot", saved.clone()).await.0, 204);
+    assert_eq!(http.get("secret/data/a").await.1["data"]["data"]["x"], "saved");
+    assert_eq!(http.send("PUT", "secret/data/a", secret("goes on")).await.0, 200);
+
+    // Another region takes its keys over: by force only.
+    let elsewhere = Http::of(&other.nodes[0], &other.token);
+    let (status, refused) = elsewhere.send("POST", "sys/storage/raft/snapshot", saved.clone()).await;
+    assert_eq!(status, 400);
+    assert!(refused["errors"][0].as_str().is_some_and(|text| text.contains("snapshot-force")), "{refused}");
+    assert_eq!(elsewhere.send("POST", "sys/storage/raft/snapshot-force", saved).await.0, 204);
+    assert_eq!(elsewhere.get("secret/data/a").await.0, 503, "it is sealed");
+    let elsewhere = Http::of(&other.nodes[0], &region.token);
+    unseal(&elsewhere, std::slice::from_ref(&region.share)).await;
+    wait_for("the other region to serve", || async {
+        let (status, found) = elsewhere.get("secret/data/a").await;
+        (status == 200 && found["data"]["data"]["x"] == "saved").then_some(())
+    })
+    .await;
+    assert_eq!(elsewhere.send("PUT", "secret/data/a", secret("here")).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_tells_of_itself_and_of_leases() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    let metrics = http.request("GET", "sys/metrics?format=prometheus").send().await.expect("an answer");
+    let metrics = metrics.text().await.expect("text");
+    for line in ["vault_core_unsealed 1", "vault_core_active 1", "twinkeep_writable 1", "twinkeep_applied_index "] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    assert_eq!(Http::of(&region.nodes[0], "").get("sys/metrics?format=prometheus").await.0, 403);
+    assert!(http.get("sys/metrics").await.1["Gauges"].is_array());
+    assert!(http.get("sys/host-info").await.1["data"]["memory"].is_object());
+    let (_, config) = http.get("sys/config/state/sanitized").await;
+    assert_eq!(config["data"]["cluster_name"], "us-east-1");
+    assert_eq!(http.get("sys/in-flight-req").await.0, 200);
+
+    let settings = r#"{"last_contact_threshold":"20s","cleanup_dead_servers":false}"#;
+    assert_eq!(http.send("POST", "sys/storage/raft/autopilot/configuration", settings).await.0, 204);
+    let (_, shown) = http.get("sys/storage/raft/autopilot/configuration").await;
+    assert_eq!((&shown["data"]["last_contact_threshold"], &shown["data"]["min_quorum"]), (&json!("20s"), &json!(0)));
+    let dangerous = r#"{"cleanup_dead_servers":true}"#;
+    assert_eq!(http.send("POST", "sys/storage/raft/autopilot/configuration", dangerous).await.0, 400);
+
+    let (_, made) = http.send("POST", "auth/token/create", r#"{"policies":["default"],"ttl":"1h"}"#).await;
+    let token = text(&made["auth"], "client_token").to_owned();
+    let (_, leases) = http.send("LIST", "sys/leases/lookup/auth/token/create", "").await;
+    let id = format!("auth/token/create/{}", leases["data"]["keys"][0].as_str().expect("a lease"));
+    let (_, lease) = http.send("PUT", "sys/leases/lookup", json!({ "lease_id": id }).to_string()).await;
+    assert!(lease["data"]["ttl"].as_u64().is_some_and(|ttl| ttl > 3000), "{lease}");
+    assert_eq!(http.send("PUT", "sys/leases/renew", json!({ "lease_id": id }).to_string()).await.0, 400);
+    assert_eq!(http.send("PUT", &format!("sys/leases/revoke/{id}"), "").await.0, 204);
+    assert_eq!(Http::of(&region.nodes[0], &token).get("auth/token/lookup-self").await.0, 403);
+    assert_eq!(http.send("PUT", "sys/leases/lookup", json!({ "lease_id": id }).to_string()).await.0, 400);
+    assert_eq!(http.send("PUT", "sys/leases/revoke-prefix/auth/token", "").await.0, 204);
+
+    // The cubbyhole of one token is small.
+    let most = json!({ "x": "y".repeat(1_000_000) }).to_string();
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(http.send("PUT", &format!("cubbyhole/{name}"), most.clone()).await.0, 204);
+    }
+    assert_eq!(http.send("PUT", "cubbyhole/e", most.clone()).await.0, 400);
+    assert_eq!(http.send("PUT", "cubbyhole/a", most).await.0, 204, "instead of what was there");
+}
