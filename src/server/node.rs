@@ -7,7 +7,7 @@ use super::join::Joining;
 use super::peers::{NodeReport, Peers};
 use super::requests::Requests;
 use super::tls;
-use super::upload::Uploads;
+use super::upload::{self, Uploads};
 use super::visitor::Visitor;
 use crate::clock::{self, UnixMs};
 use crate::config::{self, ServerConfig};
@@ -257,6 +257,7 @@ impl Node {
 fn open_stored(config: &ServerConfig) -> Result<Opened> {
     let directory = &config.storage.path;
     let store = storage::open(directory, config.storage.engine)?;
+    upload::remove_leftovers(directory);
     storage::format::claim_node(store.as_ref(), &config.storage.node_id)?;
     let state = Arc::new(State::open(store.clone(), &config.replication.path)?);
     let stored_path = state.path().name;

@@ -13,6 +13,8 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// The beginning of the names of the files, so that those of a server that was killed are found again.
+const PREFIX: &str = "upload.";
 const BYTES_MAX: u64 = 8 << 30;
 /// A body whose next bytes take longer is given up.
 const STALL_MAX: Duration = Duration::from_secs(20);
@@ -40,13 +42,24 @@ impl Upload {
     }
 }
 
+/// Removes what a server that was killed left behind.
+pub fn remove_leftovers(data: &Path) {
+    for entry in std::fs::read_dir(data).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!("{} can't be removed: {error}", entry.path().display());
+        }
+    }
+}
+
 impl Uploads {
     pub async fn take(&self, node: &Arc<Node>, body: Body) -> Result<Upload> {
         let busy = |_| Error::unavailable("this node takes in another file just now; try again");
         let room = self.0.clone().try_acquire_owned().map_err(busy)?;
         let folder = node.config.storage.path.clone();
         let mut file = blocking(move || {
-            Ok(tempfile::Builder::new().prefix("upload.").tempfile_in(folder)?)
+            Ok(tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?)
         })
         .await?;
         let mut chunks = body.into_data_stream();

@@ -2,6 +2,7 @@
 //! as OpenBao has it.
 
 use super::fields;
+use super::seal::{count_if_none, too_many_shares};
 use crate::error::{Error, Result};
 use crate::secrets::Split;
 use crate::secrets::rekey::{RekeyStatus, Rekeyed, Verification};
@@ -47,8 +48,13 @@ pub async fn cancel(call: Call) -> Result<Answer> {
 
 pub async fn update(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
+    if let Some(answer) = too_many_shares(&call) {
+        return Ok(answer);
+    }
     let (share, nonce) = share(&call)?;
-    Ok(match call.node.vault.rekey_update(&share, &nonce).await? {
+    let outcome = call.node.vault.rekey_update(&share, &nonce).await;
+    count_if_none(&call, &outcome);
+    Ok(match outcome? {
         Rekeyed::More(status) => answer(&call, shown(&status)),
         Rekeyed::Made(keys, status) => answer(
             &call,
@@ -78,8 +84,13 @@ pub async fn verification(call: Call) -> Result<Answer> {
 
 pub async fn verify(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
+    if let Some(answer) = too_many_shares(&call) {
+        return Ok(answer);
+    }
     let (share, nonce) = share(&call)?;
-    match call.node.vault.rekey_verify(&share, &nonce).await? {
+    let outcome = call.node.vault.rekey_verify(&share, &nonce).await;
+    count_if_none(&call, &outcome);
+    match outcome? {
         Some(nonce) => Ok(answer(&call, json!({ "nonce": nonce, "complete": true }))),
         None => verification(call).await,
     }

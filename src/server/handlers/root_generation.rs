@@ -1,6 +1,7 @@
 //! `sys/generate-root/*`, which needs no token but shares, as in Vault; and the same for who has a token as
 //! `sys/generate-root-token/*`, as OpenBao has it.
 
+use super::seal::{count_if_none, too_many_shares};
 use super::{fields, rekey, written};
 use crate::error::{Error, Result};
 use crate::secrets::root_generation::{OTP_LENGTH, RootGenerationStatus};
@@ -39,8 +40,13 @@ pub async fn cancel(call: Call) -> Result<Answer> {
 
 pub async fn update(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
+    if let Some(answer) = too_many_shares(&call) {
+        return Ok(answer);
+    }
     let (share, nonce) = rekey::share(&call)?;
-    match call.node.vault.root_generation_update(&share, &nonce).await? {
+    let outcome = call.node.vault.root_generation_update(&share, &nonce).await;
+    count_if_none(&call, &outcome);
+    match outcome? {
         Ok(made) => {
             let mut shown = shown(&made.status);
             shown["complete"] = json!(true);

@@ -85,25 +85,35 @@ pub async fn unseal(call: Call) -> Result<Answer> {
     if share.is_none() && !request.reset {
         return Err(Error::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
     }
-    let node = call.node;
-    let from = call.visitor.map(|visitor| visitor.address);
-    if from.is_some_and(|address| node.shares.are_spent(address)) {
-        return Ok(Answer::too_often("too many shares that are none"));
+    if let Some(answer) = too_many_shares(&call) {
+        return Ok(answer);
     }
+    let node = call.node.clone();
     let (vault, was_sealed) = (node.vault.clone(), node.vault.is_sealed());
     let status = blocking(move || match share {
         Some(share) if !request.reset => vault.unseal(&share),
         _ => vault.unseal_reset(),
     })
     .await;
-    if let (Err(Error::Invalid(_)), Some(address)) = (&status, from) {
-        node.shares.count(address);
-    }
+    count_if_none(&call, &status);
     let status = status?;
     if was_sealed && !status.sealed {
         node.replication.record_event(EventLevel::Info, "seal", format!("{} was unsealed", node.name()));
     }
     Ok(Answer::plain(&shown(&node, status).await?))
+}
+
+/// The answer to who gave too many shares that are none, by which none is looked at.
+pub fn too_many_shares(call: &Call) -> Option<Answer> {
+    let spent = call.visitor.is_some_and(|visitor| call.node.shares.are_spent(visitor.address));
+    spent.then(|| Answer::too_often("too many shares that are none"))
+}
+
+/// Counts a share that was refused.
+pub fn count_if_none<T>(call: &Call, outcome: &Result<T>) {
+    if let (Err(Error::Invalid(_)), Some(visitor)) = (outcome, call.visitor) {
+        call.node.shares.count(visitor.address);
+    }
 }
 
 pub async fn seal(call: Call) -> Result<Answer> {
