@@ -181,8 +181,7 @@ impl Vault {
 
 fn status(rekey: &Option<Rekey>, required: u8) -> RekeyStatus {
     let Some(rekey) = rekey else { return RekeyStatus { required, ..RekeyStatus::default() } };
-    let verification =
-        |made: &Made| Verification { nonce: made.nonce.clone(), progress: made.attempt.progress() };
+    let verification = |made: &Made| Verification { nonce: made.nonce.clone(), progress: made.attempt.progress() };
     RekeyStatus {
         started: true,
         nonce: rekey.nonce.clone(),

@@ -96,7 +96,8 @@ impl Answer {
     /// Under `auth` in the envelope.
     pub fn auth(payload: Value, warnings: Vec<String>) -> Answer {
         let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
-        let envelope = Envelope::<()> { data: None, auth: Some(payload), warnings, ..Envelope::new(clock::random_uuid(), ()) };
+        let envelope =
+            Envelope::<()> { data: None, auth: Some(payload), warnings, ..Envelope::new(clock::random_uuid(), ()) };
         Answer::json(&envelope)
     }
 

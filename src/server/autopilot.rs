@@ -69,7 +69,9 @@ impl Default for Settings {
 impl Settings {
     pub fn check(&self) -> Result<()> {
         if self.cleanup_dead_servers && self.min_quorum < 3 {
-            return Err(Error::invalid("min_quorum must be set when cleanup_dead_servers is set and it should at least be 3"));
+            return Err(Error::invalid(
+                "min_quorum must be set when cleanup_dead_servers is set and it should at least be 3",
+            ));
         }
         if self.dead_server_last_contact_threshold.0 < DEAD_AFTER_MIN {
             return Err(Error::invalid("dead_server_last_contact_threshold should not be less than 1m"));
@@ -108,8 +110,7 @@ pub async fn clean_up(node: &Arc<Node>, standing: &Standing) -> Result<()> {
         Some(at)
     };
     let dead = standing.members.iter().find(|(id, _)| {
-        **id != standing.me
-            && heard(id).is_some_and(|at| now.since(at) > settings.dead_server_last_contact_threshold.0)
+        **id != standing.me && heard(id).is_some_and(|at| now.since(at) > settings.dead_server_last_contact_threshold.0)
     });
     let Some((id, member)) = dead.filter(|(_, member)| !member.voter || voters > settings.min_quorum) else {
         return Ok(());

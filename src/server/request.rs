@@ -232,9 +232,18 @@ mod tests {
 
     #[test]
     fn what_could_mean_two_things_is_refused() {
-        for raw in
-            [&format!("/v1/{}", "a/".repeat(600)), &format!("/v1/{}", "a".repeat(20_000)), "/v1/a/../b", "/v1/a/%2e%2e/b", "/v1/a/%2e./b", "/v1/./b", "/v1/a%00b", "/v1/a%0ab", "/v1/a%zz", "/v1/a%2"]
-        {
+        for raw in [
+            &format!("/v1/{}", "a/".repeat(600)),
+            &format!("/v1/{}", "a".repeat(20_000)),
+            "/v1/a/../b",
+            "/v1/a/%2e%2e/b",
+            "/v1/a/%2e./b",
+            "/v1/./b",
+            "/v1/a%00b",
+            "/v1/a%0ab",
+            "/v1/a%zz",
+            "/v1/a%2",
+        ] {
             assert!(clean_path(raw).is_err(), "{raw}");
         }
         assert!(clean_path("/v1/a%ff").is_err());

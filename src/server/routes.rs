@@ -3,8 +3,8 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    audit, auth_methods, autopilot, health, info, kv, leases, ledger, link, membership, metrics, mounts, path, plain, policy, rekey,
-    replication_status, root_generation, rotation, seal, snapshot, token, token_roles, tools, wrapping,
+    audit, auth_methods, autopilot, health, info, kv, leases, ledger, link, membership, metrics, mounts, path, plain,
+    policy, rekey, replication_status, root_generation, rotation, seal, snapshot, token, token_roles, tools, wrapping,
 };
 use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Write};

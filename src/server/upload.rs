@@ -58,10 +58,7 @@ impl Uploads {
         let busy = |_| Error::unavailable("this node takes in another file just now; try again");
         let room = self.0.clone().try_acquire_owned().map_err(busy)?;
         let folder = node.config.storage.path.clone();
-        let mut file = blocking(move || {
-            Ok(tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?)
-        })
-        .await?;
+        let mut file = blocking(move || Ok(tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?)).await?;
         let mut chunks = body.into_data_stream();
         let (mut ready, mut total) = (Vec::with_capacity(CHUNK_BYTES), 0);
         loop {

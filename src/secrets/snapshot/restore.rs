@@ -4,11 +4,11 @@ use super::archive::{self, Checked};
 use super::{Gathering, Meta, batch, seal_sums};
 use crate::error::{Error, Result};
 use crate::secrets::core::{Access, Core, View, blocking};
+use crate::secrets::key_file;
 use crate::secrets::layout::{self, Record};
 use crate::secrets::mounts::{self, MountTable};
 use crate::secrets::seal::{SealKind, SealRecord};
 use crate::secrets::vault::Vault;
-use crate::secrets::key_file;
 use crate::state::{Command, Op, Outcome, RegionChange};
 use crate::storage::keys::{self, Key};
 use crate::storage::{KeyRange, ScanLimit};
@@ -139,8 +139,7 @@ impl Vault {
         let kept: Vec<Bytes> = fixed.iter().map(|(key, _)| key.clone()).collect();
         self.put_from(term, &file, move |key, _| Ok(!kept.contains(key))).await?;
         let unfinished = postcard::to_stdvec(&Unfinished { start, fixed })?;
-        let (old_seal, old_keyring) =
-            (self.core.state().region(&Key::Seal)?, self.core.state().region(&Key::Keyring)?);
+        let (old_seal, old_keyring) = (self.core.state().region(&Key::Seal)?, self.core.state().region(&Key::Keyring)?);
         let change = RegionChange {
             expect: vec![(Key::Seal.to_bytes(), old_seal), (Key::Keyring.to_bytes(), old_keyring)],
             puts: vec![

@@ -40,7 +40,10 @@ async fn a_restored_region_is_what_it_was_and_its_log_says_how() {
     assert_eq!(fixture.restore(&file, false).await.unwrap(), Restored::Whole);
     assert!(fixture.consensus.state().path().applied > before, "it is made of writes");
     assert_eq!(fixture.get("kept", 0).await, r#"{"x":1}"#);
-    assert_eq!((fixture.get("changed", 0).await, fixture.get("changed", 2).await), (r#"{"x":1}"#.into(), "missing".into()));
+    assert_eq!(
+        (fixture.get("changed", 0).await, fixture.get("changed", 2).await),
+        (r#"{"x":1}"#.into(), "missing".into())
+    );
     assert_eq!(fixture.get("added", 0).await, "missing");
     assert_eq!(fixture.get("many/699", 0).await, r#"{"x":1}"#);
     assert_eq!(fixture.vault.policy("late").await.unwrap(), None);

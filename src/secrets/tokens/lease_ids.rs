@@ -1,8 +1,8 @@
 //! Tokens by the ids of their leases, `PATH/HASH`: where they were made, and the beginning of what they are stored under.
 //! Only tokens that end have a lease.
 
-use super::record::{TokenRecord, good_record};
 use super::TokenInfo;
+use super::record::{TokenRecord, good_record};
 use super::revoke::Doomed;
 use crate::error::Result;
 use crate::secrets::core::{View, Written, decode};

@@ -92,4 +92,3 @@ pub async fn state(call: Call) -> Result<Answer> {
         "servers": servers,
     })))
 }
-

@@ -219,7 +219,9 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
     }
     let cas = write.options.and_then(|options| options.cas).filter(|cas| !cas.is_null());
     let parsed = |cas: Value| cas.as_u64().or_else(|| cas.as_str()?.trim().parse().ok());
-    let cas = cas.map(|cas| parsed(cas).ok_or_else(|| Error::invalid("error parsing check-and-set parameter"))).transpose()?;
+    let cas = cas
+        .map(|cas| parsed(cas).ok_or_else(|| Error::invalid("error parsing check-and-set parameter")))
+        .transpose()?;
     Ok((SensitiveString::new(Box::<str>::from(data).into_string()), cas))
 }
 
@@ -251,7 +253,9 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
                 Value::Null => Ok(None),
                 Value::String(text) => Ok(Some(text)),
                 Value::Number(_) | Value::Bool(_) => Ok(Some(value.to_string())),
-                Value::Array(_) | Value::Object(_) => Err(Error::invalid("`custom_metadata` must be an object of strings")),
+                Value::Array(_) | Value::Object(_) => {
+                    Err(Error::invalid("`custom_metadata` must be an object of strings"))
+                }
             };
             let pairs: BTreeMap<String, Option<String>> =
                 given.into_iter().map(|(name, value)| Ok((name, text(value)?))).collect::<Result<_>>()?;

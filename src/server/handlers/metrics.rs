@@ -42,9 +42,8 @@ impl Kind {
 }
 
 pub async fn metrics(call: Call) -> Result<Answer> {
-    let wants_text = call.header("accept").is_some_and(|accept| {
-        accept.contains("openmetrics") || accept.contains("text/plain")
-    });
+    let wants_text =
+        call.header("accept").is_some_and(|accept| accept.contains("openmetrics") || accept.contains("text/plain"));
     let as_text = match call.query.get("format") {
         Some("prometheus") => true,
         None | Some("") => wants_text,
@@ -67,9 +66,21 @@ async fn samples(call: &Call) -> Result<Vec<Sample>> {
     all.gauge("vault_core_in_flight_requests", "requests under way on this node", requests.under_way as f64);
     all.counter("vault_core_handle_request_count", "requests answered by this node", requests.answered as f64);
     all.counter("vault_core_handle_request_sum", "milliseconds that they took", requests.micros as f64 / 1000.0);
-    all.counter("vault_core_response_status_code_5xx", "requests answered with an error of the server", requests.failed as f64);
-    all.gauge("vault_raft_commit_index", "the newest entry of the Raft log that is committed", standing.committed_index as f64);
-    all.gauge("vault_raft_applied_index", "the newest entry of the Raft log that is applied", standing.applied_index as f64);
+    all.counter(
+        "vault_core_response_status_code_5xx",
+        "requests answered with an error of the server",
+        requests.failed as f64,
+    );
+    all.gauge(
+        "vault_raft_commit_index",
+        "the newest entry of the Raft log that is committed",
+        standing.committed_index as f64,
+    );
+    all.gauge(
+        "vault_raft_applied_index",
+        "the newest entry of the Raft log that is applied",
+        standing.applied_index as f64,
+    );
     all.gauge("vault_raft_last_index", "the newest entry of the Raft log", standing.last_log_index as f64);
     all.gauge("vault_raft_term", "the Raft term", standing.term as f64);
     all.gauge("vault_raft_peers", "members of the region", standing.members.len() as f64);
@@ -143,23 +154,56 @@ impl Samples {
             self.gauge("twinkeep_head_age_seconds", "how long ago that was heard", seconds);
         }
         if let Some(lag) = &status.lag {
-            self.gauge("twinkeep_lag_entries", "positions between the head and what is applied here", lag.entries as f64);
+            self.gauge(
+                "twinkeep_lag_entries",
+                "positions between the head and what is applied here",
+                lag.entries as f64,
+            );
             self.gauge("twinkeep_lag_bytes", "bytes of them", lag.bytes as f64);
-            self.gauge("twinkeep_lag_seconds", "how much older what is applied is than the head", lag.ms as f64 / 1000.0);
+            self.gauge(
+                "twinkeep_lag_seconds",
+                "how much older what is applied is than the head",
+                lag.ms as f64 / 1000.0,
+            );
         }
         for link in &status.links {
             let direction = if link.outgoing { "out" } else { "in" };
             let labels = [("region", link.name.clone()), ("direction", direction.to_owned())];
             let silent = |at: UnixMs| status.observed_at.since(at).as_secs_f64();
-            self.labelled("twinkeep_link_streaming", "1 if the link ships the log", &labels, is(link.state == LinkState::Streaming));
-            self.labelled("twinkeep_link_refused", "1 if the other side refuses the link", &labels, is(link.state == LinkState::Refused));
+            self.labelled(
+                "twinkeep_link_streaming",
+                "1 if the link ships the log",
+                &labels,
+                is(link.state == LinkState::Streaming),
+            );
+            self.labelled(
+                "twinkeep_link_refused",
+                "1 if the other side refuses the link",
+                &labels,
+                is(link.state == LinkState::Refused),
+            );
             if let Some(at) = link.last_heard_at {
-                self.labelled("twinkeep_link_silent_seconds", "how long ago the other side was heard", &labels, silent(at));
+                self.labelled(
+                    "twinkeep_link_silent_seconds",
+                    "how long ago the other side was heard",
+                    &labels,
+                    silent(at),
+                );
             }
             if let Some(lag) = &link.lag {
-                self.labelled("twinkeep_link_lag_entries", "the standby's lag in positions", &labels, lag.entries as f64);
+                self.labelled(
+                    "twinkeep_link_lag_entries",
+                    "the standby's lag in positions",
+                    &labels,
+                    lag.entries as f64,
+                );
                 self.labelled("twinkeep_link_lag_bytes", "the standby's lag in bytes", &labels, lag.bytes as f64);
-                self.labelled("twinkeep_link_lag_seconds", "the standby's lag in time", &labels, lag.ms as f64 / 1000.0);
+                self.labelled(
+                    "twinkeep_link_lag_seconds",
+                    "the standby's lag in time",
+                    &labels,
+                    lag.ms as f64 / 1000.0,
+                );
             }
             if let Some(ms) = link.round_trip_ms {
                 self.labelled("twinkeep_link_round_trip_seconds", "the link's round trip", &labels, ms / 1000.0);
@@ -206,7 +250,9 @@ fn as_json(samples: &[Sample]) -> Value {
                 let name = sample.name.replacen("vault_", "vault.", 1);
                 match kind {
                     Kind::Gauge => json!({ "Name": name, "Value": sample.value, "Labels": labels }),
-                    Kind::Counter => json!({ "Name": name, "Count": sample.value, "Sum": sample.value, "Labels": labels }),
+                    Kind::Counter => {
+                        json!({ "Name": name, "Count": sample.value, "Sum": sample.value, "Labels": labels })
+                    }
                 }
             })
             .collect()

@@ -30,9 +30,9 @@ pub mod wrapping;
 
 use super::answer::Answer;
 use super::call::Call;
+use super::index::INDEX_HEADER;
 use super::pattern::MOUNT;
 use super::request::Verb;
-use super::index::INDEX_HEADER;
 use crate::error::{Error, Result};
 use crate::ids::Position;
 use crate::secrets::{KvKind, Table};

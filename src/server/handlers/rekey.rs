@@ -28,7 +28,9 @@ pub async fn begin(call: Call) -> Result<Answer> {
         return Err(Error::invalid("encrypting the shares to PGP keys is not supported: leave `pgp_keys` out"));
     }
     if fields::flag(&body, "backup")?.unwrap_or(false) {
-        return Err(Error::invalid("cannot request a backup of the new keys without providing PGP keys for encryption"));
+        return Err(Error::invalid(
+            "cannot request a backup of the new keys without providing PGP keys for encryption",
+        ));
     }
     let split = Split::new(
         fields::number(&body, "secret_shares")?.unwrap_or(0),

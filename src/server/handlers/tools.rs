@@ -28,7 +28,9 @@ pub async fn random(call: Call) -> Result<Answer> {
         _ => return super::no_route(call).await,
     };
     if !matches!(source, "" | "platform" | "seal" | "all") {
-        return Err(Error::invalid(format!("unsupported entropy source \"{source}\"; must be \"platform\" or \"seal\", or \"all\"")));
+        return Err(Error::invalid(format!(
+            "unsupported entropy source \"{source}\"; must be \"platform\" or \"seal\", or \"all\""
+        )));
     }
     let bytes = match bytes {
         Some(text) => text.parse().map_err(|_| Error::invalid(format!("error parsing url-set byte count: {text}")))?,
