@@ -126,7 +126,7 @@ fn dead_servers_are_shown_as_gone_with_the_next_try_and_q_leaves_the_terminal_as
     let mut terminal = attached(24, 80, &[]);
     terminal.wait_for("never answered");
     terminal.wait_for("retry");
-    terminal.wait_for("read-only");
+    terminal.wait_for("r/o");
     terminal.press("?");
     terminal.wait_for("Promote the standby");
     terminal.press("\x1b");

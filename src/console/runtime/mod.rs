@@ -102,6 +102,13 @@ struct Console {
     dirt: Dirt,
 }
 
+impl Drop for Console {
+    /// However it ends: `q`, a signal, a terminal that is gone, a panic.
+    fn drop(&mut self) {
+        self.write_log();
+    }
+}
+
 /// What came in since the last frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Dirt {

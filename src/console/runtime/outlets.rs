@@ -1,6 +1,7 @@
 //! What leaves the console: screens, data and incident files, without anything secret in them.
 
 use super::Console;
+use crate::console::app::history::CONSOLE;
 use crate::console::app::msg::ExportFormat;
 use crate::console::app::{self, Answer, Msg};
 use crate::console::ui::{self, Paint, Secrets};
@@ -14,6 +15,20 @@ impl Console {
         let theme = look.themes.get(&model.theme);
         let paint = Paint { theme, glyphs: look.glyphs, secrets: Secrets::PaintedOver, hits: None };
         Ok(ui::snapshot(model, paint, width, height))
+    }
+
+    /// What this console noticed and did, for afterwards: nothing of it is secret.
+    pub(super) fn write_log(&self) {
+        let mut text = String::new();
+        for context in self.model.contexts() {
+            for entry in context.log.entries().filter(|entry| entry.region == CONSOLE) {
+                text += &format!("{} {} {}: {}\n", entry.at, context.title(), entry.subject, entry.text);
+            }
+        }
+        if !text.is_empty() {
+            // Who has no home has no log either.
+            let _ = files::save("console.log", &text);
+        }
     }
 
     pub(super) fn export(&mut self, format: ExportFormat) -> std::io::Result<()> {

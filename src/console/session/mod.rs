@@ -11,6 +11,9 @@ mod commands;
 mod foreign;
 mod supervisor;
 
+#[cfg(test)]
+mod tests;
+
 pub use board::Board;
 pub use clock::ConsoleClock;
 

@@ -22,9 +22,11 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         let health = region.health(now);
         let (health_role, glyph) = paint.health(health);
         let age = region.heard_age(now).map(duration);
+        // One sign is enough where both are the same.
+        let named = format!("{} {word}", region.name);
         let mut spans = vec![
             paint.span(health_role, format!("{glyph} ")),
-            paint.span(role, format!("{sign} {} {word}", region.name)),
+            paint.span(role, if sign == glyph { named } else { format!("{sign} {named}") }),
             paint.muted(format!(" {} {}", health.word(), age.unwrap_or_else(|| "never heard".into()))),
         ];
         let standby = pair.as_ref().and_then(|pair| pair.standby()).is_some_and(|standby| standby.name == region.name);
