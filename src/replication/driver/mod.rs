@@ -4,23 +4,23 @@
 //! an `Ask` from the face or the link; a job (a request sent, a proposal, a read) that came to its end; the
 //! housekeeping's beat; the end of the process. Nothing in the loop waits: whatever takes time is a job.
 
-use super::activation::activate;
-use super::context::{Context, FenceHeard};
-use super::facts;
-use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, propose, ready, retry, send};
+mod ask;
+mod effects;
+
+pub(super) use ask::{Ask, Promoted};
+
+use super::context::Context;
+use super::jobs::{Activated, Job, Links, Ready, keep_house, load_links, ready};
 use super::kept::Kept;
 use super::link_record::LinkRecord;
 use super::links;
 use super::news::{self, TELL_BEATS};
-use super::protocol::{
-    Answer, Core, DiffBounds, Effect, Fact, Failure, Input, LinkReport, Now, OpenedBy, Options, Outside, PromoteOrder,
-    PromotionProgress, Request, RequestId, Root, SwitchoverOrder, Verified,
-};
-use super::reads;
+use super::protocol::{Answer, Core, DiffBounds, Input, Now, Options, RequestId, Root};
 use super::transport::LinkClient;
-use crate::api::replication::{EventLevel, Plan, PromoteMode, Step};
-use crate::clock::{self, UnixMs};
-use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
+use crate::api::replication::EventLevel;
+use crate::clock;
+use crate::ids::{PromotionId, RegionId};
+use effects::Promoting;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,75 +37,6 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(1);
 /// Beats of the housekeeping between two Merkle roots, and between two looks at tokens and the WAL.
 const ROOT_BEATS: u64 = 2;
 const SWEEP_BEATS: u64 = 5;
-
-/// What the face and the link want of the loop. A node that does not lead drops it, and with it the reply.
-pub(super) enum Ask {
-    Request {
-        from: RegionId,
-        request: Box<Request>,
-        reply: oneshot::Sender<Answer>,
-    },
-    /// Link records or used tokens changed. A link that is given begins anew, whatever came of it before.
-    LinksChanged {
-        anew: Option<RegionId>,
-    },
-    /// The configuration's links changed.
-    Configured,
-    /// Of a closed primary: whose confirmation is missing, by name; `None` if it is open.
-    WaitsFor {
-        reply: oneshot::Sender<Option<Vec<String>>>,
-    },
-    /// The primary may take writes in this epoch.
-    Open {
-        dataset: DatasetId,
-        epoch: Epoch,
-        by: OpenedBy,
-        reply: Option<oneshot::Sender<()>>,
-    },
-    Reports {
-        reply: oneshot::Sender<Vec<LinkReport>>,
-    },
-    Plan {
-        outside: Outside,
-        mode: PromoteMode,
-        reply: oneshot::Sender<Plan>,
-    },
-    Promote {
-        order: Box<PromoteOrder>,
-        reply: oneshot::Sender<PromotionProgress>,
-    },
-    Switchover {
-        order: Box<SwitchoverOrder>,
-        reply: oneshot::Sender<PromotionProgress>,
-    },
-    /// Answered with what becomes of the switchover, which may be done before.
-    CancelSwitchover {
-        id: PromotionId,
-        reply: oneshot::Sender<PromotionProgress>,
-    },
-    /// Verify the standbys, unless that is under way; how it goes. `None`: this region has none, as it is no primary.
-    Verify {
-        id: u64,
-        reply: oneshot::Sender<Option<Verified>>,
-    },
-    /// How the newest verification of this leader goes, or went.
-    Verification {
-        reply: oneshot::Sender<Option<Verified>>,
-    },
-    /// How a promotion of this leader goes.
-    Promotion {
-        id: PromotionId,
-        reply: oneshot::Sender<Option<Promoted>>,
-    },
-}
-
-/// A promotion under way: since when, what was heard last, and what was done.
-pub(super) struct Promoted {
-    pub since: UnixMs,
-    pub mode: PromoteMode,
-    pub progress: PromotionProgress,
-    pub steps: Vec<Step>,
-}
 
 pub(super) struct Driver {
     context: Arc<Context>,
@@ -147,13 +78,6 @@ enum Loading {
     No,
     Once,
     Again,
-}
-
-struct Promoting {
-    since: UnixMs,
-    mode: PromoteMode,
-    last: PromotionProgress,
-    waiting: Vec<oneshot::Sender<PromotionProgress>>,
 }
 
 impl Driver {
@@ -293,161 +217,6 @@ impl Driver {
         let (Some(leading), Some((term, _))) = (&self.leading, &self.leads) else { return };
         let (opening, path) = (&self.context.opening, self.context.state().path());
         opening.publish(self.context.consensus.gate(), &leading.core, &path, *term, leading.since);
-    }
-
-    /// Starts what the effect asks for. Returns an input where it came to its end at once.
-    fn run_effect(&mut self, effect: Effect) -> Option<Input> {
-        let context = self.context.clone();
-        let leading = self.leading.as_mut()?;
-        match effect {
-            Effect::Activate { peer } => {
-                let asked = leading.activations.entry(peer).or_default();
-                *asked += 1;
-                let asked = *asked;
-                self.jobs.spawn(async move {
-                    let (attempt, result) = activate(&context, peer).await;
-                    Job::Activated(Activated { peer, asked, attempt, result, links: load_links(&context).await })
-                });
-            }
-            Effect::Send { call, to, request, deadline_ms } => {
-                let Some(client) = leading.clients.get(&to).cloned() else {
-                    let failure = Failure::Retry("the link has no credential yet".into());
-                    return Some(Input::Failed { call, from: to, failure });
-                };
-                let deadline = clock::steady() + Duration::from_millis(deadline_ms);
-                self.jobs.spawn(async move {
-                    Job::input(match send(&client, &request, deadline).await {
-                        Ok(answer) => Input::Answer { call, from: to, answer },
-                        Err(failure) => Input::Failed { call, from: to, failure },
-                    })
-                });
-            }
-            Effect::Reply { id, answer } => {
-                if let Some(reply) = leading.replies.remove(&id) {
-                    // Who asked may have given up meanwhile; it will ask again.
-                    let _ = reply.send(answer);
-                }
-            }
-            Effect::Propose { id, command } => {
-                self.jobs.spawn(async move {
-                    let result = propose(&context, command).await;
-                    Job::input(Input::Proposed { id, result })
-                });
-            }
-            Effect::ReadWal { read, from, limit } => {
-                self.jobs.spawn(async move {
-                    let result = context.blocking(move |context| context.state().wal(from, limit)).await;
-                    Job::input(Input::WalRead { read, result: result.map_err(retry) })
-                });
-            }
-            Effect::ReadRange { read, after, limit } => {
-                self.jobs.spawn(async move {
-                    let result = context.blocking(move |context| reads::range(context.state(), &after, limit)).await;
-                    Job::input(Input::RangeRead { read, result: result.map_err(retry) })
-                });
-            }
-            Effect::ReadNodes { read, parents } => {
-                self.jobs.spawn(async move {
-                    let result = context.blocking(move |context| Ok(context.state().nodes(&parents))).await;
-                    Job::input(Input::NodesRead { read, result: result.map_err(retry) })
-                });
-            }
-            Effect::ReadHeld { read, buckets, bytes_max } => {
-                self.jobs.spawn(async move {
-                    let result = context.blocking(move |context| context.state().held(&buckets, bytes_max)).await;
-                    Job::input(Input::HeldRead { read, result: result.map_err(retry) })
-                });
-            }
-            Effect::ReadUnnamed { read, named, after, limit } => {
-                self.jobs.spawn(async move {
-                    let result = context.blocking(move |context| context.state().unnamed(&named, &after, limit)).await;
-                    Job::input(Input::UnnamedRead { read, result: result.map_err(retry) })
-                });
-            }
-            Effect::ReadRoot => self.compute_root(),
-            Effect::Freeze { .. }
-            | Effect::Scrub { .. }
-            | Effect::ReadFrozenNodes { .. }
-            | Effect::ReadFrozenHeld { .. } => {
-                if let Some(job) = leading.kept.job(context, effect) {
-                    self.jobs.spawn(job);
-                }
-            }
-            Effect::Thaw => leading.kept.forget(),
-            Effect::Report(fact) => self.report(fact),
-        }
-        None
-    }
-
-    fn report(&mut self, fact: Fact) {
-        let Some(leading) = &mut self.leading else { return };
-        if let Fact::Promotion { id, progress } = &fact {
-            leading.promotion_went_on(*id, progress, clock::now());
-        }
-        if let Fact::PeerFenced { peer, reached, totals, .. } = &fact {
-            self.context.fences.heard(*peer, FenceHeard { at: clock::now(), reached: *reached, totals: *totals });
-        }
-        let name = |region: RegionId| leading.names.get(&region).cloned().unwrap_or_else(|| format!("region {region}"));
-        if let Some((level, subject, text)) = facts::words(&fact, name) {
-            self.context.events.record(level, subject, text);
-        }
-    }
-
-    fn ask(&mut self, ask: Ask) {
-        let now = self.now();
-        let Some(leading) = &mut self.leading else { return };
-        match ask {
-            Ask::Request { from, request, reply } => {
-                let id = RequestId(leading.next_request);
-                leading.next_request += 1;
-                leading.replies.insert(id, reply);
-                self.step(Input::Request { id, from, request: *request });
-            }
-            Ask::LinksChanged { anew } => {
-                leading.anew.extend(anew);
-                self.load_links();
-            }
-            Ask::Configured => self.connect_configured(),
-            Ask::WaitsFor { reply } => {
-                let names = leading.core.waits_for().iter().map(|peer| peer.name.clone()).collect();
-                drop(reply.send((!leading.core.is_open()).then_some(names)));
-            }
-            Ask::Open { dataset, epoch, by, reply } => {
-                self.step(Input::Open { dataset, epoch, by });
-                // Who asked may have gone; the region is open all the same.
-                reply.map(|reply| reply.send(()));
-            }
-            // Who asked may have gone; nothing depends on it.
-            Ask::Reports { reply } => drop(reply.send(leading.core.links(now))),
-            Ask::Plan { outside, mode, reply } => drop(reply.send(leading.core.plan(now, &outside, mode))),
-            Ask::Verify { id, reply } => {
-                self.step(Input::Verify { id });
-                let verified = self.leading.as_ref().and_then(|leading| leading.core.verified().cloned());
-                drop(reply.send(verified));
-            }
-            Ask::Verification { reply } => drop(reply.send(leading.core.verified().cloned())),
-            Ask::Promotion { id, reply } => {
-                let steps = leading.core.steps(id);
-                let promoted =
-                    |it: &Promoting| Promoted { since: it.since, mode: it.mode, progress: it.last.clone(), steps };
-                drop(reply.send(leading.promotions.get(&id).map(promoted)));
-            }
-            Ask::Promote { order, reply } => {
-                leading.promoting(order.id, PromoteMode::Forced, now.wall).waiting.push(reply);
-                self.step(Input::Promote(*order));
-            }
-            Ask::Switchover { order, reply } => {
-                leading.promoting(order.id, PromoteMode::Planned, now.wall).waiting.push(reply);
-                self.step(Input::Switchover(*order));
-            }
-            Ask::CancelSwitchover { id, reply } => {
-                // Without an entry it came to its end just now, and its record says how.
-                if let Some(promoting) = leading.promotions.get_mut(&id) {
-                    promoting.waiting.push(reply);
-                }
-                self.step(Input::CancelSwitchover { id, reason: "its operator cancelled it".into() });
-            }
-        }
     }
 
     fn job(&mut self, job: Job) {
@@ -621,29 +390,6 @@ impl Driver {
             news::tell(&context, heard).await;
             Job::NewsTold
         });
-    }
-}
-
-impl Leading {
-    /// What is known of a promotion, from now on if it was not known before.
-    fn promoting(&mut self, id: PromotionId, mode: PromoteMode, now: UnixMs) -> &mut Promoting {
-        let last = PromotionProgress::Running(mode);
-        self.promotions.entry(id).or_insert_with(|| Promoting { since: now, mode, last, waiting: Vec::new() })
-    }
-
-    fn promotion_went_on(&mut self, id: PromotionId, progress: &PromotionProgress, now: UnixMs) {
-        let mode = if let PromotionProgress::Running(mode) = progress { *mode } else { PromoteMode::Forced };
-        let promoting = self.promoting(id, mode, now);
-        promoting.last = progress.clone();
-        // An outcome that is not known yet may still become known: who waits goes on waiting.
-        if !matches!(progress, PromotionProgress::Done(_) | PromotionProgress::Refused { .. }) {
-            return;
-        }
-        for waiting in promoting.waiting.drain(..) {
-            // Who waited may have given up; it will ask again.
-            let _ = waiting.send(progress.clone());
-        }
-        self.promotions.remove(&id);
     }
 }
 
