@@ -1,5 +1,7 @@
 //! Words in, output and exit code out, against a server that says what a test tells it to.
 
+mod vault;
+
 use super::failure::{EXIT_SERVER, EXIT_UNKNOWN};
 use super::*;
 use crate::client::testing::{reply, server};

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub async fn run(command: Token, context: &mut Context<'_>) -> Result<Output, Failure> {
     match command {
-        Token::Create(create) => run_create(create, context).await,
+        Token::Create(create) => run_create(*create, context).await,
         Token::Lookup(lookup) => run_lookup(lookup, context).await,
         Token::Renew(renew) => run_renew(renew, context).await,
         Token::Revoke(revoke) => run_revoke(revoke, context).await,

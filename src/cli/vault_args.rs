@@ -190,7 +190,7 @@ pub struct AuditEnable {
 #[derive(Subcommand, Debug)]
 pub enum Token {
     /// Make a token, child of your own
-    Create(TokenCreate),
+    Create(Box<TokenCreate>),
     /// What the server knows of a token, or of your own
     Lookup(TokenLookup),
     /// Let a token live on, or your own
