@@ -26,7 +26,7 @@ async fn any_path_is_read_written_listed_and_deleted() {
     assert!(fake.run("twinkeep delete sys/config").await.is_ok());
     let missing = fake.run("twinkeep read sys/none").await.expect_err("nothing there");
     assert_eq!((missing.exit, missing.text.as_str()), (2, "No value found at sys/none"));
-    assert!(refused("twinkeep write sys/config").contains("--force"));
+    assert!(refused("twinkeep write sys/config").contains("<KEY=VALUE>"));
 }
 
 #[tokio::test]
