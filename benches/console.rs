@@ -19,7 +19,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use twinkeep::api::replication::{
     Lag, LinkState, LinkStatus, NodeStatus, PathStatus, PrimaryInfo, RegionInfo, Role, TokenSummary, WalStatus,
@@ -266,7 +266,7 @@ impl Console {
                 if count == 0 {
                     return;
                 }
-                let mut seen = shared.0.lock().expect("no panic");
+                let mut seen = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.parser.process(&bytes[..count]);
                 seen.reads += 1;
                 // Each frame is bracketed by a synchronized update.
@@ -355,7 +355,7 @@ fn keys(console: &mut Console) -> f64 {
     console.wait("a screen", |screen| screen.contains("help"));
     let mut times = Vec::new();
     for number in 0..KEYS {
-        let (key, sign) = if number % 2 == 0 { ("?", "Promote the standby") } else { ("1", "latest events") };
+        let (key, sign) = if number % 2 == 0 { ("?", "Promote the standby") } else { ("1", "nothing heard yet") };
         let began = Instant::now();
         console.keys.write_all(key.as_bytes()).expect("the pty");
         console.keys.flush().expect("the pty");

@@ -132,6 +132,13 @@ impl World {
             2 => (0, 1),
             many => {
                 let selected = selected.min(many - 1);
+                if let Some(partner) = partner(&regions, selected) {
+                    return Some(pair(
+                        regions[partner.min(selected)].clone(),
+                        regions[partner.max(selected)].clone(),
+                        now,
+                    ));
+                }
                 let primary = (0..many).filter(|at| regions[*at].role() == Some(Role::Primary));
                 let primary = primary.max_by_key(|at| regions[*at].status.map(|status| status.last().epoch));
                 let other = match primary {
@@ -144,6 +151,15 @@ impl World {
         };
         Some(pair(regions[left].clone(), regions[right].clone(), now))
     }
+}
+
+/// With several pairs in view: the region that the selected one follows, or the first that it sends to.
+fn partner(regions: &[RegionView<'_>], selected: usize) -> Option<usize> {
+    let status = regions[selected].status?.last();
+    let at = |id: RegionId| regions.iter().position(|region| region.id == Some(id)).filter(|at| *at != selected);
+    let follows = status.primary.as_ref().and_then(|primary| at(primary.region));
+    let sends_to = || status.links.iter().filter(|link| link.outgoing).find_map(|link| at(link.region));
+    follows.or_else(sends_to)
 }
 
 /// Puts two regions side by side.

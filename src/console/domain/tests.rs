@@ -4,8 +4,9 @@
 
 use super::fixtures::*;
 use super::*;
-use crate::api::replication::EventLevel;
+use crate::api::replication::{EventLevel, Role};
 use crate::clock::UnixMs;
+use std::time::Duration;
 
 #[test]
 fn a_primary_and_its_standby_are_told_apart_and_both_sides_lags_are_kept() {
@@ -89,4 +90,20 @@ fn sides_that_contradict_each_other_are_named() {
     let world = world([up(us, Default::default()), up(eu, Default::default())]);
     let words = world.pair(0, NOW).unwrap().disagreement.unwrap();
     assert!(words.contains("eu-west-1 says 8 entries, us-east-1 says 5 000 entries"), "{words}");
+}
+
+#[test]
+fn of_several_pairs_in_view_a_region_is_shown_with_its_own_partner() {
+    // Two standbys of other primaries come first and last: the selected one follows us-east-1.
+    let mut other = fixtures::status(fixtures::US, Role::Primary, Duration::ZERO);
+    other.region.id = crate::ids::RegionId([7; 16]);
+    other.region.name = "ap-south-1".into();
+    other.region.api_addr = "http://10.7.7.1:8200".into();
+    other.epoch = crate::ids::Epoch(9);
+    (other.links, other.nodes) = (Vec::new(), Vec::new());
+    let mut world = fixtures::streaming();
+    world.take_all([fixtures::up(other, Duration::ZERO)]);
+    let at = world.regions().iter().position(|region| region.name == "eu-west-1").unwrap();
+    let pair = world.pair(at, NOW).unwrap();
+    assert_eq!(pair.primary().map(|region| region.name.as_str()), Some("us-east-1"));
 }
