@@ -355,7 +355,7 @@ fn keys(console: &mut Console) -> f64 {
     console.wait("a screen", |screen| screen.contains("help"));
     let mut times = Vec::new();
     for number in 0..KEYS {
-        let (key, sign) = if number % 2 == 0 { ("?", "Promote the standby") } else { ("1", "nothing heard yet") };
+        let (key, sign) = if number % 2 == 0 { ("?", "Promote the standby") } else { ("3", "╭ positions") };
         let began = Instant::now();
         console.keys.write_all(key.as_bytes()).expect("the pty");
         console.keys.flush().expect("the pty");

@@ -193,7 +193,7 @@ async fn every_route_says_only_its_state(http: &Client, node: &Node, token: &str
         if ["sys/init", "sys/unseal", "sys/storage/raft/join"].contains(&route.pattern) {
             continue;
         }
-        let path: Vec<String> = route.pattern.split('/').map(|segment| named(segment)).collect();
+        let path: Vec<String> = route.pattern.split('/').map(named).collect();
         let path = path.join("/");
         let path = if route.pattern.ends_with("/events") { format!("{path}?after=0") } else { path };
         let (status, text) = ask(http, node, route.verb.methods(), &path, token, "{}").await;
