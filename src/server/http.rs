@@ -219,6 +219,10 @@ async fn run_on_leader(route: &Route, call: Call, parts: &Parts, deadline: Insta
     let give_up = deadline.min(clock::steady() + LEADER_WAIT);
     loop {
         let now = standing.borrow_and_update().clone();
+        // A node of no region has no leader to wait for.
+        if now.members.is_empty() && !node.is_initialised() {
+            return Err(Error::Uninitialised);
+        }
         let outcome = if now.is_leader {
             match run(route, call.clone()).await {
                 Err(Error::NotLeader(text)) => text,
