@@ -19,7 +19,7 @@ use crate::console::term::{self, Screen};
 use crate::console::ui::{self, Hits, Paint, Secrets};
 use crate::error::{Error, Result};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -287,19 +287,12 @@ impl Console {
         }
     }
 
-    /// Takes in all that is there, but does not wait.
+    /// Takes in all messages that are there, but does not wait. Keys come one by one through the `select!`: to poll their
+    /// stream without a waker leaves it asleep, so that the next key is seen a second later.
     fn drain(&mut self) -> Flow {
         for _ in 0..DRAIN_MAX {
-            let event = self.input.as_mut().and_then(|input| input.next().now_or_never());
-            let flow = match event {
-                Some(Some(Ok(event))) => self.take_event(event),
-                Some(Some(Err(_)) | None) => Flow::End,
-                None => match self.waiting.try_recv() {
-                    Ok(msg) => self.update(msg),
-                    Err(_) => return Flow::On,
-                },
-            };
-            if flow == Flow::End {
+            let Ok(msg) = self.waiting.try_recv() else { return Flow::On };
+            if self.update(msg) == Flow::End {
                 return Flow::End;
             }
         }
