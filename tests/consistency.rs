@@ -4,10 +4,7 @@ mod support;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{Node, PATH, Region, Shape, connect, wait_for, wait_until_in_step};
-use twinkeep::api::replication::{PromoteMode, PromoteRequest, PromotionOutcome};
-use twinkeep::clock;
-use twinkeep::ids::PromotionId;
+use support::{Node, PATH, Region, Shape, connect, promote, wait_until_in_step};
 
 const SECRET: &str = "secret/data/shared";
 
@@ -127,16 +124,7 @@ async fn a_write_that_a_failover_lost_is_never_taken_for_read() {
 
     primary.client().await.pause(PATH, None).await.expect("a pause");
     let lost = old.put(2).await;
-    let client = standby.client_as(&primary.token).await;
-    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
-    let id = PromotionId(clock::random_bytes());
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
-    client.promote(PATH, &request).await.expect("a promotion");
-    wait_for("the promotion's outcome", || async {
-        let promotion = client.promotion(PATH, id).await.ok()??;
-        (promotion.outcome == PromotionOutcome::Done).then_some(())
-    })
-    .await;
+    promote(&standby.client_as(&primary.token).await).await;
     for n in 0..3 {
         new.put(n).await;
     }

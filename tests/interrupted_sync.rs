@@ -3,10 +3,10 @@
 
 mod support;
 
-use std::time::Duration;
 use support::proxy::Proxy;
 use support::writer::preload;
 use support::{PATH, Region, connect, wait_for, wait_until_in_step};
+use twinkeep::api::replication::LinkState;
 
 /// Secrets of the copy and their size: together about 26 MB.
 const SECRETS: usize = 800;
@@ -81,8 +81,11 @@ async fn a_cut_of_the_link() {
     connect(&world.primary, &world.standby).await;
     let (began_at, done) = world.until_nearly_done().await;
     world.wan.cut();
-    // Long enough that both sides notice.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    wait_for("the primary to notice", || async {
+        let link = world.primary.status().await?.links.pop()?;
+        (link.state == LinkState::Connecting || link.error.is_some()).then_some(())
+    })
+    .await;
     world.wan.mend();
     world.until_it_goes_on(began_at, done).await;
     assert_cheap(world.spent().await, "a cut");
@@ -94,15 +97,9 @@ async fn the_operators_pause() {
     connect(&world.primary, &world.standby).await;
     let (began_at, _) = world.until_nearly_done().await;
     world.primary.client().await.pause(PATH, None).await.expect("paused");
-    // What was under way arrives, then nothing more comes.
-    let mut still = world.wan.inward();
-    wait_for("the link to be silent", || {
-        let silent = world.wan.inward() == still;
-        still = world.wan.inward();
-        async move {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            silent.then_some(())
-        }
+    wait_for("what was under way to arrive", || async {
+        let link = world.primary.status().await?.links.pop()?;
+        (link.state == LinkState::Paused && link.in_flight == 0).then_some(())
     })
     .await;
     let done = world.standby.status().await.and_then(|status| status.sync).map_or(u64::MAX, |sync| sync.entries_done);

@@ -8,14 +8,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use support::proxy::Proxy;
 use support::writer::fields;
-use support::{BINARY, Node, PATH, Region, connect, wait_for, wait_until_in_step};
+use support::{BINARY, Node, PATH, Region, connect, promote, wait_for, wait_until_in_step};
 use twinkeep::api::ledger::{DemoteRequest, DiscardRequest, LedgerPage, RejoinRequest, ReplayRequest, ReviewInfo};
-use twinkeep::api::replication::{
-    Class, FenceProof, LinkState, PromoteMode, PromoteRequest, Promotion, PromotionOutcome,
-};
+use twinkeep::api::replication::{Class, FenceProof, LinkState};
 use twinkeep::client::Client;
-use twinkeep::clock;
-use twinkeep::ids::PromotionId;
 use twinkeep::state::Role;
 
 /// A region of one node that other regions reach through a wire which can be cut.
@@ -37,18 +33,6 @@ async fn put(client: &Client, path: &str, value: &str) {
 
 async fn value(client: &Client, path: &str) -> Option<twinkeep::api::kv::Fields> {
     client.kv_get("secret", path, None).await.expect("a read").and_then(|read| read.data)
-}
-
-async fn promote(client: &Client) -> Promotion {
-    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
-    let id = PromotionId(clock::random_bytes());
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
-    client.promote(PATH, &request).await.expect("an outcome");
-    wait_for("the promotion to be done", || async {
-        let promotion = client.promotion(PATH, id).await.ok()??;
-        (promotion.outcome == PromotionOutcome::Done).then_some(promotion)
-    })
-    .await
 }
 
 fn entry_of(page: &LedgerPage, path: &str) -> String {

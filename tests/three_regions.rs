@@ -4,24 +4,10 @@
 mod support;
 
 use support::writer::{fields, preload};
-use support::{PATH, Region, connect, wait_for, wait_until_in_step};
-use twinkeep::api::replication::{LinkState, PromoteMode, PromoteRequest, PromotionOutcome, Verdict};
-use twinkeep::client::Client;
-use twinkeep::clock;
-use twinkeep::ids::{Epoch, PromotionId};
+use support::{PATH, Region, connect, promote, wait_for, wait_until_in_step};
+use twinkeep::api::replication::{LinkState, PromoteMode, Verdict};
+use twinkeep::ids::Epoch;
 use twinkeep::state::Role;
-
-async fn promote(client: &Client) {
-    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
-    let id = PromotionId(clock::random_bytes());
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
-    client.promote(PATH, &request).await.expect("a promotion");
-    wait_for("the promotion's outcome", || async {
-        let promotion = client.promotion(PATH, id).await.ok()??;
-        (promotion.outcome == PromotionOutcome::Done).then_some(())
-    })
-    .await;
-}
 
 /// What a failover's plan says of the primary's nodes.
 async fn reachable(standby: &Region, token: &str) -> (Verdict, String) {

@@ -7,12 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use support::writer::{Writer, fields, preload};
-use support::{BINARY, Node, PATH, Region, connect, free_port, init, wait_for, wait_until_in_step};
-use twinkeep::api::replication::{LinkState, PathStatus, PromoteMode, PromoteRequest, PromotionOutcome};
+use support::{BINARY, Node, PATH, Region, connect, free_port, init, promote, wait_for, wait_until_in_step};
+use twinkeep::api::replication::{LinkState, PathStatus};
 use twinkeep::api::seal::UnsealRequest;
-use twinkeep::client::Client;
-use twinkeep::clock;
-use twinkeep::ids::{Epoch, PromotionId};
+use twinkeep::ids::Epoch;
 use twinkeep::state::Role;
 
 /// One of the seed's files, with free ports and a directory of the test's.
@@ -72,18 +70,6 @@ async fn status(node: &Node) -> Option<PathStatus> {
 
 async fn wait_until_writable(node: &Node) {
     wait_for(&format!("{} to take writes", node.name), || async { status(node).await?.writable.then_some(()) }).await;
-}
-
-async fn promote(client: &Client) {
-    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
-    let id = PromotionId(clock::random_bytes());
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
-    client.promote(PATH, &request).await.expect("a promotion");
-    wait_for("the promotion's outcome", || async {
-        let promotion = client.promotion(PATH, id).await.ok()??;
-        (promotion.outcome == PromotionOutcome::Done).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// One Raft log entry's payload.
-#[allow(clippy::large_enum_variant)] // few are alive at a time
+#[allow(clippy::large_enum_variant, reason = "few are alive at a time")]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "one command is one log entry: few are held at a time")]
 pub enum Command {

@@ -154,7 +154,7 @@ pub struct PathState {
 }
 
 /// A step along an edge.
-#[allow(clippy::large_enum_variant)] // one is alive at a time
+#[allow(clippy::large_enum_variant, reason = "one is alive at a time")]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "one step is one log entry: few are held at a time")]
 pub enum PathChange {

@@ -266,13 +266,15 @@ async fn slow_silent_and_overlong_clients_take_nothing_from_the_others() {
         }
         held.push(stream);
     }
+    // Slowness is what is tried here: a byte now and then.
     let dribble = tokio::spawn(async move {
+        let mut beat = tokio::time::interval(Duration::from_millis(100));
         loop {
+            beat.tick().await;
             for stream in &mut held {
                 // Those that said nothing are hung up on in their time.
                 let _ = stream.write_all(b"a").await;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
     let refusals: [(&str, Vec<u8>, &[u16]); 6] = [

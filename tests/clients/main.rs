@@ -13,10 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use support::authority::Authority;
-use support::{BINARY, PATH, Region, Shape, connect, has_client, wait_for, wait_until_in_step};
-use twinkeep::api::replication::{PromoteMode, PromoteRequest, PromotionOutcome};
-use twinkeep::clock;
-use twinkeep::ids::PromotionId;
+use support::{BINARY, Region, Shape, connect, has_client, promote, wait_for, wait_until_in_step};
 use twinkeep::state::Role;
 
 /// Where the stories are told.
@@ -159,19 +156,6 @@ fn hvac_kv(step: &str, region: &Region, node: usize, token: &str) {
     succeeded(&format!("hvac {step}"), &out.expect("python3 starts"));
 }
 
-async fn fail_over(standby: &Region, token: &str) {
-    let client = standby.client_as(token).await;
-    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
-    let id = PromotionId(clock::random_bytes());
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
-    client.promote(PATH, &request).await.expect("a promotion");
-    wait_for("the promotion's outcome", || async {
-        let promotion = client.promotion(PATH, id).await.ok()??;
-        (promotion.outcome == PromotionOutcome::Done).then_some(())
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hvac_wrote_is_read_back_after_a_failover_with_the_same_token() {
     if !has_client("hvac (pip install hvac)", &["python3", "-c", "import hvac"]) {
@@ -183,6 +167,6 @@ async fn what_hvac_wrote_is_read_back_after_a_failover_with_the_same_token() {
     connect(&primary, &standby).await;
     hvac_kv("write", &primary, 0, &primary.token);
     wait_until_in_step(&primary, &standby).await;
-    fail_over(&standby, &primary.token).await;
+    promote(&standby.client_as(&primary.token).await).await;
     hvac_kv("verify", &standby, 0, &primary.token);
 }

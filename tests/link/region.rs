@@ -240,22 +240,26 @@ impl Region {
 
     /// Waits until the status is so, looking whenever something may have changed.
     pub async fn until_status(&self, mut is_so: impl FnMut(&PathStatus) -> bool) -> PathStatus {
-        let look = async {
-            let mut beat = tokio::time::interval(Duration::from_millis(10));
-            loop {
-                beat.tick().await;
-                let status = self.status().await;
-                if is_so(&status) {
-                    return status;
-                }
-            }
-        };
-        within(look).await
+        until(async || Some(self.status().await).filter(|status| is_so(status))).await
     }
 }
 
 pub async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
+}
+
+/// Looks until there is something to see.
+pub async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(async {
+        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            beat.tick().await;
+            if let Some(seen) = look().await {
+                return seen;
+            }
+        }
+    })
+    .await
 }
 
 /// Waits until the standby holds what the primary holds, and the primary knows.

@@ -2,7 +2,7 @@
 //! what ends it before it is done.
 
 use super::linked;
-use super::region::{Region, Wire, until_in_step, within};
+use super::region::{Region, Wire, until, until_in_step, within};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use twinkeep::api::replication::{
@@ -26,14 +26,9 @@ async fn switch_over(to: &Region, id: u8, deadline: &str) -> Promotion {
 
 /// Asks until it is done or failed.
 async fn outcome(region: &Region, id: u8) -> Promotion {
-    within(async {
-        loop {
-            let promotion = region.face().promotion(PromotionId([id; 16])).await.expect("known");
-            if matches!(promotion.outcome, PromotionOutcome::Done | PromotionOutcome::Failed) {
-                return promotion;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+    until(async || {
+        let promotion = region.face().promotion(PromotionId([id; 16])).await.expect("known");
+        matches!(promotion.outcome, PromotionOutcome::Done | PromotionOutcome::Failed).then_some(promotion)
     })
     .await
 }

@@ -19,9 +19,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use twinkeep::api::replication::PathStatus;
+use twinkeep::api::replication::{PathStatus, PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
 use twinkeep::api::seal::{InitAnswer, InitRequest, UnsealRequest};
 use twinkeep::client::{Client, ClientOptions, Trust};
+use twinkeep::clock;
+use twinkeep::ids::PromotionId;
 use twinkeep::sensitive::SensitiveString;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_twinkeep");
@@ -332,4 +334,17 @@ pub fn has_client(name: &str, probe: &[&str]) -> bool {
     assert!(std::env::var_os("TWINKEEP_REQUIRE_CLIENTS").is_none(), "{name} is missing, and this run must have it");
     eprintln!("SKIPPED: {name} is not installed; nothing of it was tested");
     false
+}
+
+/// Promotes the region by force, whatever is lost, and waits until that is done.
+pub async fn promote(client: &Client) -> Promotion {
+    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
+    let id = PromotionId(clock::random_bytes());
+    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
+    client.promote(PATH, &request).await.expect("an outcome");
+    wait_for("the promotion to be done", || async {
+        let promotion = client.promotion(PATH, id).await.ok()??;
+        (promotion.outcome == PromotionOutcome::Done).then_some(promotion)
+    })
+    .await
 }

@@ -144,14 +144,13 @@ impl Keymap {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     #[test]
     fn a_users_keys_come_first_and_what_makes_no_sense_is_named() {
         let text =
             "promote = [\"P\"]\nredraw = []\nfly = [\"f\"]\nquit = [\"hyper-q\"]\nretry = [\"g\"]\nhelp = [\"ctrl-z\"]";
-        let (keymap, wrong) = Keymap::parse(text).unwrap();
+        let (keymap, wrong) = Keymap::parse(text).expect("it is TOML");
         let keys = |action| keymap.keys(action).map(|key| key.to_string()).collect::<Vec<_>>();
         assert_eq!(keys(Action::Promote), ["P"]);
         assert!(keys(Action::Redraw).is_empty());

@@ -1,5 +1,5 @@
 //! Stories of a vault over a region of one node without a log.
-#![allow(clippy::unwrap_used)] // A test that panics has failed, which is what it is for.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod barrier;
 mod canary;

@@ -1,6 +1,6 @@
 //! The applied state under test: stories of single commands here, random histories in the modules below.
 
-#![allow(clippy::unwrap_used)] // a failed step of a test is its failure
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod crash;
 mod diff;

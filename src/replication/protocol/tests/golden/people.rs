@@ -1,6 +1,7 @@
 //! What operators do in a story, and what they are shown.
 
 use super::super::super::*;
+use super::super::simulator::region::sound;
 use super::Stage;
 use super::words::{key, standing};
 use crate::api::replication::PromoteMode;
@@ -18,8 +19,8 @@ impl Stage {
         let now = region.now(self.now);
         let earlier = region.promotion(id);
         let core = region.core.as_mut().expect("each region of a story has a leader");
-        let plan = plan.unwrap_or_else(|| core.plan(now, &outside(), PromoteMode::Forced).hash);
-        self.step(index, Input::Promote(PromoteOrder { id, plan, accept_loss, outside: outside(), earlier }));
+        let plan = plan.unwrap_or_else(|| core.plan(now, &sound(), PromoteMode::Forced).hash);
+        self.step(index, Input::Promote(PromoteOrder { id, plan, accept_loss, outside: sound(), earlier }));
     }
 
     pub(super) fn switchover(&mut self, name: &str, id: u64, deadline_ms: u64) {
@@ -28,8 +29,8 @@ impl Stage {
         let region = &mut self.regions[index];
         let (now, earlier) = (region.now(self.now), region.promotion(id));
         let core = region.core.as_mut().expect("each region of a story has a leader");
-        let plan = core.plan(now, &outside(), PromoteMode::Planned).hash;
-        let order = SwitchoverOrder { id, plan, deadline_ms, outside: outside(), earlier };
+        let plan = core.plan(now, &sound(), PromoteMode::Planned).hash;
+        let order = SwitchoverOrder { id, plan, deadline_ms, outside: sound(), earlier };
         self.step(index, Input::Switchover(order));
     }
 
@@ -51,7 +52,7 @@ impl Stage {
         let index = self.index(name);
         let now = self.regions[index].now(self.now);
         let core = self.regions[index].core.as_mut().expect("each region of a story has a leader");
-        let plan = core.plan(now, &outside(), mode);
+        let plan = core.plan(now, &sound(), mode);
         for check in &plan.checks {
             self.tell(format!("{:?} {}: {}", check.verdict, check.name, check.fact));
         }
@@ -121,8 +122,4 @@ impl Stage {
             }
         }
     }
-}
-
-fn outside() -> Outside {
-    Outside { sealed: Some(false), voters: Some((3, 3)), credential: Some(true), tokens: Some(0), ..Outside::default() }
 }

@@ -4,7 +4,7 @@ use super::schedule::Event;
 use super::{FAULTS_MS, World};
 use crate::api::replication::PromoteMode;
 use crate::ids::PromotionId;
-use crate::replication::protocol::tests::simulator::region::Proposer;
+use crate::replication::protocol::tests::simulator::region::{Proposer, sound};
 use crate::replication::protocol::*;
 use crate::state::{Command, HandoverChange, PathChange, RegionChange, Role};
 use rand::Rng;
@@ -49,13 +49,7 @@ impl World {
         let (now, path) = (self.regions[index].now(self.now), self.regions[index].state.path());
         let earlier = self.regions[index].promotion(id);
         let Some(core) = self.regions[index].core.as_mut() else { return Ok(()) };
-        let outside = Outside {
-            sealed: Some(false),
-            voters: Some((3, 3)),
-            credential: Some(true),
-            tokens: Some(0),
-            ..Outside::default()
-        };
+        let outside = sound();
         let plan = core.plan(now, &outside, PromoteMode::Planned).hash;
         if *self.claimed.entry((path.dataset, path.next_epoch())).or_insert(index) != index {
             return Ok(());

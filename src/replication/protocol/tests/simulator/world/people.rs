@@ -5,7 +5,7 @@ use super::schedule::Event;
 use crate::api::replication::PromoteMode;
 use crate::ids::PromotionId;
 use crate::replication::protocol::tests::simulator::invariants::Seen;
-use crate::replication::protocol::tests::simulator::region::Proposer;
+use crate::replication::protocol::tests::simulator::region::{Proposer, sound};
 use crate::replication::protocol::*;
 use crate::state::{Batch, Class, Command, Op, Role};
 use bytes::Bytes;
@@ -110,13 +110,7 @@ impl World {
         let opens = (path.dataset, path.next_epoch());
         let earlier = self.regions[index].promotion(id);
         let Some(core) = self.regions[index].core.as_mut() else { return Ok(()) };
-        let outside = Outside {
-            sealed: Some(false),
-            voters: Some((3, 3)),
-            credential: Some(true),
-            tokens: Some(0),
-            ..Outside::default()
-        };
+        let outside = sound();
         let plan = core.plan(now, &outside, PromoteMode::Forced).hash;
         if *self.claimed.entry(opens).or_insert(index) != index {
             return Ok(());
