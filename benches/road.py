@@ -32,7 +32,7 @@ def late(_signal, _frame):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="*", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("part", nargs="*", help="of " + " ".join(PARTS))
     parser.add_argument("--entries", type=int, default=1_000_000, help="of the data tree, in sync and during")
     parser.add_argument("--etcd-entries", type=int, default=20_000, help="of etcd's mirror, whose rate hardly depends on it")
     parser.add_argument("--engines", nargs="*", default=["fjall"], choices=["fjall", "sled"], help="of sync")
@@ -45,12 +45,15 @@ def main():
     parser.add_argument("--gigabytes", type=float, default=1, help="of memory")
     parser.add_argument("--secrets", type=int, default=100_000, help="of footprint")
     args = parser.parse_args()
+    # Not by `choices`: with those, argparse refuses that nothing is said.
+    if unknown := set(args.part) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}: {' '.join(PARTS)}")
     if not os.access(TWINKEEP, os.X_OK):
         raise SystemExit(f"{TWINKEEP} is not there: cargo build --release, or set TWINKEEP_BIN")
     signal.signal(signal.SIGALRM, late)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = []
-    for part in args.part:
+    for part in args.part or PARTS:
         began = time.monotonic()
         signal.alarm(DEADLINES_S[part])
         try:
