@@ -77,9 +77,13 @@ pub(super) async fn export(context: &Arc<Context>, after: Option<LedgerId>) -> R
         .await
 }
 
-/// Says no to a review that names no entries, or entries that are not there.
-fn named(entries: &[String], all: bool) -> Result<Option<BTreeSet<LedgerId>>> {
+/// Says no to a review that names no entries, or of all before all are there: half of them would look like all.
+fn named(context: &Context, entries: &[String], all: bool) -> Result<Option<BTreeSet<LedgerId>>> {
     match (entries.is_empty(), all) {
+        (true, true) if !context.state().path().is_ledger_whole() => Err(Error::unavailable(
+            "the ledger does not hold all of this region's own writes yet: the new primary has to introduce itself, and \
+             the writes are copied from the log then. Try again shortly",
+        )),
         (true, true) => Ok(None),
         (false, false) => {
             let ids = entries.iter().map(|text| text.parse().map_err(Error::Invalid));
@@ -117,7 +121,7 @@ fn open_entries(
 
 pub(super) async fn discard(context: &Arc<Context>, request: DiscardRequest) -> Result<DiscardAnswer> {
     context.lead().await?;
-    let wanted = named(&request.entries, request.all)?;
+    let wanted = named(context, &request.entries, request.all)?;
     let reason = checked_reason(&request.reason)?;
     let open = context
         .blocking(move |context| {
@@ -170,7 +174,7 @@ pub(super) async fn replay(
     token: SensitiveString,
 ) -> Result<ReplayAnswer> {
     context.lead().await?;
-    let wanted = named(&request.entries, request.all)?;
+    let wanted = named(context, &request.entries, request.all)?;
     if request.overwrite && request.all {
         return Err(Error::invalid("to overwrite what the new primary has, name each entry"));
     }

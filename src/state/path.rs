@@ -370,11 +370,21 @@ impl PathState {
         match (self.role, &self.ledger) {
             (Role::Primary, _) => None,
             (Role::Standby, _) => Some("it follows a primary already".into()),
-            (Role::Fenced, Some(ledger)) if !ledger.left && ledger.reached == self.applied && ledger.is_kept() => {
+            (Role::Fenced, Some(ledger)) if self.is_ledger_whole() => {
                 let unreviewed = ledger.unreviewed;
                 (unreviewed > 0).then(|| format!("writes in its ledger that nobody reviewed: {unreviewed}"))
             }
             (Role::Fenced, _) => Some("no primary has introduced itself yet: what only it holds is not known".into()),
+        }
+    }
+
+    /// Whether the ledger holds all that it is to hold. A fenced region does not know what only it holds before the new
+    /// primary has introduced itself.
+    pub fn is_ledger_whole(&self) -> bool {
+        match (self.role, &self.ledger) {
+            (Role::Fenced, Some(ledger)) => !ledger.left && ledger.reached == self.applied && ledger.is_kept(),
+            (Role::Fenced, None) => false,
+            (_, ledger) => ledger.as_ref().is_none_or(|ledger| ledger.left || ledger.is_kept()),
         }
     }
 

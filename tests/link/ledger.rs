@@ -4,9 +4,10 @@ use super::region::{Region, Wire, until_in_step};
 use super::{linked, promote};
 use twinkeep::api::ledger::{AcceptEntry, AcceptOutcome, AcceptRequest, DiscardRequest, ExportedOp};
 use twinkeep::api::replication::TokenRequest;
+use twinkeep::clock::UnixMs;
 use twinkeep::consensus::Consensus;
-use twinkeep::ids::Position;
-use twinkeep::state::{Class, Command, LedgerHead, Role};
+use twinkeep::ids::{Epoch, Position};
+use twinkeep::state::{Class, Command, LedgerHead, PathChange, RegionChange, Role};
 
 /// An old primary that wrote alone, and met the one that was promoted meanwhile.
 async fn met_again() -> (Region, Region) {
@@ -82,6 +83,22 @@ async fn a_primary_takes_what_nothing_newer_stands_against_and_takes_it_once() {
     assert!(matches!(answer.outcomes[..], [AcceptOutcome::Replayed { .. }]), "{answer:?}");
     let refused = old.face().accept(request(&head, &[(1, "one", "theirs")])).await;
     assert!(refused.is_err(), "a fenced region takes nothing");
+}
+
+/// A ledger that is still being written looked like an empty one: a replay of “all” right after the fence did nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_a_ledger_is_not_reviewed_before_all_is_in_it() {
+    let (old, new) = linked().await;
+    new.wire(|_| Wire::Lose);
+    old.write("one", "theirs").await.expect("acknowledged, and never sent over");
+    let fence = PathChange::Fence { by_epoch: Epoch(2), at: UnixMs(1), primary: None };
+    old.consensus
+        .propose(Command::Region(RegionChange { path: Some(fence), ..RegionChange::default() }))
+        .await
+        .expect("fenced");
+    let discard = DiscardRequest { all: true, reason: "of no use".into(), ..DiscardRequest::default() };
+    let early = old.face().discard(discard).await.expect_err("nobody knows what only it holds").to_string();
+    assert!(early.contains("does not hold all"), "{early}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,7 +42,9 @@ fn a_fenced_region_leaves_its_line_only_with_a_ledger_and_its_operators_word() {
     assert_eq!(old.state.path().diverged(&new.state.path().history), Some(at(1, 2)));
     old.refuses(&new.begin_sync());
     old.refuses(&rejoin(None));
+    assert!(!old.state.path().is_ledger_whole(), "no ledger yet is not an empty one");
     old.takes(&keep(at(1, 2)));
+    assert!(old.state.path().is_ledger_whole());
     assert_eq!(ids(&old), ["1/1:3", "1/1:4", "1/1:5"]);
     old.refuses(&new.begin_sync());
 
