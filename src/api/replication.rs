@@ -52,6 +52,10 @@ pub struct PathStatus {
     /// The switchover that this region is in the middle of.
     #[serde(default)]
     pub handover: Option<HandoverInfo>,
+    /// This region's newest promotion: the one that is under way, else the last one that ended within a day. So that who
+    /// lost the terminal that began it finds it from any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Box<Promotion>>,
     /// Of a primary: one for each standby. Of a standby: the one from its primary, once it was connected.
     pub links: Vec<LinkStatus>,
     pub tokens: TokenSummary,
@@ -69,6 +73,9 @@ pub struct RegionInfo {
     pub api_addr: String,
     pub version: String,
     pub protocol: u32,
+    /// Whether its listener speaks TLS; `None`: it does not say. Without it whoever is on the way reads tokens and secrets.
+    #[serde(default)]
+    pub tls: Option<bool>,
 }
 
 /// Head minus applied, in its three units: never one without the others.

@@ -6,8 +6,7 @@ use super::failure::Failure;
 use super::output::{Output, bytes, grouped, key_values, span, table};
 use crate::api::replication::{
     Lag, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PathStatus, Role, SyncStatus, TokenCreated, TokenInfo,
-    TokenRequest, TokenState,
-};
+    TokenRequest, TokenState, Promotion, PromotionOutcome};
 use crate::api::replication_answers::TokenList;
 use crate::clock::{self, UnixMs};
 use crate::ids::Position;
@@ -217,6 +216,12 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
         let words = handover.words(&status.region.name);
         rows.push(("switchover", format!("{}: {words}, {}", handover.id, age(handover.since))));
     }
+    if let Some(promotion) = &status.promotion {
+        rows.push(("promotion", promoted(promotion, &age)));
+    }
+    if status.region.tls == Some(false) {
+        rows.push(("TLS", "disabled: whoever is on the way reads tokens and secrets".to_owned()));
+    }
     if let Some(fence) = status.fence.as_ref().filter(|_| status.role == Role::Fenced) {
         let fact = format!("by epoch {}, {}; it had reached {}", fence.by_epoch, age(fence.at), fence.reached);
         rows.push(("fenced", fact));
@@ -234,6 +239,18 @@ fn shown(status: &PathStatus, now: UnixMs) -> String {
         text.push_str(&format!("\n\n{}", nodes(&status.nodes)));
     }
     text
+}
+
+fn promoted(promotion: &Promotion, age: &impl Fn(UnixMs) -> String) -> String {
+    let what = match promotion.outcome {
+        PromotionOutcome::Running => format!("under way, began {}", age(promotion.began_at)),
+        PromotionOutcome::Unknown => format!("outcome unknown, began {}", age(promotion.began_at)),
+        PromotionOutcome::Failed => format!("failed {}", age(promotion.ended_at.unwrap_or(promotion.began_at))),
+        PromotionOutcome::Done => {
+            format!("opened epoch {} {}", promotion.epoch, age(promotion.ended_at.unwrap_or(promotion.began_at)))
+        }
+    };
+    format!("{}: {what}", promotion.id)
 }
 
 fn role(status: &PathStatus) -> String {

@@ -12,17 +12,19 @@ use super::token_records;
 use crate::api::replication::{
     FenceProof, LossEstimate, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome, Step, StepName,
 };
-use crate::clock;
+use crate::clock::{self, UnixMs};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::ids::{Position, PromotionId};
-use crate::state::{HandoverChange, PathChange, RegionChange, Role, Totals};
-use crate::storage::keys::Key;
+use crate::state::{HandoverChange, PathChange, RegionChange, Role, State, Totals};
+use crate::storage::keys::{self, Key};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an answer to a promotion waits for its outcome. After it the promotion goes on, and is to be asked for.
 const PROMOTE_WAIT: Duration = Duration::from_secs(5);
+/// A promotion that ended longer ago is history, and no part of a region's status.
+const TOLD_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How long a switchover may take, unless it is said otherwise, and at most.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
 const DEADLINE_MAX: Duration = Duration::from_secs(3600);
@@ -80,6 +82,31 @@ pub(super) async fn promotion(context: &Arc<Context>, id: PromotionId) -> Result
     }
 }
 
+/// The newest promotion that has an outcome, if that is not long ago. A region is promoted so seldom that all records of
+/// its life are read in no time.
+pub(super) fn newest_record(state: &State, now: UnixMs) -> Result<Option<PromotionEnd>> {
+    let ended_at = |end: &PromotionEnd| match end {
+        PromotionEnd::Done(record) => record.at,
+        PromotionEnd::Declined(record) => record.at,
+    };
+    let records = state.scan_region(keys::PROMOTIONS)?;
+    let ends: Vec<PromotionEnd> = records.iter().map(|(_, bytes)| decode(bytes)).collect::<Result<_>>()?;
+    Ok(ends.into_iter().max_by_key(ended_at).filter(|end| now.since(ended_at(end)) < TOLD_FOR))
+}
+
+/// The region's newest promotion as its status tells it: one that is under way goes before one that is on record.
+pub(super) async fn newest(
+    context: &Context,
+    record: Option<PromotionEnd>,
+    reports: &[LinkReport],
+) -> Option<Promotion> {
+    let unsettled = context.ask(|reply| Ask::Unsettled { reply }).await.ok().flatten();
+    match unsettled {
+        Some((id, promoted)) => Some(describe(context, id, promoted)),
+        None => record.map(|end| told(context, end, reports)),
+    }
+}
+
 /// Ends a switchover that is not done: on the standby at any time before it opened, on the primary before it gave up.
 pub(super) async fn cancel(context: &Arc<Context>, id: PromotionId) -> Result<Promotion> {
     context.lead().await?;
@@ -129,10 +156,11 @@ async fn outcome(
 
 async fn record(context: &Arc<Context>, id: PromotionId) -> Result<Option<PromotionEnd>> {
     let bytes = context.blocking(move |context| context.state().region(&Key::Promotion(id.0))).await?;
-    let decode = |bytes: bytes::Bytes| {
-        postcard::from_bytes(&bytes).map_err(|_| Error::corrupt("a promotion's record does not decode"))
-    };
-    bytes.map(decode).transpose()
+    bytes.map(|bytes| decode(&bytes)).transpose()
+}
+
+fn decode(bytes: &[u8]) -> Result<PromotionEnd> {
+    postcard::from_bytes(bytes).map_err(|_| Error::corrupt("a promotion's record does not decode"))
 }
 
 /// What only this side of the core sees. Called after a read barrier, which proves a majority of the voters.
@@ -199,14 +227,18 @@ fn describe(context: &Context, id: PromotionId, promoted: Promoted) -> Promotion
 
 /// A promotion that has a record.
 async fn ended(context: &Arc<Context>, end: PromotionEnd) -> Result<Promotion> {
+    let reports = context.ask(|reply| Ask::Reports { reply }).await.unwrap_or_default();
+    Ok(told(context, end, &reports))
+}
+
+fn told(context: &Context, end: PromotionEnd, reports: &[LinkReport]) -> Promotion {
     match end {
         PromotionEnd::Done(record) => {
-            let links = context.ask(|reply| Ask::Reports { reply }).await.unwrap_or_default();
             let old_primary = record.old_primary.as_ref().map(|primary| primary.region);
-            let link = links.into_iter().find(|link| link.outgoing && Some(link.peer) == old_primary);
-            Ok(done(context, record, link.as_ref()))
+            let link = reports.iter().find(|link| link.outgoing && Some(link.peer) == old_primary);
+            done(context, record, link)
         }
-        PromotionEnd::Declined(record) => Ok(declined(record)),
+        PromotionEnd::Declined(record) => declined(record),
     }
 }
 

@@ -7,7 +7,8 @@ use super::forecast::{Growth, forecast};
 use super::handshake::Party;
 use super::ledger_wire;
 use super::link_record::{self, LinkRecord};
-use super::protocol::{LinkReport, PROTOCOL, SyncStage, SyncStanding};
+use super::promotion;
+use super::protocol::{LinkReport, PROTOCOL, PromotionEnd, SyncStage, SyncStanding};
 use super::token_records;
 use crate::api::replication::{
     FenceInfo, HandoverInfo, HandoverStage, Lag, LinkState, LinkStatus, NodeStatus, PathStatus, PrimaryInfo,
@@ -27,12 +28,14 @@ struct Stored {
     tokens: TokenSummary,
     root: [u8; 32],
     path: PathState,
+    promotion: Option<PromotionEnd>,
 }
 
 pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
     // Only the leader's core knows the links; a follower shows what its storage says.
     let reports = context.ask(|reply| Ask::Reports { reply }).await.unwrap_or_default();
-    let stored = context.blocking(read).await?;
+    let mut stored = context.blocking(read).await?;
+    let promotion = promotion::newest(context, stored.promotion.take(), &reports).await;
     let now = clock::now();
     let (path, standing) = (&stored.path, context.standing());
     let sealed = context.keyring.is_sealed();
@@ -53,6 +56,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
             api_addr: context.config.api_addr.clone(),
             version: context.config.version.clone(),
             protocol: PROTOCOL,
+            tls: Some(!context.config.fingerprints.is_empty()),
         },
         role: path.role,
         epoch: path.epoch,
@@ -90,6 +94,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
         }),
         ledger: ledger_wire::summary(path),
         handover: handover(path),
+        promotion: promotion.map(Box::new),
         links: reports.into_iter().map(|report| link(context, report, &stored)).collect(),
         tokens: stored.tokens,
         nodes: nodes(&standing, sealed, context.opening.saw_open(path), now),
@@ -109,6 +114,7 @@ fn read(context: &Context) -> Result<Stored> {
         tokens: token_records::summary(&token_records::list(state)?, clock::now()),
         root: state.root().1,
         path: state.path(),
+        promotion: promotion::newest_record(state, clock::now())?,
     })
 }
 

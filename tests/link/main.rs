@@ -343,6 +343,9 @@ async fn a_promoted_standby_fences_the_old_primary_by_dialling_it() {
     assert_eq!(reached, primary.state.path().applied);
     let repeated = promote(&standby, true).await;
     assert_eq!((repeated.outcome, repeated.epoch), (PromotionOutcome::Done, Epoch(2)), "to repeat it promotes once");
+    let told = standby.status().await.promotion.expect("who lost the id finds it in the status");
+    assert_eq!((told.id, told.outcome), (repeated.id, PromotionOutcome::Done), "{told:?}");
+    assert_ne!(told.fence, FenceProof::Unproven, "with all that is known of it now");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -181,8 +181,13 @@ pub(super) fn find_promotion(model: &mut Model, argument: Option<String>) -> Vec
             model.hint(EventLevel::Warn, "promotion: an id has 32 hexadecimal digits, as the cockpit shows it");
             Vec::new()
         }
+        None if model.here.promotion.is_some() => {
+            model.screen = Screen::Failover;
+            model.dialogs.push(Dialog::Promotion);
+            Vec::new()
+        }
         None => {
-            model.hint(EventLevel::Info, "promotion ID: the cockpit shows it, and the file last-promotion has it");
+            model.hint(EventLevel::Info, "no region tells of a promotion; `:promotion ID` asks for one");
             Vec::new()
         }
     }

@@ -32,6 +32,7 @@ mod perform;
 mod press;
 mod promoting;
 mod table;
+mod told;
 mod tokens;
 mod update;
 

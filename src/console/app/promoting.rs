@@ -214,9 +214,7 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
             return vec![Effect::Ask(target, Query::Plan(mode))];
         }
         Ok(Some(promotion)) => {
-            sent.mode = promotion.mode;
-            sent.said = Some(Observed::new(promotion, now, target.region.clone()));
-            sent.doubt = None;
+            sent.hear(Observed::new(promotion, now, target.region.clone()));
         }
         Ok(None) if sent.is_settled() => return Vec::new(),
         Ok(None) => sent.doubt = Some(format!("{} does not know this promotion (yet)", target.region)),
@@ -231,7 +229,13 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
             return Vec::new();
         }
     }
-    let after = sent.outcome();
+    outcome_moved(model, before)
+}
+
+/// Says what became of the promotion in view, if that is news.
+pub(super) fn outcome_moved(model: &mut Model, before: Standing) -> Vec<Effect> {
+    let Some(PromotionDesk { target, stage: Stage::Sent(sent), .. }) = &model.here.promotion else { return Vec::new() };
+    let (target, after) = (target.clone(), sent.outcome());
     if before == after {
         return Vec::new();
     }

@@ -11,6 +11,9 @@ use tui_input::Input;
 /// A promotion without an outcome is asked about this often.
 pub const ASK_EVERY: Duration = Duration::from_secs(1);
 
+/// What was said so lately needs no question: a status comes every second.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 pub struct PromotionDesk {
     pub target: Target,
@@ -87,6 +90,22 @@ impl Sent {
         }
     }
 
+    /// The same with what a region tells of it.
+    pub fn told(mut self, said: Observed<Promotion>) -> Sent {
+        self.hear(said);
+        self
+    }
+
+    /// Takes in the region's newest word.
+    pub fn hear(&mut self, said: Observed<Promotion>) {
+        if self.said.as_ref().is_some_and(|before| before.at() > said.at()) {
+            return;
+        }
+        self.mode = said.last().mode;
+        self.said = Some(said);
+        self.doubt = None;
+    }
+
     /// The epoch that it opens, as far as anybody said.
     pub fn epoch(&self) -> Option<Epoch> {
         let said = self.said.as_ref().map(|said| said.last().epoch);
@@ -113,8 +132,12 @@ impl Sent {
         matches!(self.outcome(), Standing::Done | Standing::Failed)
     }
 
-    /// Until the outcome is known, and after a success until the old primary is known to be fenced.
+    /// Until the outcome is known, and after a success until the old primary is known to be fenced; but not while the
+    /// region's status says it every second anyway.
     pub fn wants_asking(&self, now: UnixMs) -> bool {
+        if self.said.as_ref().is_some_and(|said| now.since(said.at()) < TOLD_EVERY) && self.doubt.is_none() {
+            return false;
+        }
         let unproven = self.said.as_ref().is_some_and(|said| said.last().fence == FenceProof::Unproven);
         let open = !self.is_settled() || (self.outcome() == Standing::Done && unproven);
         open && !self.asking && now.since(self.asked_at) >= ASK_EVERY

@@ -114,7 +114,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         .hint("promote")
         .danger(Danger::Typed)
         .unless(targets::promote_disabled),
-    replication(Action::FindPromotion, "promotion", "Look after a promotion sent from elsewhere: `:promotion ID`", &[])
+    replication(Action::FindPromotion, "promotion", "The newest promotion, its steps and its report, or another one: `:promotion ID`", &[])
         .takes(Takes::Id)
         .unless(targets::find_disabled),
     replication(Action::PauseResume, "pause-resume", "Pause the link, or carry on with it", &["s"])

@@ -169,6 +169,7 @@ fn take_context_reports(model: &mut Model, reports: Vec<NodeReport>) -> Vec<Effe
     for (level, text) in changes {
         model.toast(level, text);
     }
+    effects.extend(super::told::take(model));
     effects
 }
 

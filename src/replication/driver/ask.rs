@@ -1,7 +1,6 @@
 //! What others want of the loop, and how it answers.
 
 use super::Driver;
-use super::effects::Promoting;
 use crate::api::replication::{Plan, PromoteMode, Step};
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
@@ -70,6 +69,10 @@ pub(in crate::replication) enum Ask {
         id: PromotionId,
         reply: oneshot::Sender<Option<Promoted>>,
     },
+    /// The newest promotion of this leader that has no outcome yet.
+    Unsettled {
+        reply: oneshot::Sender<Option<(PromotionId, Promoted)>>,
+    },
 }
 
 /// A promotion under way: since when, what was heard last, and what was done.
@@ -115,10 +118,13 @@ impl Driver {
             }
             Ask::Verification { reply } => drop(reply.send(leading.core.verified().cloned())),
             Ask::Promotion { id, reply } => {
-                let steps = leading.core.steps(id);
-                let promoted =
-                    |it: &Promoting| Promoted { since: it.since, mode: it.mode, progress: it.last.clone(), steps };
-                drop(reply.send(leading.promotions.get(&id).map(promoted)));
+                let promoting = leading.promotions.get(&id);
+                drop(reply.send(promoting.map(|promoting| promoting.told(leading.core.steps(id)))));
+            }
+            Ask::Unsettled { reply } => {
+                let newest = leading.promotions.iter().max_by_key(|(_, promoting)| promoting.since);
+                let told = newest.map(|(id, promoting)| (*id, promoting.told(leading.core.steps(*id))));
+                drop(reply.send(told));
             }
             Ask::Promote { order, reply } => {
                 leading.promoting(order.id, PromoteMode::Forced, now.wall).waiting.push(reply);

@@ -1,7 +1,7 @@
 //! The core's effects: jobs that are begun, answers that are sent, facts that are told.
 
-use super::{Driver, Leading};
-use crate::api::replication::PromoteMode;
+use super::{Driver, Leading, Promoted};
+use crate::api::replication::{PromoteMode, Step};
 use crate::clock::{self, UnixMs};
 use crate::ids::{PromotionId, RegionId};
 use crate::replication::activation::activate;
@@ -118,6 +118,12 @@ pub(super) struct Promoting {
     pub mode: PromoteMode,
     pub last: PromotionProgress,
     pub waiting: Vec<oneshot::Sender<PromotionProgress>>,
+}
+
+impl Promoting {
+    pub(super) fn told(&self, steps: Vec<Step>) -> Promoted {
+        Promoted { since: self.since, mode: self.mode, progress: self.last.clone(), steps }
+    }
 }
 
 impl Leading {

@@ -244,3 +244,42 @@ fn a_switchover_begun_at_another_terminal_is_found_by_what_the_regions_say() {
     assert_eq!(words(&keys(&mut model, "p")), [format!("ask eu-west-1 Promotion({id:?})")]);
     assert_eq!(model.screen, Screen::Failover);
 }
+
+/// What eu-west-1 says of its promotion by id 5.
+fn telling(model: &mut Model, outcome: PromotionOutcome) -> Vec<Effect> {
+    let mut status = fixtures::status(fixtures::EU, crate::api::replication::Role::Standby, Duration::ZERO);
+    status.promotion = Some(Box::new(Promotion { id: PromotionId([5; 16]), ..promotion(outcome) }));
+    let at = model.now;
+    let mut report = fixtures::up(status.clone(), Duration::ZERO);
+    report.status = Some(crate::console::domain::Observed::new(status, at, "eu-west-1a"));
+    update(model, Msg::Reports(vec![(ContextId(0), report)]))
+}
+
+#[test]
+fn a_promotion_begun_at_another_terminal_is_found_by_itself_and_followed_without_a_token() {
+    let mut model = model(fixtures::dark_primary());
+    assert_eq!(words(&telling(&mut model, PromotionOutcome::Running)), ["Bell"]);
+    assert_eq!(standing(&model), Standing::Running);
+    assert!(model.toast_in_view().unwrap().text.contains("is being promoted"), "{:?}", model.toasts);
+    let later = UnixMs(model.now.0 + 1_100);
+    assert!(update(&mut model, Msg::Tick(later)).is_empty(), "what its status says every second is not asked for");
+    assert_eq!(words(&telling(&mut model, PromotionOutcome::Done)), ["Bell"]);
+    assert_eq!(standing(&model), Standing::Done);
+    // The finished one stays in view, and p is free for the next.
+    keys(&mut model, ":");
+    type_text(&mut model, "promotion");
+    keys(&mut model, "enter");
+    assert_eq!(keys(&mut model, "w").len(), 2, "its report can be written here as well");
+}
+
+#[test]
+fn what_is_decided_here_is_not_pushed_aside_by_an_older_promotion() {
+    let mut model = model(fixtures::dark_primary());
+    open_plan(&mut model);
+    telling(&mut model, PromotionOutcome::Done);
+    assert!(matches!(model.here.promotion.as_ref().unwrap().stage, Stage::Deciding(_)));
+    keys(&mut model, "esc");
+    telling(&mut model, PromotionOutcome::Done);
+    assert_eq!(standing(&model), Standing::Done);
+    assert!(model.dialogs.is_empty());
+}
