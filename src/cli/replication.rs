@@ -5,8 +5,9 @@ use super::args::{Connect, Connection, Disconnect, GenerateToken, OnPath, Replic
 use super::failure::Failure;
 use super::output::{Output, bytes, grouped, key_values, span, table};
 use crate::api::replication::{
-    Lag, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PathStatus, Role, SyncStatus, TokenCreated, TokenInfo,
-    TokenRequest, TokenState, Promotion, PromotionOutcome};
+    Lag, LinkRequest, LinkStatus, NodeStatus, OpenRequest, PathStatus, Promotion, PromotionOutcome, Role, SyncStatus,
+    TokenCreated, TokenInfo, TokenRequest, TokenState,
+};
 use crate::api::replication_answers::TokenList;
 use crate::clock::{self, UnixMs};
 use crate::ids::Position;

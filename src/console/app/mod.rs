@@ -32,8 +32,8 @@ mod perform;
 mod press;
 mod promoting;
 mod table;
-mod told;
 mod tokens;
+mod told;
 mod update;
 
 pub use actions::{ACTIONS, Action, ActionInfo, Danger, Group, Place, Takes};

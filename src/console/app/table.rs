@@ -114,9 +114,14 @@ pub const ACTIONS: &[ActionInfo] = &[
         .hint("promote")
         .danger(Danger::Typed)
         .unless(targets::promote_disabled),
-    replication(Action::FindPromotion, "promotion", "The newest promotion, its steps and its report, or another one: `:promotion ID`", &[])
-        .takes(Takes::Id)
-        .unless(targets::find_disabled),
+    replication(
+        Action::FindPromotion,
+        "promotion",
+        "The newest promotion, its steps and its report, or another one: `:promotion ID`",
+        &[],
+    )
+    .takes(Takes::Id)
+    .unless(targets::find_disabled),
     replication(Action::PauseResume, "pause-resume", "Pause the link, or carry on with it", &["s"])
         .danger(Danger::Asks)
         .unless(targets::pause_disabled),

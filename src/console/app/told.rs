@@ -24,7 +24,8 @@ fn told(model: &Model) -> Option<Told> {
         let status = region.status?;
         let said = status.last();
         let promotion = said.promotion.as_deref()?.clone();
-        let began_at = UnixMs(status.at().0.saturating_sub(said.observed_at.since(promotion.began_at).as_millis() as u64));
+        let began_at =
+            UnixMs(status.at().0.saturating_sub(said.observed_at.since(promotion.began_at).as_millis() as u64));
         let promotion = Observed::new(promotion, status.at(), region.name.clone());
         Some(Told { target: target(model, region), promotion, began_at })
     };
