@@ -121,6 +121,9 @@ pub struct Attach {
     /// Draw with ASCII only
     #[arg(long)]
     pub ascii: bool,
+    /// Ring no bell when a role changes, a region falls silent or a standby lags
+    #[arg(long)]
+    pub quiet: bool,
     /// Record what is observed and done, without secrets, to a new file
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
@@ -572,6 +575,9 @@ pub struct Demo {
     /// Plain signs, for terminals that show no others
     #[arg(long, conflicts_with = "headless")]
     pub ascii: bool,
+    /// Ring no bell
+    #[arg(long, conflicts_with = "headless")]
+    pub quiet: bool,
     /// Play a rehearsal: dead-primary, switchover, ledger, cut-link, lost-leader, or a file of steps. With --headless it exits 0 only if all its
     /// steps hold
     #[arg(long, value_name = "FILE")]

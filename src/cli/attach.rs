@@ -35,7 +35,7 @@ fn options(attach: &Attach, context: &Context<'_>) -> Result<AttachOptions, Fail
         contexts.iter_mut().for_each(|context| context.banner = Some(banner.clone()));
     }
     let (theme, record) = (attach.theme.clone(), attach.record.clone());
-    Ok(AttachOptions { contexts, theme, ascii: attach.ascii, record, ..AttachOptions::default() })
+    Ok(AttachOptions { contexts, theme, ascii: attach.ascii, record, quiet: attach.quiet, ..AttachOptions::default() })
 }
 
 /// The regions that are meant: those of the command line, else those of the contexts file, else the usual server.

@@ -18,7 +18,7 @@ pub async fn run(asked: args::Demo) -> Result<Output, Failure> {
     let scenario = scenario.map_err(|error| Failure::local(error.to_string()))?;
     let failed = |error: crate::error::Error| Failure::local(error.to_string());
     if !asked.headless {
-        let look = Look { theme: asked.theme, ascii: asked.ascii };
+        let look = Look { theme: asked.theme, ascii: asked.ascii, quiet: asked.quiet };
         return demo::interactive(options, look, scenario).await.map(|()| Output::text("")).map_err(failed);
     }
     if let Some(scenario) = scenario {

@@ -231,7 +231,8 @@ impl Film {
             write: WriteRight::Past,
         });
         let contexts = contexts.collect();
-        let mut model = Model::new(ModelOptions { now: self.began_at, contexts, theme: theme.into(), themes, keymap });
+        let mut model =
+            Model::new(ModelOptions { now: self.began_at, contexts, theme: theme.into(), themes, keymap, quiet: true });
         let mut second = self.began_at.0 / 1_000;
         for line in self.lines.iter().take_while(|line| line.at() <= at) {
             // As it ran then: the lag is sampled once a second.
@@ -315,6 +316,7 @@ mod tests {
 
     fn recorded() -> Recorder {
         let options = ModelOptions {
+            quiet: false,
             now: fixtures::NOW,
             contexts: vec![ContextOptions {
                 name: "prod".into(),

@@ -28,6 +28,8 @@ pub struct AttachOptions {
     pub ascii: bool,
     /// Where to record what is observed and done.
     pub record: Option<PathBuf>,
+    /// Ring no bell.
+    pub quiet: bool,
 }
 
 /// Regions that belong together.
@@ -67,7 +69,14 @@ impl Default for ContextSpec {
 
 impl Default for AttachOptions {
     fn default() -> AttachOptions {
-        AttachOptions { contexts: Vec::new(), theme: None, config_dir: config_dir(), ascii: false, record: None }
+        AttachOptions {
+            contexts: Vec::new(),
+            theme: None,
+            config_dir: config_dir(),
+            ascii: false,
+            record: None,
+            quiet: false,
+        }
     }
 }
 
@@ -215,6 +224,6 @@ pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Pre
             write: context.write,
         });
     }
-    let model = ModelOptions { now: clock.now(), contexts, theme, themes: names, keymap };
+    let model = ModelOptions { now: clock.now(), contexts, theme, themes: names, keymap, quiet: options.quiet };
     Ok(Prepared { sessions, model, look, warnings, record: options.record })
 }

@@ -61,6 +61,7 @@ pub struct Options {
 pub struct Look {
     pub theme: Option<String>,
     pub ascii: bool,
+    pub quiet: bool,
 }
 
 impl Default for Options {
@@ -96,8 +97,13 @@ pub async fn interactive(options: Options, look: Look, scenario: Option<Scenario
         write: WriteRight::Write,
         ..ContextSpec::default()
     };
-    let attach =
-        AttachOptions { contexts: vec![context], theme: look.theme, ascii: look.ascii, ..AttachOptions::default() };
+    let attach = AttachOptions {
+        contexts: vec![context],
+        theme: look.theme,
+        ascii: look.ascii,
+        quiet: look.quiet,
+        ..AttachOptions::default()
+    };
     let demo = Arc::new(Mutex::new(demo));
     let (rehearsal, stagehands) = rehearsal::start(&demo, scenario).await;
     let ended = console::rehearse(attach, rehearsal).await;

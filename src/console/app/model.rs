@@ -9,7 +9,7 @@ use super::rehearsal::RehearsalDesk;
 use crate::api::ledger::{LedgerEntryInfo, ReviewInfo};
 use crate::api::replication::{EventLevel, TokenInfo};
 use crate::clock::UnixMs;
-use crate::console::domain::{Alarm, Overall, PairView, RegionView};
+use crate::console::domain::{Alarm, NodeRow, Overall, PairView, RegionView};
 use std::collections::BTreeMap;
 
 /// Toasts kept: the newest is shown.
@@ -78,6 +78,8 @@ pub struct ModelOptions {
     /// The names that `:theme` takes.
     pub themes: Vec<String>,
     pub keymap: Keymap,
+    /// Whether the terminal's bell is left alone.
+    pub quiet: bool,
 }
 
 #[derive(Debug)]
@@ -134,7 +136,7 @@ impl Model {
             palette_history: Vec::new(),
             mouse: Mouse::Left,
             zoom: 1,
-            quiet: false,
+            quiet: options.quiet,
             rehearsal: None,
             past: None,
         }
@@ -264,6 +266,13 @@ impl Model {
             list.is_none_or(|list| list.shows(&text))
         };
         entries.iter().filter(shown).collect()
+    }
+
+    /// The nodes of the selected region that the filter shows.
+    pub fn node_rows(&self) -> Vec<NodeRow<'_>> {
+        let list = self.lists.get(&Screen::Region);
+        let rows = self.selected_region().map(|region| region.node_rows()).unwrap_or_default();
+        rows.into_iter().filter(|row| list.is_none_or(|list| list.shows(&row.text()))).collect()
     }
 
     pub fn token_row(&self) -> usize {

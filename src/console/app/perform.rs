@@ -174,19 +174,20 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
     }
 }
 
+/// Lines that a screen of text is scrolled by at most.
+const SCROLLED_ROWS: usize = 40;
+
 /// How many rows the list in view has, and where it rests.
 pub(super) fn rows(model: &Model) -> (usize, Rest) {
     match model.screen {
         Screen::Events => (model.event_rows().len(), Rest::Last),
         Screen::Tokens => (model.token_rows().len(), Rest::First),
-        Screen::Region => {
-            let nodes = model.selected_region().map_or(0, |region| region.size());
-            (nodes, Rest::First)
-        }
+        Screen::Region => (model.node_rows().len(), Rest::First),
+        Screen::Failover => (SCROLLED_ROWS, Rest::First),
         Screen::Ledger => (model.ledger_rows().len(), Rest::First),
         Screen::Index => (model.context_rows().len(), Rest::First),
         Screen::Help => (super::ACTIONS.len(), Rest::First),
-        Screen::Overview | Screen::Replication | Screen::Failover => (0, Rest::First),
+        Screen::Overview | Screen::Replication => (0, Rest::First),
     }
 }
 
@@ -218,7 +219,8 @@ fn back(model: &mut Model) {
 /// What the row under the cursor is known by elsewhere.
 fn copy_row(model: &mut Model) -> Vec<Effect> {
     let Some(text) = targets::selected_text(model) else { return Vec::new() };
-    model.hint(EventLevel::Info, format!("sent to the terminal: {text}"));
+    // Nobody knows whether the terminal takes it: there is always a file as the other way.
+    model.hint(EventLevel::Info, format!("sent to the terminal: {text}; `:export csv` writes the list to a file"));
     vec![Effect::Copy(SensitiveString::new(text))]
 }
 

@@ -9,7 +9,16 @@ const LEDGER: Place = Place::On(&[Screen::Ledger]);
 const CHARTS: Place = Place::On(&[Screen::Overview, Screen::Replication]);
 const LISTS: Place =
     Place::On(&[Screen::Index, Screen::Region, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
-const FILTERED: Place = Place::On(&[Screen::Index, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
+/// What the keys of lists move in: the failover's text is scrolled by them.
+const MOVED: Place = Place::On(&[
+    Screen::Index,
+    Screen::Region,
+    Screen::Tokens,
+    Screen::Failover,
+    Screen::Ledger,
+    Screen::Events,
+    Screen::Help,
+]);
 const PAIR: Place = Place::On(&[
     Screen::Overview,
     Screen::Region,
@@ -71,7 +80,7 @@ const fn show(screen: Screen, id: &'static str, title: &'static str, keys: &'sta
 }
 
 const fn go(step: Move, id: &'static str, title: &'static str, keys: &'static [&'static str]) -> ActionInfo {
-    action(Action::List(step), id, title, keys).of(Group::Lists).on(LISTS)
+    action(Action::List(step), id, title, keys).of(Group::Lists).on(MOVED)
 }
 
 fn never(_: &Model) -> Option<String> {
@@ -223,7 +232,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     go(Move::PageDown, "page-down", "Page down", &["pgdn"]),
     go(Move::First, "first", "First", &["home"]),
     go(Move::Last, "last", "Last", &["end"]),
-    action(Action::Filter, "filter", "Filter the list", &["/"]).hint("filter").of(Group::Lists).on(FILTERED),
+    action(Action::Filter, "filter", "Filter the list", &["/"]).hint("filter").of(Group::Lists).on(LISTS),
     action(Action::Jump, "jump", "Go to what happened at a time: `:jump 02:58`", &[])
         .of(Group::Lists)
         .takes(Takes::Time)
@@ -240,8 +249,12 @@ pub const ACTIONS: &[ActionInfo] = &[
     action(Action::Past(Look::Forward), "forward-10s", "10 seconds towards now", &["]"]),
     action(Action::Past(Look::FarBack), "back-1m", "Look back: a minute", &["{"]),
     action(Action::Past(Look::FarForward), "forward-1m", "A minute towards now", &["}"]),
-    action(Action::Past(Look::Play), "play", "In the past: let it run, or hold it", &["space"])
-        .unless(targets::past_disabled),
+    action(
+        Action::Past(Look::Play),
+        "freeze",
+        "Hold what is shown, while all goes on behind it; in the past: let it run",
+        &["space"],
+    ),
     action(Action::Past(Look::PreviousMark), "previous-mark", "In the past: the mark before", &["N"])
         .unless(targets::past_disabled),
     action(Action::Past(Look::NextMark), "next-mark", "In the past: the next mark", &["n"])

@@ -301,9 +301,8 @@ pub fn selected_text(model: &Model) -> Option<String> {
             rows.get(list.row(rows.len(), Rest::First)).map(|entry| entry.entry.clone())
         }
         Screen::Region => {
-            let region = model.selected_region()?;
-            let at = list.row(region.size(), Rest::First);
-            region.nodes.get(at).map(|node| node.address.clone())
+            let rows = model.node_rows();
+            rows.get(list.row(rows.len(), Rest::First)).map(|row| row.address())
         }
         Screen::Help => super::help_rows(model)
             .get(list.row(super::help_rows(model).len(), Rest::First))

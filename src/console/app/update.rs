@@ -16,7 +16,9 @@ use super::rehearsal::RehearsalNews;
 use crate::api::replication::{EventLevel, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::NodeReport;
-use crate::console::domain::units::duration;
+use crate::console::domain::alarm::LAG_WARN_MS;
+use crate::console::domain::units::{duration, lag_ms};
+use crate::console::domain::{FRESH_FOR, RegionView};
 use std::collections::BTreeMap;
 
 /// Takes a message in and says what shall be done.
@@ -75,7 +77,7 @@ fn in_context(model: &mut Model, id: ContextId, act: impl FnOnce(&mut Model) -> 
 fn tick_context(model: &mut Model) -> Vec<Effect> {
     let now = model.now;
     if let Some(pair) = model.pair() {
-        let lag = pair.lag().filter(|lag| lag.age <= crate::console::domain::FRESH_FOR);
+        let lag = pair.lag().filter(|lag| lag.age <= FRESH_FOR);
         let (entries, ms) = (lag.map(|lag| lag.lag.entries), lag.map(|lag| lag.lag.ms));
         model.here.samples.take(Sample { at: now, entries, ms });
     }
@@ -144,11 +146,22 @@ fn take_reports(model: &mut Model, reports: Vec<(ContextId, NodeReport)>) -> Vec
 /// One bell for all that changed at once.
 fn take_context_reports(model: &mut Model, reports: Vec<NodeReport>) -> Vec<Effect> {
     let before = standing(model);
+    let lagged = lags(model);
     model.here.world.take_all(reports);
     let mut effects = Vec::new();
     let mut changes = Vec::new();
+    if let (None, Some(words)) = (lagged, lags(model)) {
+        changes.push((EventLevel::Warn, words));
+        effects.push(Effect::Bell);
+    }
     for (name, now) in standing(model) {
-        let Some(then) = before.get(&name) else { continue };
+        let then = before.get(&name);
+        if now.plain && !then.is_some_and(|then| then.plain) {
+            // Its card and its screen say so all the time.
+            let words = format!("{name} is called without TLS: whoever is on the way reads tokens and secrets");
+            model.here.log.note(model.now, EventLevel::Warn, "tls", words);
+        }
+        let Some(then) = then else { continue };
         if then.role != now.role
             && let (Some(from), Some(to)) = (then.role, now.role)
         {
@@ -176,9 +189,22 @@ fn take_context_reports(model: &mut Model, reports: Vec<NodeReport>) -> Vec<Effe
 struct Noticed {
     role: Option<Role>,
     dark: bool,
+    /// It was heard, and has no TLS.
+    plain: bool,
+}
+
+/// That the standby is further behind than is well, in words.
+fn lags(model: &Model) -> Option<String> {
+    let pair = model.pair()?;
+    let lag = pair.lag().filter(|lag| lag.age <= FRESH_FOR && lag.lag.ms >= LAG_WARN_MS)?;
+    Some(format!("{} is {} behind", pair.standby()?.name, lag_ms(lag.lag.ms)))
 }
 
 fn standing(model: &Model) -> BTreeMap<String, Noticed> {
     let regions = model.here.world.regions().into_iter();
-    regions.map(|region| (region.name.clone(), Noticed { role: region.role(), dark: region.is_dark() })).collect()
+    let noticed = |region: RegionView<'_>| {
+        let plain = region.status.is_some() && region.speaks_plainly();
+        (region.name.clone(), Noticed { role: region.role(), dark: region.is_dark(), plain })
+    };
+    regions.map(noticed).collect()
 }

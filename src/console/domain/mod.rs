@@ -24,7 +24,7 @@ pub use node::{Access, Contact, NodeReport, NodeView};
 pub use observed::{FRESH_FOR, Observed, Reading};
 pub use overall::{Overall, Standing, overall};
 pub use pair::{LagReading, LinkLook, LinkView, PairView};
-pub use region::{Health, RegionView};
+pub use region::{Health, NodeRow, RegionView};
 pub use world::World;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::foreign::{self, Foreign, RaftPeer};
 use super::node::{Access, Contact, NodeView, normal_address, short_address};
 use super::observed::{Observed, Reading};
 use crate::api::replication::Role;
-use crate::api::replication::{PathStatus, TokenInfo};
+use crate::api::replication::{NodeStatus, PathStatus, TokenInfo};
 use crate::api::vault_replication::ModeStatus;
 use crate::clock::UnixMs;
 use crate::ids::RegionId;
@@ -12,6 +12,37 @@ use std::time::Duration;
 
 /// A node's answer replaces the leader's once it is so much newer.
 const LEADER_PREFERRED_FOR: Duration = Duration::from_secs(3);
+
+/// A node of a region, as far as each says something of it: its region, the cluster that it is of, and it itself.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeRow<'a> {
+    pub told: Option<&'a NodeStatus>,
+    pub peer: Option<&'a RaftPeer>,
+    pub seen: Option<&'a NodeView>,
+}
+
+impl NodeRow<'_> {
+    pub fn name(&self) -> &str {
+        let named = self.told.map(|told| told.name.as_str()).or(self.peer.map(|peer| peer.id.as_str()));
+        named.or(self.seen.and_then(NodeView::name)).unwrap_or("?")
+    }
+
+    pub fn address(&self) -> String {
+        let told = self.told.map(|told| told.api_addr.as_str()).or(self.peer.map(|peer| peer.api_address.as_str()));
+        normal_address(told.or(self.seen.map(|seen| seen.address.as_str())).unwrap_or_default())
+    }
+
+    /// What a filter looks at.
+    pub fn text(&self) -> String {
+        let leads = self.told.map(|told| told.leader).or(self.peer.map(|peer| peer.leader));
+        let duty = leads.map_or("", |leads| if leads { "leader" } else { "follower" });
+        let sealed = self.told.and_then(|told| told.sealed) == Some(true);
+        let gone = self.seen.is_some_and(|seen| !seen.is_up());
+        let sealed = if sealed { "sealed" } else { "" };
+        let gone = if gone { "gone" } else { "" };
+        format!("{} {} {duty} {sealed} {gone}", self.name(), self.address())
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct RegionView<'a> {
@@ -96,6 +127,35 @@ impl<'a> RegionView<'a> {
     pub fn size(&self) -> usize {
         let told = self.status.map_or(0, |status| status.last().nodes.len());
         told.max(self.peers().len()).max(self.nodes.len())
+    }
+
+    /// A row for each node that the region says it has, and for each in view that it does not name.
+    pub fn node_rows(&self) -> Vec<NodeRow<'a>> {
+        let mut rows = Vec::new();
+        let mut shown = Vec::new();
+        let told = self.status.map_or(&[][..], |status| &status.last().nodes);
+        for node in told {
+            let address = normal_address(&node.api_addr);
+            let is_it = |seen: &&&NodeView| seen.address == address || seen.name() == Some(node.name.as_str());
+            let seen = self.nodes.iter().find(is_it).copied();
+            shown.extend(seen.map(|seen| &seen.address));
+            rows.push(NodeRow { told: Some(node), peer: None, seen });
+        }
+        for peer in self.peers().iter().filter(|_| self.status.is_none()) {
+            let address = normal_address(&peer.api_address);
+            let seen = self.nodes.iter().find(|seen| seen.address == address).copied();
+            shown.extend(seen.map(|seen| &seen.address));
+            rows.push(NodeRow { told: None, peer: Some(peer), seen });
+        }
+        let unnamed = self.nodes.iter().filter(|node| !shown.contains(&&node.address));
+        rows.extend(unnamed.map(|node| NodeRow { told: None, peer: None, seen: Some(node) }));
+        rows
+    }
+
+    /// Whether what goes to it can be read on the way: it says so, or is called without TLS.
+    pub fn speaks_plainly(&self) -> bool {
+        let told = self.status.and_then(|status| status.last().region.tls);
+        told == Some(false) || (told.is_none() && self.nodes.iter().any(|node| node.address.starts_with("http:")))
     }
 
     pub fn health(&self, now: UnixMs) -> Health {

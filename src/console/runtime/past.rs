@@ -23,6 +23,8 @@ impl Console {
 
     /// Opens the past, or moves in it.
     pub(super) fn look_back(&mut self, look: Look) {
+        // To hold what is in view is to look at the past of this moment.
+        let holds = self.past.is_none() && look == Look::Play;
         if self.past.is_none() {
             match self.recorder.past() {
                 Ok(film) => {
@@ -34,7 +36,9 @@ impl Console {
             }
         }
         let Some((mut projector, before)) = self.past.take() else { return };
-        projector.look(look);
+        if !holds {
+            projector.look(look);
+        }
         let mut then = self.then(&projector);
         then.keep_place_of(&before);
         self.past = Some((projector, then));

@@ -1,7 +1,7 @@
 //! What frames every screen: the top line, the alarm line, the footer, the toast.
 
 use super::role::Role;
-use super::widgets::fitted;
+use super::widgets::{fitted, lines, wrap};
 use super::{Paint, Tier};
 use crate::api::replication::EventLevel;
 use crate::console::app::{ACTIONS, Action, Hit, Model, Place, Screen, WriteRight};
@@ -10,11 +10,16 @@ use crate::console::domain::{Alarm, Overall, Standing};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
+use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
 /// Alarms that a high terminal shows at once.
 const ALARM_LINES_MAX: usize = 4;
+/// From this width on so many columns are cut from the sentence on top before it takes a second line.
+const SPILL_WIDTH: usize = 78;
+const SPILL_MIN: usize = 16;
+/// Lines that the newest word takes at most; the events have all of it.
+const TOAST_ROWS_MAX: usize = 3;
 /// The bar of the overview where there is room: to be seen from two metres.
 const BAR_ROWS_WIDE: u16 = 3;
 
@@ -30,7 +35,11 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     }
     let roomy = tier == Tier::Wide && matches!(model.screen, Screen::Overview | Screen::Index);
     let overall = overall_in_view(model);
-    let rows = if roomy { BAR_ROWS_WIDE } else { 1 };
+    let (words, more) = verdict_words(model, &overall, tier);
+    let rows = match roomy {
+        true => BAR_ROWS_WIDE,
+        false => verdict_rows(&overall, paint, (&words, &more), area.width).len() as u16,
+    };
     let bar = Rect { y: top, height: rows, ..area };
     verdict_bar(model, &overall, paint, tier, bar, buf);
     top += rows;
@@ -121,32 +130,55 @@ fn overall_in_view(model: &Model) -> Overall {
 fn verdict_bar(model: &Model, overall: &Overall, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let split = overall.words.contains("SPLIT BRAIN");
     let badge = if split { paint.theme.style(Role::Banner) } else { paint.badge(overall.standing) };
+    let (words, more) = verdict_words(model, overall, tier);
+    let roomy = area.height == BAR_ROWS_WIDE;
+    let whole = roomy || split || overall.standing == Standing::Alarm;
+    if whole {
+        buf.set_style(area, badge);
+    }
+    let style = if whole { badge } else { paint.theme.style(Role::Text) };
+    let sign = verdict_sign(overall, paint);
+    let mut rows = verdict_rows(overall, paint, (&words, &more), area.width).into_iter();
+    let first = vec![Span::styled(sign, badge), Span::styled(format!(" {}", rows.next().unwrap_or_default()), style)];
+    let y = if roomy { area.y + 1 } else { area.y };
+    Line::from(first).render(Rect { y, height: 1, ..area }, buf);
+    for (at, words) in rows.enumerate().take(usize::from(area.bottom().saturating_sub(y + 1))) {
+        let place = Rect { y: y + 1 + at as u16, height: 1, ..area };
+        Line::from(Span::styled(format!(" {words}"), style)).render(place, buf);
+    }
+}
+
+fn verdict_sign(overall: &Overall, paint: Paint<'_>) -> String {
     let (_, glyph) = paint.standing(overall.standing);
+    format!(" {glyph} {} ", overall.standing.word())
+}
+
+/// The sentence beside the word, and how much else is wrong and has no line of its own.
+fn verdict_words(model: &Model, overall: &Overall, tier: Tier) -> (String, String) {
     let mut words = overall.words.clone();
     if overall.standing == Standing::Unlinked
         && model.screen != Screen::Index
         && (Action::Link.info().disabled)(model).is_none()
-        && let Some(region) = model.selected_region()
     {
         let (link, generate) = (key_of(model, Action::Link), key_of(model, Action::TokenGenerate));
-        words = format!("{words}: {link} links the regions, {generate} makes a token on {}", region.name);
+        words = format!("{words}: {link} links the regions, {generate} makes a token");
     }
-    let shown = 1 + further_shown(tier);
-    let hidden = overall.wrong.saturating_sub(shown);
-    let more = if hidden > 0 { format!(" (+{hidden} more)") } else { String::new() };
-    let sign = format!(" {glyph} {} ", overall.standing.word());
-    let whole = area.height > 1 || split || overall.standing == Standing::Alarm;
-    if whole {
-        buf.set_style(area, badge);
+    let hidden = overall.wrong.saturating_sub(1 + further_shown(tier));
+    (words, if hidden > 0 { format!(" (+{hidden} more)") } else { String::new() })
+}
+
+/// The sentence behind the sign; what does not fit there goes on in a second line. How much else is wrong is never cut.
+fn verdict_rows(overall: &Overall, paint: Paint<'_>, (words, more): (&str, &str), width: u16) -> Vec<String> {
+    let width = usize::from(width);
+    let room = width.saturating_sub(verdict_sign(overall, paint).width() + 2);
+    // A word or two are not worth a row.
+    let spill = if width >= SPILL_WIDTH { SPILL_MIN } else { 0 };
+    if words.width() + more.width() <= room + spill || room < 8 {
+        return vec![fitted(words, room.saturating_sub(more.width())) + more];
     }
-    let room = usize::from(area.width).saturating_sub(sign.width() + more.width() + 2);
-    let style = if whole { badge } else { paint.theme.style(Role::Text) };
-    let line = Line::from(vec![
-        Span::styled(sign, badge),
-        Span::styled(format!(" {}", fitted(&words, room)), style),
-        Span::styled(more, if whole { badge } else { paint.theme.style(Role::Muted) }),
-    ]);
-    line.render(Rect { y: area.y + area.height / 2, height: 1, ..area }, buf);
+    let first = wrap(words, room).into_iter().next().unwrap_or_default();
+    let rest = words.split_whitespace().skip(first.split_whitespace().count()).collect::<Vec<_>>().join(" ");
+    vec![first, fitted(&rest, width.saturating_sub(2 + more.width())) + more]
 }
 
 fn further_shown(tier: Tier) -> usize {
@@ -214,13 +246,22 @@ pub fn draw_toast(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer)
         EventLevel::Info => (Role::Accent, paint.glyphs.pointer),
         level => paint.level(level),
     };
-    let text = fitted(&format!(" {glyph} {} ", toast.text), usize::from(area.width).saturating_sub(2));
-    let line = Line::from(paint.span(role, text));
-    let width = (line.width() as u16).min(area.width);
-    if area.height < 3 {
+    // Over whole lines, so that no end of what is below reads as part of it.
+    let width = area.width.saturating_sub(2);
+    let mut rows = wrap(&format!("{glyph} {}", toast.text), usize::from(width).saturating_sub(2));
+    if rows.len() > TOAST_ROWS_MAX {
+        let rest = rows.split_off(TOAST_ROWS_MAX - 1).join(" ");
+        rows.push(fitted(&rest, usize::from(width).saturating_sub(2)));
+    }
+    let height = rows.len() as u16;
+    if area.height < height + 2 {
         return;
     }
-    let place = Rect { x: area.right() - width, y: area.bottom() - 2, width, height: 1 };
+    let needed = rows.iter().map(|row| row.width() as u16 + 2).max().unwrap_or_default();
+    let width = if area.width < 60 { area.width } else { needed.min(width) };
+    let place = Rect { x: area.right() - width, y: area.bottom() - 1 - height, width, height };
+    Clear.render(place, buf);
     buf.set_style(place, paint.theme.style(Role::Dialog));
-    line.render(place, buf);
+    let rows = rows.into_iter().map(|row| Line::from(paint.span(role, format!(" {row} "))));
+    lines(rows.collect(), place, buf);
 }

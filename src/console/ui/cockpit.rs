@@ -4,7 +4,7 @@
 use super::Paint;
 use super::dialogs::{ROOMY, WIDTH, body_and_foot, esc, hint, scrolled};
 use super::role::Role;
-use super::widgets::{cell, fitted, hints, paragraph, told_age, wrap};
+use super::widgets::{cell, hints, paragraph, told_age, wrap};
 use crate::api::replication::{
     Check, FenceProof, LossEstimate, Plan, PromoteMode, Promotion, PromotionOutcome, Role as ApiRole, StepName,
     StepState,
@@ -110,13 +110,11 @@ pub(super) fn evidence_lines(model: &Model, paint: Paint<'_>, width: usize) -> V
     for one in found {
         let (role, glyph) = look(one.speaks);
         let age = one.age.map_or_else(|| "(never)".to_owned(), |age| format!("({} ago)", duration(age)));
-        let room = width.saturating_sub(4 + age.len());
-        let words = fitted(&format!("{}: {}", one.observer, one.fact), room);
-        rows.push(Line::from(vec![
-            paint.span(role, format!("  {glyph} ")),
-            paint.text(format!("{words} ")),
-            paint.muted(age),
-        ]));
+        let words = wrap(&format!("{}: {} {age}", one.observer, one.fact), width.saturating_sub(4));
+        for (at, words) in words.into_iter().enumerate() {
+            let head = if at == 0 { paint.span(role, format!("  {glyph} ")) } else { Span::raw("    ") };
+            rows.push(Line::from(vec![head, paint.text(words)]));
+        }
     }
     rows.push(Line::default());
     rows
@@ -249,13 +247,25 @@ fn command(model: &Model, region: &str, mode: PromoteMode, deciding: &Deciding) 
     format!("twinkeep replication promote -{mode}{accept} -address={address} -replication-path={path}")
 }
 
+/// Where the details of a promotion's steps begin.
+const STEP_INDENT: usize = 33;
+const STEP_DETAIL_MIN: usize = 20;
+
 /// The steps with their times; a switchover's that are still to come stand below those that were taken.
 fn step_lines(promotion: &Promotion, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
-    let line = |role: Role, glyph: &str, name: StepName, after: String, detail: &str| {
-        let head = format!("{glyph} {}", cell(step_word(name), 20));
-        let room = width.saturating_sub(34);
-        let detail = if room >= 12 { fitted(detail, room) } else { String::new() };
-        Line::from(vec![paint.span(role, head), paint.text(cell(&after, 9)), paint.muted(format!("  {detail}"))])
+    let lines = |role: Role, glyph: &str, name: StepName, after: String, detail: &str| {
+        let head = vec![
+            paint.span(role, format!("{glyph} {}", cell(step_word(name), 20))),
+            paint.text(cell(&after, 9)),
+            Span::raw("  "),
+        ];
+        // Where there is no room beside the time, the time is what matters.
+        let room = width.saturating_sub(STEP_INDENT);
+        let details = if room >= STEP_DETAIL_MIN { wrap(detail, room) } else { Vec::new() };
+        let mut details = details.into_iter().map(|words| paint.muted(words));
+        let mut rows = vec![Line::from_iter(head.into_iter().chain(details.next()))];
+        rows.extend(details.map(|words| Line::from(vec![Span::raw(" ".repeat(STEP_INDENT)), words])));
+        rows
     };
     let mut rows = Vec::new();
     for step in &promotion.steps {
@@ -265,11 +275,11 @@ fn step_lines(promotion: &Promotion, paint: Paint<'_>, width: usize) -> Vec<Line
             StepState::Failed => (Role::Crit, paint.glyphs.crit),
         };
         let after = step.at.map_or_else(|| state_word(step.state).into(), |at| duration(at.since(promotion.began_at)));
-        rows.push(line(role, glyph, step.name, after, &step.detail));
+        rows.extend(lines(role, glyph, step.name, after, &step.detail));
     }
     if promotion.outcome == PromotionOutcome::Running {
         let ahead = ahead(promotion.mode).iter().filter(|name| !promotion.steps.iter().any(|step| step.name == **name));
-        rows.extend(ahead.map(|name| line(Role::Muted, paint.glyphs.stale, *name, String::new(), "")));
+        rows.extend(ahead.flat_map(|name| lines(Role::Muted, paint.glyphs.stale, *name, String::new(), "")));
     }
     rows
 }
@@ -371,7 +381,12 @@ fn sent_lines(
         if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
             let pause = promotion.pause_ms.map_or_else(String::new, |ms| format!(", {ms} ms of them without writes"));
             let took = millis(at.since(promotion.began_at).as_secs_f64() * 1_000.0);
-            say(Role::Muted, &format!("It took {took}{pause}."));
+            // Of one that was sent here the time of day is known to who sent it.
+            let began = match &sent.plan {
+                None => format!("It began {} ago and took", duration(model.now.since(sent.sent_at))),
+                Some(_) => "It took".into(),
+            };
+            say(Role::Muted, &format!("{began} {took}{pause}."));
         }
         if sent.outcome() == Standing::Done {
             say(Role::Title, &next_words(model, sent, region));

@@ -1,8 +1,9 @@
 //! What happened, newest last.
 
-use super::Paint;
+use super::lists::{frame, in_full};
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, window};
+use super::{Paint, Tier};
 use crate::console::app::history::LogEntry;
 use crate::console::app::list::Rest;
 use crate::console::app::{Hit, Model};
@@ -11,19 +12,22 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let rows = model.event_rows();
     let list = model.list();
-    let inner = paint.titled("events, newest last", area, buf);
     let mut right = paint.filter_title(&list);
     let words = plural(rows.len() as u64, "event", "events");
     right.push(paint.muted(if right.is_empty() { words } else { format!("  {words}") }));
-    paint.right_title(right, area, buf);
+    let inner = frame(paint, tier, "events, newest last", right, area, buf);
     if rows.is_empty() {
         let words = if list.is_filtered() { "nothing fits the filter" } else { "nothing heard yet" };
         lines(vec![Line::from(paint.muted(words))], inner, buf);
         return;
     }
+    // What is cut in its line is read whole below it.
+    let chosen = list.cursor.and_then(|_| rows.get(list.row(rows.len(), Rest::Last)));
+    let whole = chosen.map_or_else(String::new, |entry| format!("{}, {}: {}", entry.region, entry.subject, entry.text));
+    let inner = in_full(paint, Role::Text, &whole, 4, inner, buf);
     let (range, selected) = window(&list, rows.len(), usize::from(inner.height), Rest::Last);
     let top = range.start;
     let text = rows[range].iter().enumerate().map(|(at, entry)| {

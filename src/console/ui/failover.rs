@@ -2,8 +2,9 @@
 //! the promotion in view, the verification, and the commands that do the same.
 
 use super::cockpit;
+use super::dialogs::scrolled;
 use super::role::Role;
-use super::widgets::{cell, fitted, lines, paragraph, wrap};
+use super::widgets::{cell, lines, paragraph, wrap};
 use super::{Paint, Tier};
 use crate::api::verification::{OwnDisk, VerifyOutcome};
 use crate::console::app::failover::{VerifyDesk, outcome_word};
@@ -29,11 +30,17 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         paint.right_title(vec![paint.muted("from what the regions say now")], area, buf);
     }
     let mut rows = Vec::new();
-    if tier > Tier::Narrow {
-        rows.extend([strip(&found, paint), Line::default()]);
-    }
-    for view in &found {
-        rows.extend(stage_lines(view, paint, width, narrow));
+    rows.push(strip(&found, narrow, paint));
+    if narrow {
+        // The strip has them all: only those with something to say follow.
+        let told = found.iter().filter(|view| matches!(view.progress, Progress::Now | Progress::Trouble));
+        rows.extend(told.flat_map(|view| {
+            let (role, _) = look(view.progress, paint);
+            paragraph(paint, role, &format!("{}: {}", view.stage.title(), view.words), width)
+        }));
+    } else {
+        rows.push(Line::default());
+        rows.extend(found.iter().flat_map(|view| stage_lines(view, paint, width)));
     }
     rows.push(Line::default());
     if let Some(desk) = &model.here.promotion
@@ -52,7 +59,12 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         rows.extend(cockpit::evidence_lines(model, paint, width));
     }
     rows.extend(commands(model, paint, width));
-    lines(rows, inner, buf);
+    // Nothing is below the last word.
+    while rows.last().is_some_and(|row| row.width() == 0) {
+        rows.pop();
+    }
+    let scroll = model.list().cursor.unwrap_or(0);
+    lines(scrolled(rows, scroll, usize::from(inner.height), paint), inner, buf);
 }
 
 fn look(progress: Progress, paint: Paint<'_>) -> (Role, &'static str) {
@@ -64,20 +76,22 @@ fn look(progress: Progress, paint: Paint<'_>) -> (Role, &'static str) {
     }
 }
 
-/// `● Preflight → ▸ Decide → …`
-fn strip(found: &[StageView], paint: Paint<'_>) -> Line<'static> {
+/// `● Preflight → ▸ Decide → …`, or in few columns `●Pre ▸Dec …`
+fn strip(found: &[StageView], narrow: bool, paint: Paint<'_>) -> Line<'static> {
     let mut spans: Vec<Span<'static>> = Vec::new();
     for view in found {
         if !spans.is_empty() {
-            spans.push(paint.muted(format!(" {} ", paint.glyphs.arrow)));
+            spans.push(if narrow { Span::raw(" ") } else { paint.muted(format!(" {} ", paint.glyphs.arrow)) });
         }
         let (role, glyph) = look(view.progress, paint);
-        spans.push(paint.span(role, format!("{glyph} {}", view.stage.title())));
+        let title = view.stage.title();
+        let words = if narrow { format!("{glyph}{}", &title[..3]) } else { format!("{glyph} {title}") };
+        spans.push(paint.span(role, words));
     }
     Line::from(spans)
 }
 
-fn stage_lines(view: &StageView, paint: Paint<'_>, width: usize, narrow: bool) -> Vec<Line<'static>> {
+fn stage_lines(view: &StageView, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
     let (role, glyph) = look(view.progress, paint);
     let head = paint.span(role, cell(&format!("{glyph} {}", view.stage.title()), WORDS_AT));
     let text = match view.progress {
@@ -86,8 +100,7 @@ fn stage_lines(view: &StageView, paint: Paint<'_>, width: usize, narrow: bool) -
         Progress::Now | Progress::Done => Role::Text,
     };
     let room = width.saturating_sub(WORDS_AT);
-    let words = if narrow { vec![fitted(&view.words, room)] } else { wrap(&view.words, room) };
-    let mut words = words.into_iter();
+    let mut words = wrap(&view.words, room).into_iter();
     let first = Line::from(vec![head, paint.span(text, words.next().unwrap_or_default())]);
     let rest = words.map(|words| Line::from(vec![Span::raw(" ".repeat(WORDS_AT)), paint.span(text, words)]));
     std::iter::once(first).chain(rest).collect()

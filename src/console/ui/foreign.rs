@@ -9,7 +9,7 @@ use super::widgets::{cell, paragraph, wrap};
 use crate::api::vault_replication::ModeStatus;
 use crate::console::app::Model;
 use crate::console::domain::foreign::{Leads, RaftPeer};
-use crate::console::domain::node::{normal_address, short_address};
+use crate::console::domain::node::short_address;
 use crate::console::domain::units::{count, duration, entries, plural};
 use crate::console::domain::vault::VaultLink;
 use crate::console::domain::{Foreign, Observed, Reading, RegionView};
@@ -163,22 +163,8 @@ pub fn lag_lines(
     }
 }
 
-/// A row for each node of the cluster, in the columns of the region's screen.
-pub fn node_rows(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Vec<Value>> {
-    let mut rows = Vec::new();
-    let mut shown = Vec::new();
-    for peer in region.peers() {
-        let seen = region.nodes.iter().find(|node| node.address == normal_address(&peer.api_address));
-        shown.extend(seen.map(|node| node.address.clone()));
-        rows.push(values(model, Some(peer), seen.copied(), paint));
-    }
-    for node in region.nodes.iter().filter(|node| !shown.contains(&node.address)) {
-        rows.push(values(model, None, Some(node), paint));
-    }
-    rows
-}
-
-fn values(
+/// A node of the cluster, in the columns of the region's screen.
+pub fn node_values(
     model: &Model,
     peer: Option<&RaftPeer>,
     node: Option<&crate::console::domain::NodeView>,

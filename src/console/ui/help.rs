@@ -1,8 +1,9 @@
 //! Every action with its keys, and why some are not possible now. All of it from the table of actions.
 
-use super::Paint;
+use super::lists::{frame, in_full};
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, window};
+use super::{Paint, Tier};
 use crate::console::app::list::Rest;
 use crate::console::app::{ActionInfo, Danger, Hit, Model, help_rows};
 use ratatui::buffer::Buffer;
@@ -11,19 +12,24 @@ use ratatui::text::Line;
 
 const KEYS_WIDTH: usize = 11;
 
-pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
-    let inner = paint.titled("help", area, buf);
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let list = model.list();
     let mut right = paint.filter_title(&list);
     if right.is_empty() {
         right.push(paint.muted("enter runs the selected line"));
     }
-    paint.right_title(right, area, buf);
+    let inner = frame(paint, tier, "help", right, area, buf);
     let rows = help_rows(model);
     if rows.is_empty() {
         lines(vec![Line::from(paint.muted("nothing fits the filter"))], inner, buf);
         return;
     }
+    let chosen = list.cursor.and_then(|_| rows.get(list.row(rows.len(), Rest::First)));
+    let whole = chosen.map_or_else(String::new, |info| {
+        let why = (info.disabled)(model).map_or_else(String::new, |why| format!(" {} {why}", paint.glyphs.cut));
+        format!(":{}  {}{why}", info.id, titled(info))
+    });
+    let inner = in_full(paint, Role::Muted, &whole, 4, inner, buf);
     let (range, selected) = window(&list, rows.len(), usize::from(inner.height), Rest::First);
     let top = range.start;
     let mut text = Vec::new();
@@ -49,12 +55,7 @@ fn action_line(model: &Model, info: &ActionInfo, named: bool, paint: Paint<'_>, 
     spans.push(paint.span(key_role, cell(&keys, KEYS_WIDTH)));
     let used = Line::from(spans.clone()).width();
     let room = usize::from(width).saturating_sub(used);
-    let asks = match info.danger {
-        Danger::None | Danger::Changes => "",
-        Danger::Asks => " (asks first)",
-        Danger::Typed => " (wants the name typed)",
-    };
-    let title = format!("{}{asks}", info.title);
+    let title = titled(info);
     match why {
         None => spans.push(paint.span(role, fitted(&title, room))),
         Some(why) => {
@@ -66,4 +67,13 @@ fn action_line(model: &Model, info: &ActionInfo, named: bool, paint: Paint<'_>, 
         }
     }
     Line::from(spans)
+}
+
+fn titled(info: &ActionInfo) -> String {
+    let asks = match info.danger {
+        Danger::None | Danger::Changes => "",
+        Danger::Asks => " (asks first)",
+        Danger::Typed => " (wants the name typed)",
+    };
+    format!("{}{asks}", info.title)
 }

@@ -1,6 +1,7 @@
 //! The index: every context in a row, the worst first, so that one look says where to look.
 
 use super::columns::{Align, Column, Value, fitting, header, row};
+use super::lists::{frame, in_full};
 use super::role::Role;
 use super::widgets::{lines, window};
 use super::{Paint, Tier};
@@ -26,16 +27,16 @@ const COLUMNS: [Column; 6] = [
     column("what", 24, 2),
 ];
 
-pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
-    let narrow = Tier::of(Rect { height: 24, ..area }) < Tier::Normal;
-    let inner = if narrow { area } else { paint.titled("contexts, the worst first", area, buf) };
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let list = model.list();
     let rows = model.context_rows();
     let mut right = paint.filter_title(&list);
-    right.push(paint.muted(plural(rows.len() as u64, " context", " contexts")));
-    if !narrow {
-        paint.right_title(right, area, buf);
-    }
+    let words = plural(rows.len() as u64, "context", "contexts");
+    right.push(paint.muted(if right.is_empty() { words } else { format!("  {words}") }));
+    let inner = frame(paint, tier, "contexts, the worst first", right, area, buf);
+    let chosen = list.cursor.and_then(|_| rows.get(list.row(rows.len(), Rest::First)));
+    let whole = chosen.map_or_else(String::new, |(context, of)| format!("{}: {}", context.title(), of.words));
+    let inner = in_full(paint, Role::Text, &whole, 4, inner, buf);
     let fit = fitting(&COLUMNS, inner.width);
     let mut text = vec![header(&COLUMNS, &fit, paint)];
     let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(1), Rest::First);

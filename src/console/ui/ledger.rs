@@ -1,9 +1,10 @@
 //! The ledger: writes that only the old primary has, what each changed, and what was decided about it.
 
-use super::Paint;
 use super::columns::{Align, Column, Value, fitting, header, row};
+use super::lists::{frame, in_full};
 use super::role::Role;
-use super::widgets::{fitted, lines, paragraph, window};
+use super::widgets::{lines, paragraph, window};
+use super::{Paint, Tier};
 use crate::api::ledger::{LedgerEntryInfo, ReviewInfo};
 use crate::console::app::list::Rest;
 use crate::console::app::model::review_word;
@@ -27,25 +28,34 @@ const COLUMNS: [Column; 6] = [
     column("what it changed", 24, Align::Left, 3),
 ];
 
-pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let Ok(region) = ledger_region(model) else {
-        let inner = paint.titled("ledger", area, buf);
+        let inner = frame(paint, tier, "ledger", Vec::new(), area, buf);
         let words = "No region in view holds writes that another never got. After a failover the old primary keeps here what \
                      only it has.";
         return lines(paragraph(paint, Role::Muted, words, usize::from(inner.width)), inner, buf);
     };
-    let inner = paint.titled(&format!("ledger of {}", region.name), area, buf);
     let list = model.list();
     let mut right = paint.filter_title(&list);
     if let Some(told) = &model.here.ledger {
         right.push(paint.ago(told.read(model.now).age));
     }
-    paint.right_title(right, area, buf);
+    let inner = frame(paint, tier, &format!("ledger of {}", region.name), right, area, buf);
+    let rows = model.ledger_rows();
+    // What the selected one changed, and met, or why it was given up.
+    let chosen = rows.get(list.row(rows.len(), Rest::First));
+    let whole =
+        chosen.map_or_else(String::new, |entry| format!("{}  {}  {}", entry.entry, changed(entry), fate(entry)));
+    let inner = in_full(paint, Role::Muted, &whole, 5, inner, buf);
     let width = usize::from(inner.width);
     let mut text = summary(model, &region, paint, width);
-    let rows = model.ledger_rows();
+    if tier == Tier::Narrow {
+        // The list goes before what it comes to.
+        text = text.split_off(text.len().saturating_sub(2));
+        text.truncate(1);
+    }
     let fit = fitting(&COLUMNS, inner.width);
-    let room = usize::from(inner.height).saturating_sub(text.len() + 2);
+    let room = usize::from(inner.height).saturating_sub(text.len() + 1);
     text.push(header(&COLUMNS, &fit, paint));
     let (range, selected) = window(&list, rows.len(), room, Rest::First);
     let top = range.start;
@@ -55,12 +65,6 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         text.push(if selected == Some(top + at) { line.style(paint.theme.style(Role::Cursor)) } else { line });
     }
     lines(text, inner, buf);
-    // What the selected one met, or why it was given up.
-    if let Some(entry) = selected.and_then(|at| rows.get(at)).filter(|_| inner.height > 4) {
-        let foot = Rect { y: inner.bottom() - 1, height: 1, ..inner };
-        let words = fitted(&format!("{}  {}", entry.entry, fate(entry)), width);
-        lines(vec![Line::from(paint.muted(words))], foot, buf);
-    }
 }
 
 /// What it comes to, by its region's own word.
@@ -114,11 +118,12 @@ fn values(model: &Model, entry: &LedgerEntryInfo, paint: Paint<'_>) -> Vec<Value
         Value::new(Role::Text, entry.class.name()),
         Value::new(Role::Muted, position(entry.position)),
         Value::new(Role::Muted, bytes(entry.bytes)),
-        Value::new(
-            Role::Text,
-            if entry.paths.is_empty() { "not readable here".into() } else { entry.paths.join(", ") },
-        ),
+        Value::new(Role::Text, changed(entry)),
     ]
+}
+
+fn changed(entry: &LedgerEntryInfo) -> String {
+    if entry.paths.is_empty() { "not readable here".into() } else { entry.paths.join(", ") }
 }
 
 fn fate(entry: &LedgerEntryInfo) -> String {

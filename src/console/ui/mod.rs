@@ -20,6 +20,7 @@ mod help;
 mod hits;
 mod index;
 mod ledger;
+mod lists;
 mod overview;
 mod region;
 mod replication;
@@ -110,15 +111,15 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     } else {
         let body = chrome::draw(model, paint, tier, area, buf);
         match model.screen {
-            Screen::Index => index::draw(model, paint, body, buf),
+            Screen::Index => index::draw(model, paint, tier, body, buf),
             Screen::Overview => overview::draw(model, paint, tier, body, buf),
             Screen::Region => region::draw(model, paint, tier, body, buf),
             Screen::Replication => replication::draw(model, paint, tier, body, buf),
-            Screen::Tokens => tokens::draw(model, paint, body, buf),
+            Screen::Tokens => tokens::draw(model, paint, tier, body, buf),
             Screen::Failover => failover::draw(model, paint, tier, body, buf),
-            Screen::Ledger => ledger::draw(model, paint, body, buf),
-            Screen::Events => events::draw(model, paint, body, buf),
-            Screen::Help => help::draw(model, paint, body, buf),
+            Screen::Ledger => ledger::draw(model, paint, tier, body, buf),
+            Screen::Events => events::draw(model, paint, tier, body, buf),
+            Screen::Help => help::draw(model, paint, tier, body, buf),
         }
         chrome::draw_toast(model, paint, area, buf);
     }

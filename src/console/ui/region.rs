@@ -2,14 +2,14 @@
 
 use super::columns::{Align, Column, Value, fitting, header, row};
 use super::role::Role;
-use super::widgets::{cell, fitted, lines, told_age, window};
+use super::widgets::{cell, fitted, lines, paragraph, told_age, window};
 use super::{Paint, Tier, foreign};
-use crate::api::replication::{NodeStatus, Role as RegionRole};
+use crate::api::replication::{NodeStatus, PathStatus, Role as RegionRole};
 use crate::console::app::list::Rest;
 use crate::console::app::{Hit, Model};
-use crate::console::domain::node::{normal_address, short_address};
+use crate::console::domain::node::short_address;
 use crate::console::domain::units::{count, duration, plural, skew};
-use crate::console::domain::{Access, Contact, NodeView, Reading, RegionView};
+use crate::console::domain::{Access, Contact, NodeRow, NodeView, Reading, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -41,7 +41,11 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     let (role, sign, word) = paint.role_of(&region);
     let title = vec![paint.span(Role::Title, format!("{} ", region.name)), paint.span(role, format!("{sign} {word}"))];
     let inner = paint.panel(title, Role::Selected, area, buf);
-    paint.right_title(vec![paint.muted("left and right change the region")], area, buf);
+    let mut right = paint.filter_title(&model.list());
+    if right.is_empty() {
+        right.push(paint.muted("left and right change the region"));
+    }
+    paint.right_title(right, area, buf);
     let fit = fitting(&COLUMNS, inner.width);
     let mut text = vec![header(&COLUMNS, &fit, paint)];
     let rows = rows(model, &region, paint);
@@ -79,6 +83,10 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
         paint.span(role, format!(" {sign} {word} ")),
         heard,
     ])];
+    let filter = paint.filter_title(&model.list());
+    if !filter.is_empty() {
+        text.push(Line::from_iter([ratatui::text::Span::raw(" ")].into_iter().chain(filter)));
+    }
     for values in rows(model, region, paint) {
         let [name, duty, answers, seal, applied, ..] = &values[..] else { continue };
         let room = usize::from(area.width).saturating_sub(answers.text.width() + 4);
@@ -100,36 +108,28 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
     lines(text, area, buf);
 }
 
-/// A row for each node that the region says it has, and for each in view that it does not name.
 fn rows(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Vec<Value>> {
-    if region.status.is_none() && region.foreign.is_some() {
-        return foreign::node_rows(model, region, paint);
-    }
     let reading = region.read(model.now);
-    let told: &[NodeStatus] = reading.as_ref().map_or(&[], |reading| &reading.value.nodes);
-    let mut rows = Vec::new();
-    let mut shown = Vec::new();
-    for node in told {
-        let address = normal_address(&node.api_addr);
-        let seen = region.nodes.iter().find(|seen| seen.address == address || seen.name() == Some(node.name.as_str()));
-        shown.extend(seen.map(|seen| seen.address.clone()));
-        rows.push(told_row(model, node, seen.copied(), reading.as_ref(), paint));
-    }
-    for node in region.nodes.iter().filter(|node| !shown.contains(&node.address)) {
-        let mut values = vec![Value::new(Role::Muted, ""); COLUMNS.len()];
-        values[0] = Value::new(Role::Text, node.name().unwrap_or("?").to_owned());
-        values[2] = contact(model, Some(node), paint);
-        values[9] = Value::new(Role::Muted, short_address(&node.address));
-        rows.push(values);
-    }
-    rows
+    let is_foreign = region.status.is_none() && region.foreign.is_some();
+    let values = |row: NodeRow<'_>| match row.told {
+        _ if is_foreign => foreign::node_values(model, row.peer, row.seen, paint),
+        Some(told) => told_row(model, told, row.seen, reading.as_ref(), paint),
+        None => {
+            let mut values = vec![Value::new(Role::Muted, ""); COLUMNS.len()];
+            values[0] = Value::new(Role::Text, row.name().to_owned());
+            values[2] = contact(model, row.seen, paint);
+            values[9] = Value::new(Role::Muted, short_address(&row.address()));
+            values
+        }
+    };
+    model.node_rows().into_iter().map(values).collect()
 }
 
 fn told_row(
     model: &Model,
     node: &NodeStatus,
     seen: Option<&NodeView>,
-    reading: Option<&Reading<'_, crate::api::replication::PathStatus>>,
+    reading: Option<&Reading<'_, PathStatus>>,
     paint: Paint<'_>,
 ) -> Vec<Value> {
     let old = reading.is_some_and(|reading| reading.is_old());
@@ -198,10 +198,7 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
             Some(at) => format!("again in {}", duration(at.since(model.now))),
             None => "calling now".into(),
         };
-        facts.push(Line::from(vec![
-            paint.span(Role::Warn, format!("{name}: {error}")),
-            paint.muted(format!("; {next}")),
-        ]));
+        facts.extend(paragraph(paint, Role::Warn, &format!("{name}: {error}; {next}"), usize::from(width)));
     }
     let (role, words) = match region.access() {
         Access::Accepted => (Role::Ok, "takes this console's token"),
@@ -216,8 +213,16 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
     if let Some(reading) = region.read(model.now) {
         let status = reading.value;
         let version = format!("{}, protocol {}", status.region.version, status.region.protocol);
-        if let Some(words) = intended(model, region) {
-            facts.push(Line::from(vec![paint.muted("intended "), paint.span(Role::Warn, words)]));
+        let own = paint.aged(&reading, Role::Text, format!("reported {}", status.role));
+        let (role, intended, why) = intended(model, status);
+        let both = [paint.muted("role     "), own, paint.span(role, format!(" \u{b7} intended {intended}"))];
+        facts.push(Line::from(both.to_vec()));
+        if let Some(why) = why {
+            facts.extend(paragraph(paint, Role::Warn, &why, usize::from(width)));
+        }
+        if region.speaks_plainly() {
+            let words = "none: whoever is on the way reads tokens and secrets";
+            facts.push(Line::from(vec![paint.muted("TLS      "), paint.span(Role::Warn, words)]));
         }
         facts.push(Line::from(vec![paint.muted("version  "), paint.aged(&reading, Role::Text, version)]));
         let is_fenced = status.role == RegionRole::Fenced;
@@ -235,14 +240,18 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
     facts
 }
 
-/// What it should be by the newest epoch in view, where that is not what it says it is.
-fn intended(model: &Model, region: &RegionView<'_>) -> Option<String> {
-    let own = region.status?.last();
+/// What it should be by the newest epoch in view, and why where that is not what it says it is.
+fn intended(model: &Model, own: &PathStatus) -> (Role, RegionRole, Option<String>) {
     let newer = model.here.world.regions().into_iter().find_map(|other| {
         let said = other.status?.last();
         let newer = said.role == RegionRole::Primary && said.epoch > own.epoch && said.dataset == own.dataset;
         newer.then(|| (other.name.clone(), said.epoch))
     });
-    let (name, epoch) = newer.filter(|_| own.role == RegionRole::Primary)?;
-    Some(format!("fenced: {name} is primary in epoch {epoch}, this one says primary in epoch {}", own.epoch))
+    match newer.filter(|_| own.role == RegionRole::Primary) {
+        None => (Role::Muted, own.role, None),
+        Some((name, epoch)) => {
+            let why = format!("{name} is primary in epoch {epoch}, this one still in epoch {}", own.epoch);
+            (Role::Crit, RegionRole::Fenced, Some(why))
+        }
+    }
 }

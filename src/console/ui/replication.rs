@@ -2,7 +2,7 @@
 
 use super::overview::sync_lines;
 use super::role::Role;
-use super::widgets::{cell, fitted, lines, told_age};
+use super::widgets::{cell, fitted, lines, paragraph, told_age};
 use super::{Paint, Tier, foreign};
 use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
@@ -186,7 +186,7 @@ fn link_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'st
     if let Some(error) = &link.error {
         let retry = link.retry_at.map(|at| at.since(pair.link.said_at).saturating_sub(said.age));
         let next = retry.map_or_else(String::new, |left: Duration| format!("; dials in {}", duration(left)));
-        rows.push(Line::from(paint.span(Role::Warn, fitted(&format!("{error}{next}"), usize::from(width)))));
+        rows.extend(paragraph(paint, Role::Warn, &format!("{error}{next}"), usize::from(width)));
     }
     let trip = link.round_trip_ms.map_or_else(|| "unknown".into(), millis);
     let heard = link
@@ -198,7 +198,7 @@ fn link_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'st
         ("round trip", trip),
         ("last heard", heard),
         ("clocks", pair.clock_skew_ms.map_or_else(|| "unknown".into(), skew)),
-        ("TLS", if link.tls { "yes, pinned".into() } else { "no: key sizes and timing can be read".into() }),
+        ("TLS", if link.tls { "yes, pinned".into() } else { "no: sizes can be read".into() }),
     ];
     let half = (usize::from(width) / 2).max(30);
     for two in facts.chunks(if usize::from(width) >= 60 { 2 } else { 1 }) {
@@ -210,7 +210,7 @@ fn link_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'st
         rows.push(Line::from(spans));
     }
     if let Some(words) = &pair.disagreement {
-        rows.push(Line::from(paint.span(Role::Warn, format!("{} {words}", paint.glyphs.warn))));
+        rows.extend(paragraph(paint, Role::Warn, &format!("{} {words}", paint.glyphs.warn), usize::from(width)));
     }
     rows
 }

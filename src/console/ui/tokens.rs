@@ -1,9 +1,10 @@
 //! Activation tokens: those that can still be used, and what became of the others.
 
-use super::Paint;
 use super::columns::{Align, Column, Value, fitting, header, row};
+use super::lists::{frame, in_full};
 use super::role::Role;
-use super::widgets::{fitted, lines, window, wrap};
+use super::widgets::{lines, window, wrap};
+use super::{Paint, Tier};
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::app::list::Rest;
 use crate::console::app::model::token_word;
@@ -28,21 +29,26 @@ const COLUMNS: [Column; 6] = [
     column("what became of it", 24, 4),
 ];
 
-pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
-    let inner = paint.titled("activation tokens", area, buf);
+pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let list = model.list();
     let rows = model.token_rows();
     let mut right = paint.filter_title(&list);
     let words = plural(rows.len() as u64, "token", "tokens");
     right.push(paint.muted(if right.is_empty() { words } else { format!("  {words}") }));
-    paint.right_title(right, area, buf);
+    let inner = frame(paint, tier, "activation tokens", right, area, buf);
     if rows.is_empty() {
         lines(empty_lines(model, paint, inner.width), inner, buf);
         return;
     }
+    // The accessor whole, as the command line wants it.
+    let whole = rows.get(list.row(rows.len(), Rest::First)).map_or_else(String::new, |(region, token)| {
+        let fate = values(model, region, token, paint).pop().map(|value| value.text).unwrap_or_default();
+        format!("{}  {fate}", token.accessor)
+    });
+    let inner = in_full(paint, Role::Muted, &whole, 4, inner, buf);
     let fit = fitting(&COLUMNS, inner.width);
     let mut text = vec![header(&COLUMNS, &fit, paint)];
-    let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(3), Rest::First);
+    let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(1), Rest::First);
     let top = range.start;
     for (at, (region, token)) in rows[range].iter().enumerate() {
         let line = row(&COLUMNS, &fit, values(model, region, token, paint), paint);
@@ -50,14 +56,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         paint.hit(Rect { y: inner.y + text.len() as u16, height: 1, ..inner }, || Hit::Row(top + at));
         text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });
     }
-    lines(text, Rect { height: inner.height.saturating_sub(1), ..inner }, buf);
-    // Whole, as the command line wants it.
-    if let Some((region, token)) = selected.and_then(|at| rows.get(at)).filter(|_| inner.height > 3) {
-        let foot = Rect { y: inner.bottom() - 1, height: 1, ..inner };
-        let fate = values(model, region, token, paint).pop().map(|value| value.text).unwrap_or_default();
-        let words = fitted(&format!("{}  {fate}", token.accessor), usize::from(inner.width));
-        lines(vec![Line::from(paint.muted(words))], foot, buf);
-    }
+    lines(text, inner, buf);
 }
 
 fn values(model: &Model, region: &RegionView<'_>, token: &TokenInfo, paint: Paint<'_>) -> Vec<Value> {

@@ -44,6 +44,7 @@ pub fn models<const N: usize>(worlds: [(&str, World); N]) -> Model {
         write: WriteRight::Write,
     });
     let mut model = Model::new(ModelOptions {
+        quiet: false,
         now: NOW,
         contexts: contexts.collect(),
         theme: "dark".into(),

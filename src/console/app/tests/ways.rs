@@ -210,3 +210,21 @@ fn the_mouse_presses_what_is_painted_but_nothing_under_a_dialog() {
     update(&mut model, Msg::Click(Hit::Screen(Screen::Help)));
     assert_eq!(model.screen, Screen::Failover);
 }
+
+#[test]
+fn a_regions_nodes_are_filtered_by_name_address_and_what_they_are() {
+    let mut model = model(fixtures::streaming());
+    keys(&mut model, "2");
+    let all = model.node_rows().len();
+    assert!(all > 1);
+    keys(&mut model, "/");
+    type_text(&mut model, "leader");
+    keys(&mut model, "enter");
+    let names: Vec<String> = model.node_rows().iter().map(|row| row.name().to_owned()).collect();
+    assert_eq!(names, ["eu-west-1a"]);
+    let copied = keys(&mut model, "y");
+    let [Effect::Copy(text)] = copied.as_slice() else { panic!("{copied:?}") };
+    assert_eq!(text.expose(), "http://10.2.2.1:8200", "the line that is in view");
+    keys(&mut model, "esc");
+    assert_eq!((model.node_rows().len(), model.screen), (all, Screen::Region));
+}
