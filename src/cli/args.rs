@@ -1,9 +1,10 @@
 //! The command line as clap sees it. Help, completions, the man pages and the README's table come from here.
 
 pub use super::vault_args::{
-    At, Audit, AuditEnable, KvEnableVersioning, KvMetadata, KvMetadataPut, KvPatch, KvRollback, KvVersions, Named,
-    Policy, PolicyFmt, PolicyWrite, Read, Secrets, SecretsEnable, SecretsMove, SecretsTune, Token, TokenCapabilities,
-    TokenCreate, TokenLookup, TokenRenew, TokenRevoke, Unwrap, Wrap, Write,
+    At, Audit, AuditEnable, Import, KvEnableVersioning, KvMetadata, KvMetadataPut, KvPatch, KvRollback, KvVersions,
+    Named, Policy, PolicyFmt, PolicyWrite, Read, Rekey, Secrets, SecretsEnable, SecretsMove, SecretsTune, Snapshot,
+    SnapshotRestore, SnapshotSave, Token, TokenCapabilities, TokenCreate, TokenLookup, TokenRenew, TokenRevoke, Unwrap,
+    Wrap, Write,
 };
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,6 +59,9 @@ pub enum Command {
     /// Audit logs
     #[command(subcommand)]
     Audit(Audit),
+    /// Copy KV mounts, their data with all versions, and policies of a running Vault or OpenBao to this server; again, it
+    /// goes on where it stopped. Exits 1 if something here differs, 2 if something was not copied
+    Import(Box<Import>),
     /// A node: seal, leader, version; exits 2 if it is sealed or not initialised. With addresses or -context the regions:
     /// exits 0 if all is well, 2 if not, 3 if that is unknown
     Status(Status),
@@ -422,7 +426,9 @@ pub enum Operator {
     KeyStatus(Connection),
     /// Encrypt with a new key from now on
     Rotate(Connection),
-    /// The nodes of the region
+    /// New unseal keys by a quorum of the old: -init, then one key each; with -verify the new ones are given back first
+    Rekey(Rekey),
+    /// The nodes of the region, and snapshots of it
     #[command(subcommand)]
     Raft(Raft),
 }
@@ -456,6 +462,9 @@ pub enum Raft {
     ListPeers(Connection),
     /// Take a node out of the region
     RemovePeer(RemovePeer),
+    /// The whole data set as a file, and back
+    #[command(subcommand)]
+    Snapshot(Snapshot),
 }
 
 #[derive(Args, Debug)]

@@ -10,6 +10,7 @@ mod docs;
 mod environment;
 mod failure;
 mod flags;
+mod import;
 mod kv;
 mod kv_versions;
 mod ledger;
@@ -20,8 +21,10 @@ mod output;
 mod person;
 mod policy;
 mod promote;
+mod rekey;
 mod replication;
 mod secrets;
+mod snapshot;
 mod status;
 mod token;
 mod vault_args;
@@ -33,10 +36,12 @@ pub use failure::Failure;
 pub use output::Output;
 pub use person::Person;
 
+use crate::sensitive::panic_text;
 use args::{Cli, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
 use person::Terminal;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
@@ -49,6 +54,7 @@ pub struct Context<'a> {
 
 /// Parses, runs, prints; the exit code is the process's.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    tell_panics_without_values();
     let arguments = flags::normalise(arguments);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -66,6 +72,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Of a server as of a command: what a panic was about may be a secret.
+fn tell_panics_without_values() {
+    std::panic::set_hook(Box::new(|info| {
+        let trace = Backtrace::capture();
+        // A closed standard error has no reader to tell.
+        let _ = writeln!(std::io::stderr(), "{}", panic_text(info));
+        if trace.status() == BacktraceStatus::Captured {
+            let _ = writeln!(std::io::stderr(), "{trace}");
+        }
+    }));
+}
+
 /// Runs one command.
 pub async fn run(command: Command, context: &mut Context<'_>) -> Result<Output, Failure> {
     match command {
@@ -78,6 +96,7 @@ pub async fn run(command: Command, context: &mut Context<'_>) -> Result<Output, 
         Command::Replication(command) => replication::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Kv(command) => kv::run(command, context).await,
+        Command::Import(import) => import::run(*import, context).await,
         Command::Status(status) => status::run(status, context).await,
         Command::Login(login) => login::run(login, context).await,
         Command::Token(command) => token::run(command, context).await,

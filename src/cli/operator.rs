@@ -29,6 +29,8 @@ pub async fn run(command: Operator, context: &mut Context<'_>) -> Result<Output,
             let status = ask("sys/key-status", &connection, context).await?;
             shown(status, None, &connection, context, "")
         }
+        Operator::Rekey(rekey) => super::rekey::run(rekey, context).await,
+        Operator::Raft(Raft::Snapshot(command)) => super::snapshot::run(command, context).await,
         Operator::Raft(Raft::ListPeers(connection)) => list_peers(connection, context).await,
         Operator::Raft(Raft::RemovePeer(remove)) => remove_peer(remove, context).await,
     }

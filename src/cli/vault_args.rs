@@ -362,3 +362,91 @@ pub struct KvEnableVersioning {
     #[command(flatten)]
     pub connection: Connection,
 }
+
+#[derive(Args, Debug)]
+pub struct Rekey {
+    /// One of the old keys, or with -verify of the new; better left out: it is asked for, or read from standard input
+    pub key: Option<String>,
+    /// Begin
+    #[arg(long, conflicts_with_all = ["key", "cancel", "status", "nonce"])]
+    pub init: bool,
+    /// Give the rekey up; with -verify only forget which keys were given back
+    #[arg(long, conflicts_with_all = ["key", "status"])]
+    pub cancel: bool,
+    /// How far it is
+    #[arg(long, conflicts_with = "key")]
+    pub status: bool,
+    /// With -init: the new keys have to be given back before they count. Else: it is about that
+    #[arg(long)]
+    pub verify: bool,
+    /// Into how many keys the root key is split
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5)]
+    pub key_shares: u32,
+    /// How many of them unseal
+    #[arg(long, short = 't', value_name = "N", default_value_t = 3)]
+    pub key_threshold: u32,
+    /// What -init printed, so that all keys are given to one rekey
+    #[arg(long, value_name = "NONCE")]
+    pub nonce: Option<String>,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Snapshot {
+    /// Save a snapshot, encrypted as the data is, while the region works
+    Save(SnapshotSave),
+    /// Restore a snapshot: what was written since is gone, here and on the standbys
+    Restore(SnapshotRestore),
+}
+
+#[derive(Args, Debug)]
+pub struct SnapshotSave {
+    pub file: std::path::PathBuf,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub struct SnapshotRestore {
+    pub file: std::path::PathBuf,
+    /// It may be another region's: its keys come with it, and this region's are lost
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// From where, as whom, and how much of it.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The address of the Vault, OpenBao or Twinkeep that is copied from
+    #[arg(long, value_name = "URL")]
+    pub from: String,
+    /// A file with its token, - for standard input [env: VAULT_FROM_TOKEN]; without either it is asked for
+    #[arg(long, value_name = "FILE")]
+    pub from_token_file: Option<std::path::PathBuf>,
+    /// PEM file of the authority that signed its certificate [env: VAULT_CACERT]
+    #[arg(long, value_name = "FILE")]
+    pub from_ca_cert: Option<std::path::PathBuf>,
+    /// Believe this certificate of it and no other, by its SHA-256
+    #[arg(long, value_name = "HEX", conflicts_with = "from_ca_cert")]
+    pub from_tls_fingerprint: Option<String>,
+    /// Believe any certificate of it [env: VAULT_SKIP_VERIFY]
+    #[arg(long)]
+    pub from_tls_skip_verify: bool,
+    /// This KV mount only; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub mount: Vec<String>,
+    /// Leave policies out
+    #[arg(long)]
+    pub no_policies: bool,
+    /// Look and compare, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Secrets that are copied at a time
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub parallel: usize,
+    #[command(flatten)]
+    pub connection: Connection,
+}

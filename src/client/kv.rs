@@ -3,7 +3,10 @@
 use super::error::ClientError;
 use super::request::list;
 use super::{Client, Result};
-use crate::api::kv::{Fields, Keys, Metadata, ReadAnswer, VersionMetadata, WriteOptions, WriteRequest};
+use crate::api::kv::{
+    Config, ConfigRequest, Fields, Keys, Metadata, MetadataRequest, ReadAnswer, VersionMetadata, WriteOptions,
+    WriteRequest,
+};
 use crate::api::mounts::MountPreflight;
 use crate::ids::Position;
 use reqwest::Method;
@@ -78,7 +81,40 @@ impl Client {
         self.kv(Method::GET, mount, "metadata", path)?.data_if_any().await
     }
 
-    fn kv<'a>(&'a self, method: Method, mount: &str, what: &str, path: &str) -> Result<super::request::Request<'a>> {
+    /// `PUT :mount/metadata/:path`: what is not named stays as it is.
+    pub async fn kv_put_metadata(&self, mount: &str, path: &str, request: &MetadataRequest) -> Result<()> {
+        self.kv(Method::PUT, mount, "metadata", path)?.json(request).done().await
+    }
+
+    /// `PUT :mount/undelete/:path`
+    pub async fn kv_undelete(&self, mount: &str, path: &str, versions: &[u64]) -> Result<()> {
+        let body = serde_json::json!({ "versions": versions });
+        self.kv(Method::PUT, mount, "undelete", path)?.json(&body).done().await
+    }
+
+    /// `PUT :mount/destroy/:path`
+    pub async fn kv_destroy(&self, mount: &str, path: &str, versions: &[u64]) -> Result<()> {
+        let body = serde_json::json!({ "versions": versions });
+        self.kv(Method::PUT, mount, "destroy", path)?.json(&body).done().await
+    }
+
+    /// `GET :mount/config`
+    pub async fn kv_config(&self, mount: &str) -> Result<Config> {
+        self.kv(Method::GET, mount, "config", "")?.data().await
+    }
+
+    /// `PUT :mount/config`
+    pub async fn kv_configure(&self, mount: &str, request: &ConfigRequest) -> Result<()> {
+        self.kv(Method::PUT, mount, "config", "")?.json(request).done().await
+    }
+
+    pub(super) fn kv<'a>(
+        &'a self,
+        method: Method,
+        mount: &str,
+        what: &str,
+        path: &str,
+    ) -> Result<super::request::Request<'a>> {
         let (mount, path) = (checked(mount.trim_matches('/'))?, checked(path)?);
         let path = path.trim_start_matches('/');
         let parts: &[&str] = if path.is_empty() { &[mount, what] } else { &[mount, what, path] };

@@ -1,7 +1,7 @@
 //! One typed HTTP client, for the command line, the console, the demo and the tests. One method per endpoint, over the
 //! types in [`crate::api`]; what to do about an answer is for the caller to decide.
 //!
-//! The methods are grouped by subject: `sys.rs`, `replication.rs`, `kv.rs`, `token.rs`; `logical.rs` has any path. A call makes exactly one attempt. It ends
+//! The methods are grouped by subject: `sys.rs`, `replication.rs`, `kv.rs`, `kv_text.rs`, `token.rs`, `snapshot.rs`; `logical.rs` has any path. A call makes exactly one attempt. It ends
 //! within `call_timeout` and says apart ([`ClientError`]) that the server could not be reached, that it refused, and
 //! that its answer made no sense. HTTP/1.1 only, as the link. Redirects are not followed, since they would carry the token
 //! to wherever a server points; followers forward by themselves.
@@ -10,9 +10,11 @@ mod error;
 mod events;
 mod foreign;
 mod kv;
+mod kv_text;
 mod logical;
 mod replication;
 mod request;
+mod snapshot;
 mod sys;
 mod tls;
 mod token;
@@ -20,7 +22,9 @@ mod token;
 pub use error::{ClientError, Phase, Result};
 pub use events::EventStream;
 pub use kv::Written;
+pub use kv_text::KvText;
 pub use logical::Logical;
+pub use snapshot::Restore;
 pub use sys::HealthAnswer;
 pub use tls::Trust;
 

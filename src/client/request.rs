@@ -7,6 +7,7 @@ use reqwest::header::{ACCEPT, HeaderMap};
 use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 
 /// The largest answer that is read: more is no answer of a Twinkeep.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -26,7 +27,9 @@ pub(super) struct Request<'a> {
     method: Method,
     url: Url,
     headers: Vec<(&'static str, String)>,
-    body: Option<Vec<u8>>,
+    body: Option<reqwest::Body>,
+    /// How long it may take in all.
+    within: Duration,
 }
 
 /// An answer, whatever its status.
@@ -49,7 +52,7 @@ impl Client {
                 path.extend(part.split('/'));
             }
         }
-        Request { client: self, method, url, headers: Vec::new(), body: None }
+        Request { client: self, method, url, headers: Vec::new(), body: None, within: self.call_timeout }
     }
 
     pub(super) fn get<'a>(&'a self, parts: &[&str]) -> Request<'a> {
@@ -64,8 +67,14 @@ impl<'a> Request<'a> {
     }
 
     pub fn json(mut self, body: &impl Serialize) -> Request<'a> {
-        self.body = Some(serde_json::to_vec(body).expect("the API's types have string keys only"));
+        self.body = Some(serde_json::to_vec(body).expect("the API's types have string keys only").into());
         self
+    }
+
+    /// A body that is no JSON, and how long it may take to send it and be answered.
+    pub fn upload(mut self, body: reqwest::Body, within: Duration) -> Request<'a> {
+        (self.body, self.within) = (Some(body), within);
+        self.header(CONTENT_TYPE, "application/octet-stream")
     }
 
     /// One more header; a content type given so replaces the usual one.
@@ -76,10 +85,9 @@ impl<'a> Request<'a> {
 
     /// The answer, be it an error.
     pub async fn answer(self) -> Result<Answer> {
-        let call_timeout = self.client.call_timeout;
         let (address, method, url) = (self.client.address().to_owned(), self.method.clone(), self.url.clone());
         let unreachable = |phase, error| unreachable(&address, phase, error);
-        let mut request = self.client.http.request(self.method, self.url).timeout(call_timeout);
+        let mut request = self.client.http.request(self.method, self.url).timeout(self.within);
         if let Some(body) = self.body {
             if !self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
                 request = request.header(CONTENT_TYPE, "application/json");

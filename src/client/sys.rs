@@ -3,6 +3,7 @@
 use super::{Client, Result};
 use crate::api::cluster::{HaStatus, Leader, RaftConfiguration, RaftConfigurationAnswer, RemovePeerRequest};
 use crate::api::health::Health;
+use crate::api::mounts::Mounts;
 use crate::api::seal::{InitAnswer, InitRequest, InitStatus, SealStatus, UnsealRequest};
 use crate::api::vault_replication::ReplicationStatus;
 use reqwest::Method;
@@ -61,6 +62,11 @@ impl Client {
     /// `GET sys/ha-status`
     pub async fn ha_status(&self) -> Result<HaStatus> {
         self.get(&["sys/ha-status"]).data().await
+    }
+
+    /// `GET sys/mounts`
+    pub async fn mounts(&self) -> Result<Mounts> {
+        self.get(&["sys/mounts"]).data().await
     }
 
     /// `GET sys/storage/raft/configuration`

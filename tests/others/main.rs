@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bao;
+mod import;
 #[path = "../support/mod.rs"]
 mod support;
 mod vault;

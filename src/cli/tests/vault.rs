@@ -143,3 +143,50 @@ async fn a_wrapped_answer_is_shown_by_its_token_and_unwrapped_without_an_argumen
     assert_eq!(unwrapped, "v");
     assert_eq!(fake.heard("PUT sys/wrapping/unwrap"), Some(json!({"token": "hvs.wrap"})));
 }
+
+#[tokio::test]
+async fn a_rekey_is_begun_given_keys_and_verified() {
+    let status = json!({"nonce": "n1", "started": true, "t": 2, "n": 3, "progress": 1, "required": 3,
+        "verification_required": true, "verification_nonce": ""});
+    let made = json!({"nonce": "n1", "complete": true, "keys_base64": ["one", "two", "three"],
+        "verification_required": true, "verification_nonce": "v1"});
+    let fake = Fake::with(&[
+        ("PUT sys/rekey/init", 200, status.clone()),
+        ("GET sys/rekey/init", 200, status),
+        ("DELETE sys/rekey/init", 204, done()),
+        ("PUT sys/rekey/update", 200, made),
+        ("GET sys/rekey/verify", 200, json!({"nonce": "v1", "started": true, "t": 2, "n": 3, "progress": 0})),
+        ("PUT sys/rekey/verify", 200, json!({"nonce": "v1", "complete": true})),
+    ])
+    .await;
+    let begun = fake.run("twinkeep operator rekey -init -n 3 -t 2 -verify").await.expect("begun").text;
+    let sent = json!({"secret_shares": 3, "secret_threshold": 2, "require_verification": true});
+    assert_eq!(fake.heard("PUT sys/rekey/init"), Some(sent));
+    assert!(begun.contains("Rekey Progress           1/3"), "{begun}");
+
+    // Who can't see the nonce has to name it; who sits there is shown it.
+    let piped = |text: &str| Script { standard_input: text.to_owned(), ..Script::default() };
+    let refused = fake.run_as("twinkeep operator rekey", &mut piped("old")).await.expect_err("no nonce");
+    assert!(refused.exit == 1 && refused.text.contains("-nonce"), "{}", refused.text);
+    let made = fake.run_as("twinkeep operator rekey -nonce=n1", &mut piped("old\n")).await.expect("made").text;
+    assert_eq!(fake.heard("PUT sys/rekey/update"), Some(json!({"key": "old", "nonce": "n1"})));
+    assert!(made.starts_with("Key 1: one\nKey 2: two\nKey 3: three\n"), "{made}");
+    assert!(made.contains("Verification nonce: v1"), "{made}");
+    let mut person = Script { present: true, answers: vec!["new".to_owned()], ..Script::default() };
+    let verified = fake.run_as("twinkeep operator rekey -verify", &mut person).await.expect("verified").text;
+    assert!(person.told.contains("v1") && verified.contains("completed successfully"), "{verified}");
+    assert_eq!(fake.heard("PUT sys/rekey/verify"), Some(json!({"key": "new", "nonce": "v1"})));
+    assert!(fake.run("twinkeep operator rekey -cancel").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_broke_off_replaces_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("region.snap");
+    std::fs::write(&file, "the old one").expect("a file");
+    let fake = Fake::with(&[("GET sys/storage/raft/snapshot", 200, json!("no archive"))]).await;
+    let failed = fake.run(&format!("twinkeep operator raft snapshot save {}", file.display())).await;
+    assert_eq!(failed.expect_err("no snapshot").exit, EXIT_SERVER);
+    assert_eq!(std::fs::read_to_string(&file).expect("the file"), "the old one");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing else is left");
+}
