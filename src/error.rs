@@ -92,6 +92,12 @@ impl Error {
         Error::Internal(message.into())
     }
 
+    /// Of a task that did not come to its end. What it panicked with may hold a secret, and is not told.
+    pub fn cut_off(what: &str, error: &tokio::task::JoinError) -> Error {
+        let why = if error.is_panic() { "it panicked, which is a bug" } else { "it was cancelled" };
+        Error::Internal(format!("{what} was cut off: {why}"))
+    }
+
     /// Whether the same request may succeed when it is sent again, here or to another node.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Error::Unavailable(_) | Error::NotLeader(_))
@@ -107,5 +113,18 @@ impl From<std::io::Error> for Error {
 impl From<postcard::Error> for Error {
     fn from(error: postcard::Error) -> Error {
         Error::Corrupt(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_task_panicked_with_is_not_told() {
+        let value = "canary".to_owned();
+        let panicked = tokio::spawn(async move { panic!("no good: {value}") }).await.expect_err("a panic");
+        let told = Error::cut_off("a task", &panicked).to_string();
+        assert!(told.contains("a bug") && !told.contains("canary"), "{told}");
     }
 }

@@ -4,6 +4,7 @@
 //! terminal never shows half a frame. Whatever ends the console (a drop, a panic) leaves the terminal as it was.
 
 use super::ui::ColourDepth;
+use crate::sensitive::panic_text;
 use base64::Engine;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
@@ -256,7 +257,7 @@ fn install_hook() {
                 give_back();
                 return before(info);
             }
-            PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string());
+            PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(panic_text(info));
         }));
     });
 }

@@ -81,7 +81,7 @@ impl Replication {
         if let Some(driver) = driver
             && let Err(error) = driver.await
         {
-            tracing::error!("the replication driver panicked: {error}");
+            tracing::error!("{}", Error::cut_off("the replication driver", &error));
         }
     }
 

@@ -185,7 +185,7 @@ impl Core {
         let core = self.clone();
         // A task of its own: a caller that goes away would leave a write of unknown outcome, for which all others wait.
         let task = tokio::spawn(async move { core.write_locked(class, held, change).await });
-        task.await.map_err(|error| Error::internal(format!("a write was cut off: {error}")))?
+        task.await.map_err(|error| Error::cut_off("a write", &error))?
     }
 
     /// `_held` is let go when the outcome has come.
@@ -293,5 +293,5 @@ pub fn decode<T: serde::de::DeserializeOwned>(plain: &crate::sensitive::Sensitiv
 /// Runs what blocks on storage off the async threads.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::internal(format!("an operation was cut off: {error}")))?
+    done.map_err(|error| Error::cut_off("an operation", &error))?
 }

@@ -317,7 +317,7 @@ impl KeyringPort for Keyring {
 /// Runs what blocks off the async threads.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::internal(format!("an operation was cut off: {error}")))?
+    done.map_err(|error| Error::cut_off("an operation", &error))?
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

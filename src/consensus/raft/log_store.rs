@@ -260,7 +260,7 @@ impl LogReader {
 pub async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(call).await {
         Ok(result) => result,
-        Err(error) => Err(Error::internal(format!("a storage call did not finish: {error}"))),
+        Err(error) => Err(Error::cut_off("a storage call", &error)),
     }
 }
 

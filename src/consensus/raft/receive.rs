@@ -81,7 +81,9 @@ impl Receiver {
                 let applied = Applied::from_form(applied);
                 let install = install(self.node.clone(), self.store.clone(), receiving, vote, applied, step.number);
                 // A task of its own: when the sender hangs up, the install goes on, and keeps the lock until its end.
-                let vote = tokio::spawn(install).await.map_err(|error| Error::internal(error.to_string()))??;
+                let vote = tokio::spawn(install)
+                    .await
+                    .map_err(|error| Error::cut_off("a snapshot from the leader", &error))??;
                 Ok(SnapshotAnswer { vote: vote.to_form(), expected: step.number + 1 })
             }
         }

@@ -19,6 +19,7 @@ use super::protocol::{Answer, Core, DiffBounds, Input, Now, Options, RequestId, 
 use super::transport::LinkClient;
 use crate::api::replication::EventLevel;
 use crate::clock;
+use crate::error::Error;
 use crate::ids::{PromotionId, RegionId};
 use effects::Promoting;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -114,7 +115,7 @@ impl Driver {
                 Some(job) = self.jobs.join_next() => match job {
                     Ok(job) => self.job(job),
                     Err(error) if error.is_cancelled() => {}
-                    Err(error) => tracing::error!("a replication job panicked: {error}"),
+                    Err(error) => tracing::error!("{}", Error::cut_off("a replication job", &error)),
                 },
                 _ = beat.tick() => self.beat(),
             }

@@ -214,7 +214,7 @@ impl Vault {
         while let Some(ops) = batches.recv().await {
             self.write_raw(term, ops).await?;
         }
-        reading.await.map_err(|error| Error::internal(format!("reading the snapshot was cut off: {error}")))?
+        reading.await.map_err(|error| Error::cut_off("reading the snapshot", &error))?
     }
 
     /// One batch of what is encrypted already.

@@ -53,7 +53,7 @@ async fn run(call: Call, force: bool) -> Result<Answer> {
         node.replication.record_event(EventLevel::Warn, "snapshot", text);
         Ok(())
     });
-    task.await.map_err(|error| Error::internal(format!("the restore was cut off: {error}")))?.map(|()| Answer::empty())
+    task.await.map_err(|error| Error::cut_off("the restore", &error))?.map(|()| Answer::empty())
 }
 
 /// Writes into the answer, a piece at a time.
