@@ -5,8 +5,13 @@ mod support;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use support::http::Http;
+use support::writer::{Writer, fields};
 use support::{Region, wait_for};
+
+/// How long the pause of writes is looked for around a stop.
+const PAUSE_WATCHED: Duration = Duration::from_secs(5);
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("`{name}` in {value}"))
@@ -153,4 +158,43 @@ async fn a_node_tells_of_itself_and_of_leases() {
     }
     assert_eq!(http.send("PUT", "cubbyhole/e", most.clone()).await.0, 400);
     assert_eq!(http.send("PUT", "cubbyhole/a", most).await.0, 204, "instead of what was there");
+}
+
+/// How long writes were not acknowledged around the stop is said in the test's output, and not asserted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_told_to_stop_hands_leadership_over_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut region = Region::start(folder.path(), "us-east-1", 3).await;
+    let leader = region.leader().await;
+    let others: Vec<_> = (0..3).filter(|number| *number != leader).collect();
+    let writer = Writer::start_at(others.iter().map(|number| region.nodes[*number].client(&region.token)).collect());
+    wait_for("writes", || async { (writer.acknowledged() > 50).then_some(()) }).await;
+
+    let client = region.nodes[others[0]].client(&region.token);
+    let pauses = tokio::spawn(async move {
+        let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+        let began = last;
+        while began.elapsed() < PAUSE_WATCHED {
+            if client.kv_put("secret", "pause", fields("x"), None).await.is_ok() {
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+            }
+        }
+        longest
+    });
+    region.nodes[leader].signal("TERM");
+    assert_eq!(region.nodes[leader].wait(), Some(0), "{}", region.nodes[leader].log_text());
+    let log = region.nodes[leader].log_text();
+    let place = |what: &str| log.find(what).unwrap_or_else(|| panic!("`{what}` is not in the log:\n{log}"));
+    assert!(place("stopping") < place("leadership handed over") && place("leadership handed over") < place("stopped"));
+    wait_for("another leader", || async {
+        let said = region.nodes[others[0]].client("").leader().await.ok()?;
+        (!said.leader_address.is_empty() && said.leader_address != region.nodes[leader].address).then_some(())
+    })
+    .await;
+    let before = writer.acknowledged();
+    wait_for("writes to go on", || async { (writer.acknowledged() > before + 50).then_some(()) }).await;
+    println!("the longest time without an acknowledged write: {} ms", pauses.await.expect("no panic").as_millis());
+    let written = writer.stop().await;
+    written.expect_all(&region.nodes[others[1]].client(&region.token)).await;
 }

@@ -49,6 +49,7 @@ pub use decoders::decoders;
 pub use signals::run;
 
 use crate::api::replication::LinkRequest;
+use crate::clock;
 use crate::config::{self, ServerConfig};
 use crate::error::{Error, Result};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -126,16 +127,27 @@ impl Running {
         Ok(())
     }
 
+    /// While this node still serves and forwards, so that clients notice little of it.
+    async fn hand_over(&self) {
+        if !self.node.standing().is_leader {
+            return;
+        }
+        let began = clock::steady();
+        match tokio::time::timeout(STEP_DOWN_WITHIN, self.node.raft.step_down()).await {
+            Ok(Ok(())) => info!(ms = began.elapsed().as_millis() as u64, "leadership handed over"),
+            Ok(Err(error)) => info!("leadership was not handed over: {error}"),
+            Err(_) => info!("leadership was not handed over: no other node took over in time"),
+        }
+    }
+
     /// Hands leadership over, lets requests under way finish, and closes the storage.
     pub async fn shutdown(mut self) {
-        if let Ok(Err(error)) = tokio::time::timeout(STEP_DOWN_WITHIN, self.node.raft.step_down()).await {
-            info!("leadership was not handed over: {error}");
-        }
+        self.hand_over().await;
         self.node.stopping.cancel();
         self.handle.graceful_shutdown(Some(FINISH_WITHIN));
         for task in self.tasks.drain(..) {
             if let Err(error) = task.await {
-                warn!("a task did not end well: {error}");
+                warn!("{}", Error::cut_off("a task", &error));
             }
         }
         self.node.replication.shutdown().await;
