@@ -56,17 +56,17 @@ fn hasher(view: &View, device: &AuditDevice) -> AuditHasher {
 }
 
 impl Vault {
-    pub async fn audit_devices(&self) -> Result<Vec<AuditDevice>> {
-        Ok(self.core.read_local(table).await?.devices.clone())
+    pub fn audit_devices(&self) -> Result<Vec<AuditDevice>> {
+        Ok(self.core.read_local(table)?.devices.clone())
     }
 
     /// All devices, each with its hasher; none on a node that is sealed.
-    pub async fn audit_hashers(&self) -> Result<Vec<(AuditDevice, AuditHasher)>> {
+    pub fn audit_hashers(&self) -> Result<Vec<(AuditDevice, AuditHasher)>> {
         let read = |view: &View| {
             let table = table(view)?;
             Ok(table.devices.iter().map(|device| (device.clone(), hasher(view, device))).collect())
         };
-        self.core.read_local(read).await
+        self.core.read_local(read)
     }
 
     pub async fn audit_enable(&self, mut device: AuditDevice) -> Result<Written<()>> {

@@ -150,26 +150,35 @@ impl Core {
         Ok(barrier)
     }
 
-    /// Reads records as they are here: all that was acknowledged on a leader that is up to date, less elsewhere.
-    pub async fn read_local<T, F>(self: &Arc<Self>, read: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&View) -> Result<T> + Send + 'static,
-    {
-        let core = self.clone();
-        blocking(move || read(&core.view()?)).await
+    /// Reads some records as they are here: all that was acknowledged on a leader that is up to date, less elsewhere.
+    ///
+    /// On the caller's thread: a record is found in microseconds, and the way to another thread and back costs many times
+    /// that. What walks through many goes by `scan`.
+    pub fn read_local<T>(&self, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
+        read(&self.view()?)
     }
 
-    /// Reads what clients own: on a primary everything acknowledged before the call, on a standby what has arrived.
-    pub async fn read<T, F>(self: &Arc<Self>, read: F) -> Result<T>
+    /// Reads some of what clients own: on a primary everything acknowledged before the call, on a standby what has
+    /// arrived.
+    pub async fn read<T>(&self, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
+        self.expect_serving(Access::Read)?;
+        self.consensus.read_barrier().await?;
+        let value = self.read_local(read)?;
+        // A sync that began meanwhile may have mixed two positions.
+        self.expect_serving(Access::Read)?;
+        Ok(value)
+    }
+
+    /// As `read`, off the async threads: for what walks through many records.
+    pub async fn scan<T, F>(self: &Arc<Self>, read: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&View) -> Result<T> + Send + 'static,
     {
         self.expect_serving(Access::Read)?;
         self.consensus.read_barrier().await?;
-        let value = self.read_local(read).await?;
-        // A sync that began meanwhile may have mixed two positions.
+        let core = self.clone();
+        let value = blocking(move || core.read_local(read)).await?;
         self.expect_serving(Access::Read)?;
         Ok(value)
     }
@@ -181,15 +190,22 @@ impl Core {
         F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
     {
         self.expect_serving(Access::Write)?;
+        let reach = if matches!(lock, Lock::Whole(_)) { Reach::Many } else { Reach::Few };
         let held = self.locks.hold(lock).await;
         let core = self.clone();
         // A task of its own: a caller that goes away would leave a write of unknown outcome, for which all others wait.
-        let task = tokio::spawn(async move { core.write_locked(class, held, change).await });
+        let task = tokio::spawn(async move { core.write_locked(class, held, reach, change).await });
         task.await.map_err(|error| Error::cut_off("a write", &error))?
     }
 
     /// `_held` is let go when the outcome has come.
-    async fn write_locked<T, F>(self: Arc<Self>, class: Class, _held: Held, change: F) -> Result<Written<T>>
+    async fn write_locked<T, F>(
+        self: Arc<Self>,
+        class: Class,
+        _held: Held,
+        reach: Reach,
+        change: F,
+    ) -> Result<Written<T>>
     where
         T: Send + 'static,
         F: FnOnce(&View) -> Result<(T, Vec<Op>)> + Send + 'static,
@@ -201,7 +217,10 @@ impl Core {
             let (value, ops) = change(&view)?;
             Ok((value, ops, view.now))
         };
-        let (value, ops, now) = blocking(evaluate).await?;
+        let (value, ops, now) = match reach {
+            Reach::Few => evaluate()?,
+            Reach::Many => blocking(evaluate).await?,
+        };
         if ops.is_empty() {
             return Ok(Written { value, position: self.state().path().applied });
         }
@@ -255,6 +274,12 @@ impl Core {
     fn keys(&self) -> MutexGuard<'_, Option<Keys>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many records an evaluation looks at: what stops all others of its kind walks through many.
+enum Reach {
+    Few,
+    Many,
 }
 
 impl View {

@@ -158,13 +158,13 @@ impl Vault {
             Ok(())
         };
         let written = self.change_mounts(change).await?;
-        let upgrading = self.core.read_local(|view| Ok(mounts::table(view)?.has_work())).await?;
+        let upgrading = self.core.read_local(|view| Ok(mounts::table(view)?.has_work()))?;
         Ok(written.map(|()| upgrading))
     }
 
     /// One step of what changes of mounts left to do. Whether there is more. For the leader of a primary region.
     pub async fn tidy_mounts(&self) -> Result<bool> {
-        if !self.core.read_local(|view| Ok(mounts::table(view)?.has_work())).await? {
+        if !self.core.read_local(|view| Ok(mounts::table(view)?.has_work()))? {
             return Ok(false);
         }
         let step = |view: &View| {

@@ -174,15 +174,14 @@ pub fn table(view: &View) -> Result<Arc<MountTable>> {
 
 impl Vault {
     /// All mounts of a table, by path.
-    pub async fn mounts(&self, of: Table) -> Result<Vec<Mount>> {
-        let table = self.core.read_local(table).await?;
+    pub fn mounts(&self, of: Table) -> Result<Vec<Mount>> {
+        let table = self.core.read_local(table)?;
         Ok(table.mounts.iter().filter(|mount| mount.table == of).cloned().collect())
     }
 
     /// The mount that answers for `path` (without `/v1/`), and what is left of the path.
-    pub async fn mount_of(&self, path: &str) -> Result<Option<(Mount, String)>> {
-        let path = path.to_owned();
-        self.core.read_local(move |view| Ok(table(view)?.find(&path).map(|(mount, rest)| (mount.clone(), rest)))).await
+    pub fn mount_of(&self, path: &str) -> Result<Option<(Mount, String)>> {
+        self.core.read_local(|view| Ok(table(view)?.find(path).map(|(mount, rest)| (mount.clone(), rest))))
     }
 }
 

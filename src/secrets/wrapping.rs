@@ -84,7 +84,7 @@ impl Vault {
             Wrapping::Named(token) => {
                 let token = token.clone();
                 let hash = move |view: &View| Ok(view.barrier.token_hash(TokenHash::Token, token.expose()));
-                Ok((self.core.read_local(hash).await?, false))
+                Ok((self.core.read_local(hash)?, false))
             }
         }
     }

@@ -34,8 +34,8 @@ pub struct Trail {
 
 impl Trail {
     /// `None` where there is no device.
-    pub async fn of(call: &Call) -> Result<Option<Trail>> {
-        let devices = call.node.vault.audit_hashers().await?;
+    pub fn of(call: &Call) -> Result<Option<Trail>> {
+        let devices = call.node.vault.audit_hashers()?;
         if devices.is_empty() {
             return Ok(None);
         }

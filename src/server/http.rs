@@ -101,7 +101,7 @@ async fn handle(
     };
     let query = Query::of(&parts.uri);
     let verb = Verb::of(&parts.method, &query);
-    let mount = node.mount_of(&path).await;
+    let mount = node.mount_of(&path);
     let within = mount.as_ref().map(within).or_else(|| first_segment(&path));
     let (route, params) = match routes::find(verb, &path, within) {
         Found::Route(route, params) => (route, params),
@@ -134,7 +134,7 @@ async fn handle(
 async fn expect_good_token(node: &Node, parts: &Parts) -> Result<()> {
     node.expect_open()?;
     match call::token_of(&parts.headers) {
-        Some(token) if node.vault.is_good(&token).await? => Ok(()),
+        Some(token) if node.vault.is_good(&token)? => Ok(()),
         _ => Err(Error::PermissionDenied),
     }
 }
@@ -163,7 +163,7 @@ async fn run_audited(route: &Route, mut call: Call) -> Result<Answer> {
         None => Err(Error::PermissionDenied),
     };
     call.caller = authenticated.as_ref().ok().cloned();
-    let Some(trail) = Trail::of(&call).await? else {
+    let Some(trail) = Trail::of(&call)? else {
         return run_as(route, call, authenticated?).await;
     };
     trail.request(&call).await?;

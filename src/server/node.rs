@@ -158,11 +158,11 @@ impl Node {
     }
 
     /// The mount that a path lies in; `None` where this node can't tell, too.
-    pub async fn mount_of(&self, path: &str) -> Option<Mount> {
+    pub fn mount_of(&self, path: &str) -> Option<Mount> {
         if self.vault.is_sealed() || path.starts_with("sys/") || path.starts_with("auth/") {
             return None;
         }
-        Some(self.vault.mount_of(path).await.ok()??.0)
+        Some(self.vault.mount_of(path).ok()??.0)
     }
 
     /// The path's name, or an error that names the one there is.

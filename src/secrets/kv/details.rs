@@ -80,7 +80,7 @@ impl Vault {
             mounts::expect_kv(view, mount, KvKind::Versioned)?;
             list::names(view, Tree::Kv2(mount), &folder)
         };
-        self.core.read(list).await
+        self.core.scan(list).await
     }
 
     async fn change_metadata(

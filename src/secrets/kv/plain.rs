@@ -107,6 +107,6 @@ impl Vault {
             of.expect_there(view)?;
             list::names(view, Tree::Plain(of.0), &folder)
         };
-        self.core.read(list).await
+        self.core.scan(list).await
     }
 }

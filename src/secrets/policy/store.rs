@@ -102,7 +102,7 @@ impl Vault {
             names.push(ROOT.to_owned());
             Ok(names)
         };
-        self.core.read(read).await
+        self.core.scan(read).await
     }
 
     pub async fn policy_put(&self, name: &str, text: &str) -> Result<Written<()>> {

@@ -22,7 +22,7 @@ async fn a_region_that_takes_over_the_keyring_reads_the_data() {
     // The keys in memory followed: the tokens and the data of the one are now those of the other.
     there.vault.authenticate(&here.root).await.unwrap();
     assert!(there.vault.authenticate(&there.root).await.is_err());
-    let mount = there.vault.mount_of("secret/data/a/b").await.unwrap().unwrap();
+    let mount = there.vault.mount_of("secret/data/a/b").unwrap().unwrap();
     assert_eq!((mount.0.id, mount.1.as_str()), (here.kv, "data/a/b"));
     let there = Fixture { kv: here.kv, ..there };
     assert_eq!(there.get("a/b", 0).await, "{\"x\":1}");
@@ -48,20 +48,20 @@ async fn copy_data(from: &Fixture, to: &Fixture) {
 #[tokio::test]
 async fn default_mounts_are_found_by_the_longest_prefix() {
     let f = Fixture::open().await;
-    let shown: Vec<_> = f.vault.mounts(Table::Secret).await.unwrap();
+    let shown: Vec<_> = f.vault.mounts(Table::Secret).unwrap();
     let paths: Vec<_> = shown.iter().map(|mount| (mount.path.as_str(), mount.kind.as_str())).collect();
     assert_eq!(paths, [("cubbyhole/", "cubbyhole"), ("secret/", "kv"), ("sys/", "system")]);
     assert!(shown[1].kv() == Some(KvKind::Versioned) && shown[1].accessor.starts_with("kv_"));
     assert_eq!(shown[1].id.to_string().len(), 36);
-    let auth = f.vault.mounts(Table::Auth).await.unwrap();
+    let auth = f.vault.mounts(Table::Auth).unwrap();
     assert_eq!((auth.len(), auth[0].path.as_str()), (1, "token/"));
     assert!(auth[0].accessor.starts_with("auth_token_"));
-    let found = async |path: &str| f.vault.mount_of(path).await.unwrap().map(|(mount, rest)| (mount.route(), rest));
-    assert_eq!(found("secret/data/a").await, Some(("secret/".into(), "data/a".into())));
-    assert_eq!(found("secret").await, Some(("secret/".into(), "".into())));
-    assert_eq!(found("auth/token/create").await, Some(("auth/token/".into(), "create".into())));
-    assert_eq!(found("secrets/x").await, None);
-    assert_eq!(found("").await, None);
+    let found = |path: &str| f.vault.mount_of(path).unwrap().map(|(mount, rest)| (mount.route(), rest));
+    assert_eq!(found("secret/data/a"), Some(("secret/".into(), "data/a".into())));
+    assert_eq!(found("secret"), Some(("secret/".into(), "".into())));
+    assert_eq!(found("auth/token/create"), Some(("auth/token/".into(), "create".into())));
+    assert_eq!(found("secrets/x"), None);
+    assert_eq!(found(""), None);
 }
 
 #[tokio::test]

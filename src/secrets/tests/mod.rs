@@ -52,7 +52,7 @@ impl Fixture {
         let keys: Vec<_> = done.keys.iter().map(|key| SensitiveString::new(hex::encode(key.expose()))).collect();
         let mut fixture = Fixture { vault, consensus, now, keys, root: done.root_token, kv: MountId([0; 16]) };
         fixture.unseal();
-        fixture.kv = fixture.vault.mount_of("secret/").await.unwrap().unwrap().0.id;
+        fixture.kv = fixture.vault.mount_of("secret/").unwrap().unwrap().0.id;
         fixture.vault.seal();
         fixture
     }

@@ -11,7 +11,7 @@ async fn enable(f: &Fixture, path: &str, version: &str) -> MountId {
     let options = BTreeMap::from([("version".to_owned(), version.to_owned())]);
     let request = MountRequest { kind: "kv".into(), options, ..MountRequest::default() };
     f.vault.mount_enable(path, request).await.unwrap();
-    f.vault.mount_of(path).await.unwrap().unwrap().0.id
+    f.vault.mount_of(path).unwrap().unwrap().0.id
 }
 
 fn text(text: &str) -> SensitiveString {
@@ -36,8 +36,8 @@ async fn mounts_come_and_go_with_what_lies_in_them() {
     assert!(f.vault.mount_disable("sys").await.is_err());
 
     f.vault.mount_move("team/two", "moved").await.unwrap();
-    assert_eq!(f.vault.mount_of("moved/data/a").await.unwrap().unwrap().0.id, two);
-    assert!(f.vault.mount_of("team/two/data/a").await.unwrap().is_none());
+    assert_eq!(f.vault.mount_of("moved/data/a").unwrap().unwrap().0.id, two);
+    assert!(f.vault.mount_of("team/two/data/a").unwrap().is_none());
     assert!(f.vault.mount_move("none", "other").await.is_err());
 
     f.vault.mount_disable("team/one").await.unwrap();

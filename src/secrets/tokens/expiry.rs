@@ -17,7 +17,7 @@ impl Vault {
     pub async fn sweep_tokens(&self) -> Result<bool> {
         // Most of the time there is nothing to do: no reason to stop everybody else.
         let any = |view: &View| Ok(!ended(view, 1)?.is_empty());
-        if !self.core.read_local(any).await? {
+        if !self.core.read_local(any)? {
             return Ok(false);
         }
         let sweep = |view: &View| {

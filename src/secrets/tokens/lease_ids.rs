@@ -39,12 +39,12 @@ impl Vault {
             names.dedup();
             Ok(names)
         };
-        self.core.read(read).await
+        self.core.scan(read).await
     }
 
     /// How many tokens have a lease.
     pub async fn lease_count(&self) -> Result<usize> {
-        self.core.read(|view| Ok(all(view)?.len())).await
+        self.core.scan(|view| Ok(all(view)?.len())).await
     }
 
     /// Revokes the token whose lease this is, with its family; one that is not there is revoked already.

@@ -114,9 +114,8 @@ impl Vault {
     /// On a standby, as on a follower, this reads what has arrived: a token revoked on the primary a moment ago is
     /// good until the revocation arrives. So an operator can act on a standby whose primary is gone.
     pub async fn authenticate(&self, token: &SensitiveString) -> Result<Caller> {
-        let token = token.clone();
         self.core.catch_up_if_leader().await;
-        let found = self.core.read_local(move |view| identify(view, &token)).await?;
+        let found = self.core.read_local(|view| identify(view, token))?;
         let (mut caller, limited) = found.ok_or(Error::PermissionDenied)?;
         if let (true, Some(hash)) = (limited, caller.hash()) {
             caller.last_use = self.count_use(hash).await?;
@@ -126,9 +125,8 @@ impl Vault {
 
     /// Whether a token is good, as far as this node holds, without counting a use: before anything large is taken from
     /// whoever shows it.
-    pub async fn is_good(&self, token: &SensitiveString) -> Result<bool> {
-        let token = token.clone();
-        self.core.read_local(move |view| Ok(identify(view, &token)?.is_some())).await
+    pub fn is_good(&self, token: &SensitiveString) -> Result<bool> {
+        self.core.read_local(|view| Ok(identify(view, token)?.is_some()))
     }
 
     /// Ends the token of a request that was its last one. To be called when the request is done.
@@ -182,16 +180,16 @@ impl Vault {
     /// What a token's policies allow; `Error::NotFound` as for `token_lookup`.
     pub async fn token_acl(&self, token: &SensitiveString) -> Result<Acl> {
         let policies = self.token_lookup(token).await?.policies;
-        self.acl(policies).await
+        self.acl(&policies)
     }
 
     pub async fn token_acl_of_accessor(&self, accessor: &str) -> Result<Acl> {
         let policies = self.token_lookup_accessor(accessor).await?.policies;
-        self.acl(policies).await
+        self.acl(&policies)
     }
 
-    async fn acl(&self, policies: Vec<String>) -> Result<Acl> {
-        self.core.read_local(move |view| policy::acl(view, &policies)).await
+    fn acl(&self, policies: &[String]) -> Result<Acl> {
+        self.core.read_local(|view| policy::acl(view, policies))
     }
 
     /// The accessors of all tokens, in order.
@@ -206,7 +204,7 @@ impl Vault {
             accessors.sort_unstable();
             Ok(accessors)
         };
-        self.core.read(read).await
+        self.core.scan(read).await
     }
 
     async fn token_info<F>(&self, find: F, missing: &str) -> Result<TokenInfo>
@@ -214,7 +212,7 @@ impl Vault {
         F: FnOnce(&View) -> Result<Option<TokenInfo>> + Send + 'static,
     {
         self.core.catch_up_if_leader().await;
-        self.core.read_local(find).await?.ok_or_else(|| Error::NotFound(missing.to_owned()))
+        self.core.read_local(find)?.ok_or_else(|| Error::NotFound(missing.to_owned()))
     }
 }
 

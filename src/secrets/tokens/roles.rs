@@ -165,7 +165,7 @@ impl Vault {
             names.sort_unstable();
             Ok(names)
         };
-        self.core.read(read).await
+        self.core.scan(read).await
     }
 
     /// Changes the role, or a new one with Vault's defaults, as `change` does.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 pub async fn list(call: Call) -> Result<Answer> {
-    let devices = call.node.vault.audit_devices().await?;
+    let devices = call.node.vault.audit_devices()?;
     let shown = devices.iter().map(|device| {
         let shown = json!({
             "type": device.kind,
@@ -71,7 +71,7 @@ pub async fn hash(call: Call) -> Result<Answer> {
         return Err(Error::invalid("the \"input\" parameter is empty"));
     }
     let path = format!("{}/", call.param("path").trim_matches('/'));
-    let devices = call.node.vault.audit_hashers().await?;
+    let devices = call.node.vault.audit_hashers()?;
     let found = devices.iter().find(|(device, _)| device.path == path);
     let (_, hasher) = found.ok_or_else(|| Error::invalid(format!("unknown audit device \"{path}\"")))?;
     Ok(Answer::data(&json!({ "hash": hasher.hash(&input) })))

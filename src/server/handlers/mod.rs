@@ -40,7 +40,7 @@ use crate::secrets::{KvKind, Table};
 /// Whoever may see that there is nothing learns it.
 pub async fn no_route(call: Call) -> Result<Answer> {
     // Fails while nothing is mounted only for now.
-    call.node.vault.mounts(Table::Secret).await?;
+    call.node.vault.mounts(Table::Secret)?;
     if call.mount.as_ref().is_some_and(|mount| mount.kv() == Some(KvKind::Versioned)) {
         return Ok(Answer::warning(&of_versioned(&call)).with_status(404));
     }

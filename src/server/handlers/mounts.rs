@@ -32,7 +32,7 @@ pub async fn ui_mounts(call: Call) -> Result<Answer> {
 pub async fn preflight(call: Call) -> Result<Answer> {
     let path = call.param("path");
     let acl = &call.caller()?.acl;
-    let found = call.node.vault.mount_of(path).await?;
+    let found = call.node.vault.mount_of(path)?;
     let Some((mount, _)) = found.filter(|(mount, _)| acl.sees(&mount.route())) else {
         let text = format!(
             "preflight capability check returned 403, please ensure client's policies grant access to path \"{path}/\""
@@ -147,7 +147,7 @@ async fn finish(call: &Call) -> Result<()> {
 
 pub async fn find(call: &Call, of: Table, path: &str) -> Result<Option<secrets::Mount>> {
     let path = format!("{}/", path.trim_matches('/'));
-    Ok(call.node.vault.mounts(of).await?.into_iter().find(|mount| mount.path == path))
+    Ok(call.node.vault.mounts(of)?.into_iter().find(|mount| mount.path == path))
 }
 
 fn options(body: &Map<String, Value>) -> Result<Option<BTreeMap<String, String>>> {
@@ -173,7 +173,7 @@ pub fn tuning(call: &Call, mount: &secrets::Mount) -> Value {
 }
 
 pub async fn table(call: &Call, table: Table) -> Result<Mounts> {
-    let mounts = call.node.vault.mounts(table).await?;
+    let mounts = call.node.vault.mounts(table)?;
     Ok(mounts.iter().map(|mount| (mount.path.clone(), shown(mount))).collect())
 }
 
