@@ -20,7 +20,7 @@
 //!    commit, so that the copy goes on where it was after any loss. Stretches are read at different positions: the standby is whole once it has applied the log from the head at the
 //!    beginning to the newest of them. This converges since each stored value carries the position that wrote it, and
 //!    nothing older replaces it. Until then the region serves nothing. While clients write to the primary, the copy works a
-//!    third of the time (`protocol::pacing`).
+//!    fifth of the time (`protocol::pacing`).
 //! 4. *Diff sync.* A standby that holds the same data set already, if an older state of it or one of another line, takes
 //!    over what differs only: both sides' Merkle trees are compared from the root down, then the standby names the entries
 //!    that it holds in the buckets that differ, and the primary sends what was not named and says what is gone. The

@@ -26,6 +26,8 @@ use std::sync::Arc;
 const CACHE_BYTES: u64 = 16 << 20;
 /// A tree's writes stay in memory until they come to this. Up to four more such buffers wait to be written to disk.
 const WRITE_BUFFER_BYTES: u64 = 8 << 20;
+/// The same for the logs, whose keys come in order: small tables of them do not overlap, and cost little to merge.
+const LOG_WRITE_BUFFER_BYTES: u64 = 4 << 20;
 /// The same for the trees of a few records.
 const SMALL_WRITE_BUFFER_BYTES: u64 = 1 << 20;
 /// Beyond this, buffers are written to tables early so that old journals can go.
@@ -96,7 +98,7 @@ fn options(tree: Tree) -> KeyspaceCreateOptions {
     let (buffer, values_apart) = match tree {
         Tree::Node | Tree::Region => (SMALL_WRITE_BUFFER_BYTES, None),
         Tree::Data => (WRITE_BUFFER_BYTES, values_apart(LARGE_VALUE_BYTES)),
-        Tree::Log | Tree::Wal => (WRITE_BUFFER_BYTES, values_apart(LARGE_ENTRY_BYTES)),
+        Tree::Log | Tree::Wal => (LOG_WRITE_BUFFER_BYTES, values_apart(LARGE_ENTRY_BYTES)),
     };
     KeyspaceCreateOptions::default()
         .max_memtable_size(buffer)

@@ -1,8 +1,8 @@
-//! A copy leaves clients their share: while they write, it works a third of the time.
+//! A copy leaves clients their share: while they write, it works a fifth of the time.
 //!
 //! Taking a copy in keeps the standby's processors and disks as busy as they can be, and reading it the primary's; how
 //! much of that the clients feel depends on what the two regions share, which neither can know. So while the primary's
-//! head moves, stretches go out in short bursts, each followed by a rest of twice the time that the burst took, the way
+//! head moves, stretches go out in short bursts, each followed by a rest of four times the time that the burst took, the way
 //! there and back left out. A region that nobody writes to copies as fast as it can.
 
 /// A head that moves less is nobody's load.
@@ -11,9 +11,10 @@ const WRITES_PER_S_MIN: u64 = 20;
 const LOOK_EVERY_MS: u64 = 500;
 /// Nothing is added to a burst that is this old: short bursts hold no write up for long.
 const BURST_MS: u64 = 50;
-const REST_PER_WORK: u64 = 2;
+/// A burst costs the clients more than its own time: what it wrote is compacted later.
+const REST_PER_WORK: u64 = 4;
 /// A link that stalls is no reason to rest for minutes.
-const REST_MS_MAX: u64 = 500;
+const REST_MS_MAX: u64 = 1_000;
 
 /// Of one link. Times are of the steady clock, in milliseconds.
 #[derive(Clone, Copy, Default, Debug)]
@@ -91,17 +92,17 @@ mod tests {
     }
 
     #[test]
-    fn it_works_a_third_of_the_time_while_clients_write() {
+    fn it_works_a_fifth_of_the_time_while_clients_write() {
         for took in [3, 20, 200] {
             let share = share(took, 0, 500);
-            assert!((0.3..0.45).contains(&share), "{share} with {took} ms");
+            assert!((0.18..0.3).contains(&share), "{share} with {took} ms");
         }
     }
 
     #[test]
     fn the_way_there_and_back_is_no_work() {
         let (far, near) = (share(20, 100, 500), share(20, 0, 500));
-        assert!(far > 0.1 && far < near, "{far} {near}");
+        assert!(far > 0.07 && far < near, "{far} {near}");
     }
 
     #[test]
@@ -113,7 +114,7 @@ mod tests {
         assert!(!pace.may_send(550, 550, 3, 0), "it is old enough");
         assert_eq!(pace.wakes_at(550), None, "an answer wakes it");
         assert!(!pace.may_send(600, 600, 0, 0), "all is answered: it rests");
-        assert_eq!(pace.wakes_at(600), Some(800));
-        assert!(pace.may_send(800, 800, 0, 0));
+        assert_eq!(pace.wakes_at(600), Some(1_000));
+        assert!(pace.may_send(1_000, 1_000, 0, 0));
     }
 }
