@@ -93,10 +93,8 @@ impl Server {
     fn applied(&mut self) -> io::Result<u64> {
         match self {
             Server::Twinkeep(http) => {
-                let answer = http.ask("GET", "sys/replication/path/default/status", "")?;
-                let applied = answer.body.split_once("\"applied\":").map(|(_, rest)| rest);
-                let index = applied.and_then(|rest| rest.split_once("\"index\":")).map(|(_, rest)| rest);
-                number_in(index.unwrap_or_default())
+                let answer = http.ask("GET", "sys/health", "")?;
+                number_in(answer.body.split_once("\"last_wal\":").map(|(_, rest)| rest).unwrap_or_default())
             }
             Server::Postgres(postgres) => {
                 number_in(&postgres.ask("SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')")?)

@@ -67,6 +67,9 @@ pub struct Health {
     pub cluster_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
+    /// The index of the last position that this node has applied, on the primary's line; missing while it is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_wal: Option<u64>,
     /// Why this primary takes no writes yet, and what to do; missing where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<String>,

@@ -22,7 +22,7 @@ const ACTIVATION_DEADLINE: Duration = Duration::from_secs(20);
 /// Goes on with the activation of a link from where its record stands, and says which attempt that was. Safe to
 /// repeat.
 pub(super) async fn activate(context: &Arc<Context>, region: RegionId) -> (Option<u64>, Result<(), Failure>) {
-    match context.blocking(move |context| link_record::get(context.state(), region)).await {
+    match link_record::get(context.state(), region) {
         Ok(Some(record)) => (Some(record.attempt), go_on(context, record).await),
         Ok(None) => (None, Err(Failure::Final("the link was disconnected".into()))),
         Err(error) => (None, Err(failure(&error))),
@@ -55,7 +55,7 @@ async fn prepare(
     deadline: Instant,
 ) -> Result<LinkRecord, Failure> {
     let of = |error: Error| failure(&error);
-    let me = context.party().await.map_err(of)?;
+    let me = context.party().map_err(of)?;
     let sealing_key = token.sealing_key;
     let attempt = Attempt::begin(token, path, me, clock::random_bytes()).map_err(of)?;
     let answer = http.post(START, attempt.request(), deadline).await?;

@@ -111,7 +111,8 @@ impl Context {
         self.consensus.standing().borrow().clone()
     }
 
-    /// Runs a piece of work that blocks, such as a storage read, away from the async threads.
+    /// Runs a piece of work that blocks, such as a walk through many records, away from the async threads. A single record
+    /// is read where it is needed: the way there and back costs many times that.
     pub async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Context) -> Result<T> + Send + 'static,
@@ -141,12 +142,12 @@ impl Context {
         self.consensus.read_barrier().await
     }
 
-    pub async fn region(self: &Arc<Self>) -> Result<RegionIdentity> {
-        self.blocking(|context| context.state().identity()).await?.ok_or(Error::Uninitialised)
+    pub fn region(&self) -> Result<RegionIdentity> {
+        self.state().identity()?.ok_or(Error::Uninitialised)
     }
 
-    pub async fn party(self: &Arc<Self>) -> Result<Party> {
-        let RegionIdentity { id, name } = self.region().await?;
+    pub fn party(&self) -> Result<Party> {
+        let RegionIdentity { id, name } = self.region()?;
         Ok(Party { id, name })
     }
 

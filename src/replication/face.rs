@@ -116,11 +116,11 @@ impl Replication {
         let context = &self.context;
         context.lead().await?;
         let ttl = request.ttl.as_ref().map(duration::from_json).transpose()?.unwrap_or(TTL_DEFAULT);
-        let region = context.region().await?;
+        let region = context.region()?;
         // A fenced region that the new primary reaches already needs no token, and must not be told that its data may go.
         let path = context.state().path();
         if let (Role::Fenced, Some(primary)) = (path.role, path.primary) {
-            let linked = context.blocking(move |context| link_record::get(context.state(), primary.region)).await?;
+            let linked = link_record::get(context.state(), primary.region)?;
             if linked.is_some_and(|link| link.credential.is_some()) {
                 return Err(Error::Conflict(format!(
                     "{} is fenced and has a link with {}: it needs no token, but its operator's word, `twinkeep \
@@ -161,7 +161,7 @@ impl Replication {
     pub async fn token(&self, accessor: &str) -> Result<TokenInfo> {
         self.context.lead().await?;
         let wanted = accessor.to_owned();
-        let record = self.context.blocking(move |context| token_records::get(context.state(), &wanted)).await?;
+        let record = token_records::get(self.context.state(), &wanted)?;
         let record =
             record.ok_or_else(|| Error::NotFound(format!("no activation token has the accessor {accessor}")))?;
         Ok(record.info(clock::now()))

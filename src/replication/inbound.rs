@@ -48,8 +48,8 @@ impl Inbound {
 
     async fn start(&self, context: &Arc<Context>, body: Bytes) -> Result<Bytes> {
         context.lead().await?;
-        let me = context.party().await?;
-        let record = token_record(context, START, &body).await?;
+        let me = context.party()?;
+        let record = token_record(context, START, &body)?;
         let path = context.state().path().name;
         Standby { path: &path, me: &me, now: clock::now() }.answer_start(&body, record.as_ref())
     }
@@ -57,13 +57,13 @@ impl Inbound {
     async fn finish(&self, context: &Arc<Context>, body: Bytes) -> Result<Bytes> {
         let _one_at_a_time = self.handshake.lock().await;
         context.lead().await?;
-        let me = context.party().await?;
-        let record = token_record(context, FINISH, &body).await?;
+        let me = context.party()?;
+        let record = token_record(context, FINISH, &body)?;
         let path = context.state().path();
         let standby = Standby { path: &path.name, me: &me, now: clock::now() };
         let credential = match standby.judge_finish(&body, record.as_ref())? {
             Verdict::Repeated { primary } => {
-                let link = context.blocking(move |context| link_record::get(context.state(), primary.id)).await?;
+                let link = link_record::get(context.state(), primary.id)?;
                 let credential = link.and_then(|link| link.credential);
                 credential.ok_or_else(|| Error::invalid("the link that this activation made was disconnected"))?
             }
@@ -79,12 +79,12 @@ impl Inbound {
 
     async fn request(&self, context: &Arc<Context>, kind: &str, body: Bytes) -> Result<Bytes> {
         if let Some((from, words)) = envelope::of_another_version(&body) {
-            note_version(context, from, &words).await?;
+            note_version(context, from, &words)?;
             return Err(Error::invalid(words));
         }
         let from = envelope::claimed_sender(&body)?;
-        let link = context.blocking(move |context| link_record::get(context.state(), from)).await?;
-        let me = context.region().await?;
+        let link = link_record::get(context.state(), from)?;
+        let me = context.region()?;
         let unknown = || {
             Error::NotFound(format!("{} has no link with this region: connect it with a new activation token", me.name))
         };
@@ -125,8 +125,8 @@ impl Inbound {
 
 /// The operator of this side is to see it, too. Nothing is proven yet, so only regions with a link are believed, and each
 /// version is told once.
-async fn note_version(context: &Arc<Context>, from: RegionId, words: &str) -> Result<()> {
-    let Some(link) = context.blocking(move |context| link_record::get(context.state(), from)).await? else {
+fn note_version(context: &Arc<Context>, from: RegionId, words: &str) -> Result<()> {
+    let Some(link) = link_record::get(context.state(), from)? else {
         return Ok(());
     };
     if context.refused.note(from, words) {
@@ -135,9 +135,9 @@ async fn note_version(context: &Arc<Context>, from: RegionId, words: &str) -> Re
     Ok(())
 }
 
-async fn token_record(context: &Arc<Context>, kind: &str, body: &Bytes) -> Result<Option<TokenRecord>> {
+fn token_record(context: &Arc<Context>, kind: &str, body: &Bytes) -> Result<Option<TokenRecord>> {
     let accessor = handshake::claimed_accessor(kind, body)?;
-    context.blocking(move |context| token_records::get(context.state(), &accessor)).await
+    token_records::get(context.state(), &accessor)
 }
 
 /// Spends the token, keeps the link and takes over the keyring, in one change. Returns the link's credential.
@@ -152,7 +152,7 @@ async fn accept(context: &Arc<Context>, record: TokenRecord, accepted: Accepted)
     }
     let import = move |context: &Context| context.keyring.import(&sealed_keyring, opening_key.expose());
     let keyring = context.blocking(import).await?;
-    let before = context.blocking(move |context| link_record::get(context.state(), primary.id)).await?;
+    let before = link_record::get(context.state(), primary.id)?;
     let link = LinkRecord {
         region: primary.id,
         name: primary.name.clone(),

@@ -66,7 +66,7 @@ pub(super) struct Links {
 
 pub(super) async fn ready(context: &Arc<Context>) -> Result<Ready> {
     context.consensus.read_barrier().await?;
-    Ok(Ready { identity: context.region().await?, links: load_links(context).await? })
+    Ok(Ready { identity: context.region()?, links: load_links(context).await? })
 }
 
 pub(super) async fn load_links(context: &Arc<Context>) -> Result<Links> {

@@ -62,7 +62,7 @@ pub(super) async fn page(context: &Arc<Context>, after: Option<LedgerId>, limit:
 
 pub(super) async fn export(context: &Arc<Context>, after: Option<LedgerId>) -> Result<LedgerExport> {
     context.lead().await?;
-    let region = context.region().await?;
+    let region = context.region()?;
     context
         .blocking(move |context| {
             let limit = ScanLimit { entries: PAGE_MAX, bytes: EXPORT_BYTES };
@@ -273,7 +273,7 @@ impl Sending<'_> {
             overwrite: self.overwrite,
         };
         let request = AcceptRequest {
-            region: context.region().await?.id,
+            region: context.region()?.id,
             number: self.head.number,
             line: self.head.line.clone(),
             fork: self.head.fork,
@@ -371,7 +371,7 @@ impl Target {
         }
         let primary = path.primary.ok_or_else(|| Error::unavailable("this region does not know who is primary now"))?;
         let region = primary.region;
-        let link = context.blocking(move |context| link_record::get(context.state(), region)).await?;
+        let link = link_record::get(context.state(), region)?;
         let (mut addresses, fingerprints) = link.map(|link| (link.addresses, link.fingerprints)).unwrap_or_default();
         for address in primary.addresses {
             if !addresses.contains(&address) {

@@ -77,7 +77,7 @@ pub(super) async fn connect_configured(context: &Arc<Context>) {
 async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
     let token = ActivationToken::decode(&request.token)?;
     let path = context.state().path().name;
-    Attempt::begin(token.clone(), &path, context.party().await?, [0; 32])?;
+    Attempt::begin(token.clone(), &path, context.party()?, [0; 32])?;
     let mut addresses = Vec::new();
     for address in request.address.iter().chain(&token.addresses) {
         let address = check_address(address)?;
@@ -95,7 +95,7 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
         )));
     }
     let region = token.region;
-    let before = context.blocking(move |context| link_record::get(context.state(), region)).await?;
+    let before = link_record::get(context.state(), region)?;
     let max_parallel = request.max_parallel.or(before.as_ref().map(|before| before.max_parallel));
     let max_parallel = max_parallel.unwrap_or(MAX_PARALLEL_DEFAULT);
     if !(1..=MAX_PARALLEL_MAX).contains(&max_parallel) {
@@ -142,7 +142,7 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
 /// Undoes a `put` whose token was refused, unless somebody changed the link meanwhile.
 async fn take_back(context: &Arc<Context>, put: &Put) -> Result<()> {
     let region = put.region;
-    let now = context.blocking(move |context| link_record::get(context.state(), region)).await?;
+    let now = link_record::get(context.state(), region)?;
     let Some(now) = now.filter(|now| now.pending.is_some() && now.attempt == put.attempt) else {
         return Ok(());
     };

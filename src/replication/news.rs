@@ -80,7 +80,7 @@ fn contact_of(record: &LinkRecord) -> Contact {
 }
 
 async fn own_contact(context: &Arc<Context>) -> Result<Contact> {
-    let name = context.region().await?.name;
+    let name = context.region()?.name;
     Ok(Contact { name, addresses: context.addresses(), fingerprints: context.fingerprints() })
 }
 
@@ -189,7 +189,7 @@ async fn meet(
     records: &[LinkRecord],
     others: Vec<Introduced>,
 ) -> Result<()> {
-    let me = context.region().await?.id;
+    let me = context.region()?.id;
     if others.len() > NAMED_MAX {
         return Err(Error::invalid(format!("a primary introduced {} regions: at most {NAMED_MAX}", others.len())));
     }

@@ -21,7 +21,7 @@ const ADDRESSES_MAX: usize = 8;
 
 /// What each known address of a region says. Empty if none is known.
 pub(super) async fn probe(context: &Arc<Context>, region: RegionId) -> Result<Vec<Probe>> {
-    let link = context.blocking(move |context| link_record::get(context.state(), region)).await?;
+    let link = link_record::get(context.state(), region)?;
     let known = context.state().path().primary.filter(|primary| primary.region == region);
     let mut addresses = link.as_ref().map(|link| link.addresses.clone()).unwrap_or_default();
     for address in known.into_iter().flat_map(|primary| primary.addresses) {

@@ -175,7 +175,7 @@ async fn outside(context: &Arc<Context>) -> Result<Outside> {
     };
     let credential = match old_primary {
         Some(region) => {
-            let link = context.blocking(move |context| link_record::get(context.state(), region)).await?;
+            let link = link_record::get(context.state(), region)?;
             Some(link.is_some_and(|link| link.credential.is_some()))
         }
         None => None,

@@ -6,9 +6,7 @@ use crate::clock;
 use crate::error::Result;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
-use crate::server::node::{Node, blocking};
-use crate::state::{RegionIdentity, Role};
-use std::sync::Arc;
+use crate::state::Role;
 
 /// What Go writes for no time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -17,10 +15,11 @@ pub async fn health(call: Call) -> Result<Answer> {
     let node = &call.node;
     let standing = node.standing();
     let path = node.state.path();
-    let identity = identity(node).await?;
+    let identity = node.state.identity()?;
+    let sealed = node.vault.is_sealed();
     let health = Health {
         initialized: path.is_initialised() || node.joining.is_expected(),
-        sealed: node.vault.is_sealed(),
+        sealed,
         standby: !standing.is_leader,
         performance_standby: false,
         replication_performance_mode: "disabled".into(),
@@ -35,6 +34,7 @@ pub async fn health(call: Call) -> Result<Answer> {
         version: env!("CARGO_PKG_VERSION").into(),
         cluster_name: identity.as_ref().map(|identity| identity.name.clone()),
         cluster_id: identity.map(|identity| identity.id.to_string()),
+        last_wal: (!sealed && path.is_initialised()).then_some(path.applied.index),
         closed: node.replication.closed(),
     };
     let (name, default) = if !health.initialized {
@@ -90,10 +90,4 @@ pub async fn ha_status(call: Call) -> Result<Answer> {
         }
     });
     Ok(Answer::data_and_top(&HaStatus { nodes: nodes.collect() }))
-}
-
-/// The region's name and id, once it has them.
-pub async fn identity(node: &Arc<Node>) -> Result<Option<RegionIdentity>> {
-    let state = node.state.clone();
-    blocking(move || state.identity()).await
 }

@@ -1,6 +1,5 @@
 //! `sys/init`, `sys/unseal`, `sys/seal` and `sys/seal-status`.
 
-use super::health::identity;
 use crate::api::replication::EventLevel;
 use crate::api::seal::{InitAnswer, InitRequest, InitStatus, SealStatus, UnsealRequest};
 use crate::error::{Error, Result};
@@ -17,7 +16,7 @@ use std::sync::Arc;
 pub async fn seal_status(call: Call) -> Result<Answer> {
     let vault = call.node.vault.clone();
     let status = blocking(move || vault.seal_status()).await?;
-    Ok(Answer::plain(&shown(&call.node, status).await?))
+    Ok(Answer::plain(&shown(&call.node, status)?))
 }
 
 pub async fn init_status(call: Call) -> Result<Answer> {
@@ -100,7 +99,7 @@ pub async fn unseal(call: Call) -> Result<Answer> {
     if was_sealed && !status.sealed {
         node.replication.record_event(EventLevel::Info, "seal", format!("{} was unsealed", node.name()));
     }
-    Ok(Answer::plain(&shown(&node, status).await?))
+    Ok(Answer::plain(&shown(&node, status)?))
 }
 
 /// The answer to who gave too many shares that are none, by which none is looked at.
@@ -122,8 +121,8 @@ pub async fn seal(call: Call) -> Result<Answer> {
     Ok(Answer::empty())
 }
 
-async fn shown(node: &Arc<Node>, status: secrets::SealStatus) -> Result<SealStatus> {
-    let identity = identity(node).await?;
+fn shown(node: &Arc<Node>, status: secrets::SealStatus) -> Result<SealStatus> {
+    let identity = node.state.identity()?;
     Ok(SealStatus {
         kind: status.kind,
         // A node that joins belongs to a region that is initialised, though it holds nothing of it yet.
