@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Blocks read from tables, kept in memory, for all trees together.
 const CACHE_BYTES: u64 = 16 << 20;
 /// A tree's writes stay in memory until they come to this. Up to four more such buffers wait to be written to disk.
-const WRITE_BUFFER_BYTES: u64 = 8 << 20;
+const WRITE_BUFFER_BYTES: u64 = 6 << 20;
 /// The same for the logs, whose keys come in order: small tables of them do not overlap, and cost little to merge.
 const LOG_WRITE_BUFFER_BYTES: u64 = 4 << 20;
 /// The same for the trees of a few records.
