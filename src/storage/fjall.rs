@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Blocks read from tables, kept in memory, for all trees together.
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 /// A tree's writes stay in memory until they come to this. Up to four more such buffers wait to be written to disk.
 const WRITE_BUFFER_BYTES: u64 = 6 << 20;
 /// The same for the logs, whose keys come in order: small tables of them do not overlap, and cost little to merge.

@@ -26,7 +26,7 @@ use tokio::sync::{oneshot, watch};
 const READ_BYTES_MAX: usize = 1 << 20;
 /// What stays in memory of entries that are written already.
 const TAIL_ENTRIES_MAX: usize = 1024;
-const TAIL_BYTES_MAX: usize = 8 << 20;
+const TAIL_BYTES_MAX: usize = 4 << 20;
 
 pub struct LogStore {
     reader: LogReader,
