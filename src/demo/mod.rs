@@ -27,6 +27,7 @@ use drill::Drill;
 use fault::{Fault, Which};
 use load::Load;
 use region::{Region, Shape};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -83,7 +84,7 @@ struct Demo {
     load: Arc<Mutex<Load>>,
     drill: Arc<Drill>,
     observer: JoinHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// With the console on top, until the user quits. A scenario is played meanwhile.
@@ -145,7 +146,29 @@ impl Demo {
         let drill = Arc::new(Drill::new(clients, Arc::clone(&load)));
         let watching = Arc::clone(&drill);
         let observer = tokio::spawn(async move { watching.watch().await });
-        Ok(Demo { regions: [one, two], load, drill, observer, _folder: folder })
+        let demo = Demo { regions: [one, two], load, drill, observer, folder };
+        demo.write_context()?;
+        Ok(demo)
+    }
+
+    /// A contexts file for other terminals, with the token beside it; the folder is for this user alone, and goes with us.
+    fn write_context(&self) -> Result<()> {
+        let [one, two] = &self.regions;
+        let addresses: Vec<&str> = [one, two].into_iter().flat_map(Region::addresses).collect();
+        let (token, contexts) = (self.folder.path().join("token"), self.contexts_file());
+        std::fs::write(&token, one.token().expose())?;
+        let text = format!("[demo]\naddresses = {addresses:?}\ntoken_file = {:?}\n", token.display().to_string());
+        std::fs::write(contexts, text)?;
+        Ok(())
+    }
+
+    fn contexts_file(&self) -> PathBuf {
+        self.folder.path().join("contexts.toml")
+    }
+
+    /// How another terminal attaches to the same regions.
+    fn elsewhere(&self) -> String {
+        format!("twinkeep attach --contexts-file={}", self.contexts_file().display())
     }
 
     /// Which regions are meant, by their numbers.

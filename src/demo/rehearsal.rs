@@ -17,7 +17,7 @@ const KEYS: [(char, &str, &str); 12] = [
     ('h', "heal", "Heal the link"),
     ('l', "latency 300", "300 ms on the link"),
     ('n', "latency 80", "80 ms on the link, as usual"),
-    ('k', "kill-leader primary", "Kill the leader of the primary region"),
+    ('k', "kill-leader primary", "Kill the primary's leader"),
     ('d', "kill-region primary", "Kill the primary region"),
     ('r', "restart all", "Start again whatever was killed"),
     ('s', "skew primary 5000", "The primary's clock is 5 s fast"),
@@ -32,7 +32,12 @@ pub async fn start(demo: &Arc<Mutex<Demo>>, scenario: Option<Scenario>) -> (Rehe
     let (throw, mut thrown) = mpsc::channel::<String>(QUEUE_MAX);
     let (tell, news) = mpsc::channel(QUEUE_MAX);
     let mut tasks = JoinSet::new();
-    let mut score = demo.lock().await.drill.score();
+    let (mut score, elsewhere) = {
+        let demo = demo.lock().await;
+        (demo.drill.score(), demo.elsewhere())
+    };
+    // Nobody could guess the ports: said once, kept among the events and in the dialog of the faults.
+    let _ = tell.try_send(RehearsalNews::Said(EventLevel::Info, format!("from another terminal: {elsewhere}")));
     let told = tell.clone();
     tasks.spawn(async move {
         loop {
@@ -76,5 +81,5 @@ pub async fn start(demo: &Arc<Mutex<Demo>>, scenario: Option<Scenario>) -> (Rehe
         });
     }
     let faults = KEYS.map(|(key, command, title)| FaultKey { key, command: command.into(), title: title.into() });
-    (Rehearsal { faults: faults.to_vec(), throw, news }, tasks)
+    (Rehearsal { faults: faults.to_vec(), elsewhere, throw, news }, tasks)
 }

@@ -294,7 +294,7 @@ impl Model {
     /// Says something in a corner and keeps it among the events.
     pub(super) fn toast(&mut self, level: EventLevel, text: impl Into<String>) {
         let text = text.into();
-        self.here.log.note(self.now, level, "console", text.clone());
+        self.here.log.note(self.now, level, "noticed", text.clone());
         self.hint(level, text);
     }
 

@@ -22,5 +22,7 @@ pub enum RehearsalNews {
 #[derive(Debug, Default)]
 pub struct RehearsalDesk {
     pub faults: Vec<FaultKey>,
+    /// The command that attaches another terminal.
+    pub elsewhere: String,
     pub score: Vec<String>,
 }

@@ -5,7 +5,7 @@ use super::pair::{LinkLook, PairView};
 use super::units::{entries, lag_ms};
 use super::world::World;
 use super::{FRESH_FOR, Health, RegionView};
-use crate::api::replication::EventLevel;
+use crate::api::replication::{EventLevel, Role};
 use crate::clock::UnixMs;
 
 /// From well to worst. Not to know is worse than to know of something small.
@@ -127,6 +127,10 @@ fn flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, S
         (LinkLook::Unlinked, ..) | (_, None, _) | (_, _, None) => {
             (Standing::Unlinked, "nothing is replicated yet".into())
         }
+        // It is no standby before its operator says so: there is no lag to know.
+        (LinkLook::Refused, Some(primary), Some(standby)) if standby.role() == Some(Role::Fenced) => {
+            (Standing::Attention, format!("{} is fenced and waits to rejoin {}", standby.name, primary.name))
+        }
         (LinkLook::FullSync | LinkLook::Activating, Some(primary), Some(standby)) => (
             Standing::Syncing,
             format!("{} copies to {}, which serves nothing until it is whole", primary.name, standby.name),
@@ -145,5 +149,37 @@ fn flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, S
             }
             None => (Standing::Unknown, format!("how far {} is behind {} is unknown", standby.name, primary.name)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+    use crate::api::replication::LinkState;
+    use crate::console::domain::fixtures::{self, EU, NOW, US};
+    use std::time::Duration;
+
+    #[test]
+    fn a_fenced_region_that_waits_for_its_operator_is_no_unknown_lag() {
+        let mut world = fixtures::left_behind();
+        let mut us = fixtures::status(US, Role::Fenced, Duration::ZERO);
+        (us.lag, us.fence, us.links) = (None, None, Vec::new());
+        let mut eu = fixtures::status(EU, Role::Primary, Duration::ZERO);
+        eu.epoch = crate::ids::Epoch(4);
+        let refused = fixtures::link(true, NOW);
+        eu.links = vec![crate::api::replication::LinkStatus {
+            region: US,
+            name: fixtures::name(US).into(),
+            addresses: vec![fixtures::address(US, 0)],
+            state: LinkState::Refused,
+            lag: None,
+            ..refused
+        }];
+        world.take_all([fixtures::up(us, Duration::ZERO), fixtures::up(eu, Duration::ZERO)]);
+        let pair = world.pair(1, NOW);
+        let found = overall(&world, pair.as_ref(), NOW);
+        assert_eq!(found.standing, Standing::Attention, "{found:?}");
+        assert!(found.words.contains("waits to rejoin"), "{found:?}");
     }
 }

@@ -4,14 +4,15 @@
 //! frame is painted: for a key 33 ms after the last one at the earliest, for what servers say 200 ms after, since an age that
 //! moves is no hurry. Only cells that changed are sent, in one write.
 
+mod effects;
 mod outlets;
 mod past;
+mod waiting;
 
 use crate::clock::UnixMs;
-use crate::console::app::history::MARK;
 use crate::console::app::list::Move;
 use crate::console::app::rehearsal::{FaultKey, RehearsalDesk, RehearsalNews};
-use crate::console::app::{self, Effect, Model, Mouse, Msg};
+use crate::console::app::{self, Model, Msg};
 use crate::console::flight::{Projector, Recorder};
 use crate::console::options::{AttachOptions, Prepared, prepare};
 use crate::console::session::{Board, ConsoleClock, Sessions};
@@ -19,10 +20,9 @@ use crate::console::term::{self, Screen};
 use crate::console::ui::{self, Hits, Paint, Secrets};
 use crate::error::{Error, Result};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
-use futures::StreamExt;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use waiting::{Signals, Woken};
 
 /// Messages that wait for the loop; sessions wait for room.
 const QUEUE_MAX: usize = 1_024;
@@ -41,6 +41,8 @@ const TICK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Rehearsal {
     pub faults: Vec<FaultKey>,
+    /// The command that attaches another terminal to the same regions.
+    pub elsewhere: String,
     pub throw: mpsc::Sender<String>,
     pub news: mpsc::Receiver<RehearsalNews>,
 }
@@ -66,8 +68,8 @@ async fn show(options: AttachOptions, rehearsal: Option<Rehearsal>) -> Result<()
     let (queue, waiting) = mpsc::channel(QUEUE_MAX);
     let (sessions, board) = Sessions::start(prepared.sessions.clone(), clock, queue);
     let mut console = Console::start(prepared, clock, sessions, waiting, board)?;
-    if let Some(Rehearsal { faults, throw, news }) = rehearsal {
-        console.model.rehearsal = Some(RehearsalDesk { faults, score: Vec::new() });
+    if let Some(Rehearsal { faults, elsewhere, throw, news }) = rehearsal {
+        console.model.rehearsal = Some(RehearsalDesk { faults, elsewhere, score: Vec::new() });
         console.throw = Some(throw);
         console.news = Some(news);
     }
@@ -118,43 +120,11 @@ enum Dirt {
     Hurried,
 }
 
-struct Signals {
-    terminate: Signal,
-    hang_up: Signal,
-    interrupt: Signal,
-    carry_on: Signal,
-}
-
 /// Whether the loop goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
     On,
     End,
-}
-
-/// What the `select!` woke up for.
-enum Woken {
-    Input(Option<std::io::Result<Event>>),
-    Msg(Option<Box<Msg>>),
-    News(Option<RehearsalNews>),
-    Board(bool),
-    Time,
-    Ended,
-    CarryOn,
-}
-
-/// A change on the board, but not before it is due: what changes meanwhile is read with it.
-async fn next_board(board: &mut watch::Receiver<Board>, due: Duration) -> bool {
-    tokio::time::sleep(due).await;
-    board.changed().await.is_ok()
-}
-
-/// Without a rehearsal there is never any.
-async fn next_news(news: &mut Option<mpsc::Receiver<RehearsalNews>>) -> Option<RehearsalNews> {
-    match news {
-        Some(news) => news.recv().await,
-        None => std::future::pending().await,
-    }
 }
 
 impl Console {
@@ -170,12 +140,7 @@ impl Console {
         for warning in &prepared.warnings {
             app::update(&mut model, Msg::Notice(warning.clone()));
         }
-        let signals = Signals {
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            carry_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
-        };
+        let signals = Signals::listen()?;
         let screen = Screen::enter("twinkeep")?;
         let input = Some(EventStream::new());
         let started_at = clock.now();
@@ -213,24 +178,6 @@ impl Console {
             if self.take(woken) == Flow::End || self.drain() == Flow::End {
                 return Ok(());
             }
-        }
-    }
-
-    /// The only place where anything is awaited.
-    async fn wait(&mut self) -> Woken {
-        let until = self.next_wake();
-        let board_due = self.clock.until(self.board_read_at.plus(self.frame_every(Dirt::Unhurried)));
-        let Some(input) = &mut self.input else { return Woken::Time };
-        tokio::select! {
-            event = input.next() => Woken::Input(event),
-            msg = self.waiting.recv() => Woken::Msg(msg.map(Box::new)),
-            news = next_news(&mut self.news) => Woken::News(news),
-            changed = next_board(&mut self.board, board_due) => Woken::Board(changed),
-            () = tokio::time::sleep(until) => Woken::Time,
-            _ = self.signals.terminate.recv() => Woken::Ended,
-            _ = self.signals.hang_up.recv() => Woken::Ended,
-            _ = self.signals.interrupt.recv() => Woken::Ended,
-            _ = self.signals.carry_on.recv() => Woken::CarryOn,
         }
     }
 
@@ -342,64 +289,12 @@ impl Console {
             (Some((_, then)), Msg::Key(_) | Msg::Paste(_) | Msg::Click(_) | Msg::Wheel(_)) => app::update(then, msg),
             _ => app::update(&mut self.model, msg),
         };
-        for effect in effects {
-            let done = match effect {
-                Effect::Quit => return Flow::End,
-                Effect::Suspend => self.suspend(),
-                Effect::Redraw => self.screen.forget(),
-                Effect::Bell => self.screen.bell(),
-                Effect::Mouse(mouse) => self.screen.mouse(mouse == Mouse::Taken),
-                Effect::Throw(fault) => {
-                    let full = self.throw.as_ref().is_none_or(|throw| throw.try_send(fault).is_err());
-                    if full {
-                        app::update(&mut self.model, Msg::Notice("the fault was not thrown: too many wait".into()));
-                    }
-                    Ok(())
-                }
-                Effect::Past(look) => {
-                    self.look_back(look);
-                    Ok(())
-                }
-                Effect::Mark(words) => {
-                    self.recorder.note(self.model.now, self.model.here.id, MARK, words);
-                    Ok(())
-                }
-                Effect::Export(format) => self.export(format),
-                Effect::Bundle => self.bundle(),
-                Effect::Copy(text) => self.screen.copy(text.expose()),
-                Effect::Save { name, text } => {
-                    self.save(&name, text.expose());
-                    Ok(())
-                }
-                Effect::RetryNow | Effect::Ask(..) | Effect::Do(..) => {
-                    if let Effect::Do(_, target, change) = &effect {
-                        // Changes print without what is secret in them.
-                        let words = format!("asked {} for {change:?}", target.region);
-                        self.recorder.note(self.model.now, target.context, "did", words);
-                    }
-                    self.sessions.perform(effect);
-                    Ok(())
-                }
-            };
-            if done.is_err() {
-                return Flow::End;
-            }
-        }
-        Flow::On
+        self.carry_out(effects)
     }
 
     /// What is painted: now, or then.
     fn in_view(&self) -> &Model {
         self.past.as_ref().map_or(&self.model, |(_, then)| then)
-    }
-
-    fn suspend(&mut self) -> std::io::Result<()> {
-        // Its thread would eat what is typed to the shell.
-        self.input = None;
-        let resumed = self.screen.suspend();
-        self.input = Some(EventStream::new());
-        self.soil(Dirt::Hurried);
-        resumed
     }
 
     fn paint_when_due(&mut self) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
 //! What frames every screen: the top line, the alarm line, the footer, the toast.
 
 use super::role::Role;
-use super::widgets::{fitted, lines, wrap};
+use super::widgets::{few_rows, fitted, lines, wrap};
 use super::{Paint, Tier};
 use crate::api::replication::EventLevel;
 use crate::console::app::{ACTIONS, Action, Hit, Model, Place, Screen, WriteRight};
@@ -248,11 +248,7 @@ pub fn draw_toast(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer)
     };
     // Over whole lines, so that no end of what is below reads as part of it.
     let width = area.width.saturating_sub(2);
-    let mut rows = wrap(&format!("{glyph} {}", toast.text), usize::from(width).saturating_sub(2));
-    if rows.len() > TOAST_ROWS_MAX {
-        let rest = rows.split_off(TOAST_ROWS_MAX - 1).join(" ");
-        rows.push(fitted(&rest, usize::from(width).saturating_sub(2)));
-    }
+    let rows = few_rows(&format!("{glyph} {}", toast.text), usize::from(width).saturating_sub(2), TOAST_ROWS_MAX);
     let height = rows.len() as u16;
     if area.height < height + 2 {
         return;

@@ -226,6 +226,11 @@ fn draw_faults(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     for line in &desk.score {
         rows.push(Line::from(paint.text(line.clone())));
     }
+    if area.height >= ROOMY {
+        let words = format!("from another terminal: {}", desk.elsewhere);
+        rows.push(Line::default());
+        rows.extend(paragraph(paint, Role::Muted, &words, usize::from(width).saturating_sub(4)));
+    }
     let foot = vec![esc(paint, "leave: the rehearsal goes on")];
     let height = (rows.len() + foot.len()) as u16 + 2;
     let title = vec![paint.span(Role::Title, "rehearsal: faults and score")];

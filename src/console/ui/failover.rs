@@ -24,7 +24,10 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     let inner = if narrow { area } else { paint.titled("failover", area, buf) };
     let width = usize::from(inner.width);
     let pair = model.pair();
-    let verified = model.here.verify.as_ref().map_or(Verified::Unknown, verified);
+    // What an earlier primary found says nothing of the standbys of this one.
+    let primary = pair.as_ref().and_then(|pair| pair.primary()).map(|primary| primary.name.clone());
+    let verification = model.here.verify.as_ref().filter(|desk| Some(&desk.target.region) == primary.as_ref());
+    let verified = verification.map_or(Verified::Unknown, verified);
     let found = stages(&model.here.world, pair.as_ref(), verified, model.now);
     if !narrow {
         paint.right_title(vec![paint.muted("from what the regions say now")], area, buf);
@@ -49,7 +52,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         rows.extend(cockpit::sent_summary(model, &desk.target.region, sent, paint, width));
         rows.push(Line::default());
     }
-    if let Some(desk) = &model.here.verify {
+    if let Some(desk) = verification {
         rows.extend(verify_lines(model, desk, paint, width));
         rows.push(Line::default());
     }

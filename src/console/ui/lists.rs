@@ -1,7 +1,7 @@
 //! What all lists share: a frame where there is room for one, and the selected line in full below.
 
 use super::role::Role;
-use super::widgets::{fitted, lines, wrap};
+use super::widgets::{few_rows, fitted, lines};
 use super::{Paint, Tier};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -46,11 +46,7 @@ pub fn in_full(paint: Paint<'_>, role: Role, text: &str, least: u16, inner: Rect
         return inner;
     }
     let width = usize::from(inner.width);
-    let mut rows = wrap(text, width);
-    if rows.len() > rows_max {
-        let rest = rows.split_off(rows_max - 1).join(" ");
-        rows.push(fitted(&rest, width));
-    }
+    let rows = few_rows(text, width, rows_max);
     let height = rows.len() as u16;
     let place = Rect { y: inner.bottom() - height, height, ..inner };
     lines(rows.into_iter().map(|row| Line::from(paint.span(role, row))).collect(), place, buf);

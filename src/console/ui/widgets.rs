@@ -245,11 +245,38 @@ pub fn lines(lines: Vec<Line<'static>>, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// The words of a text; the groups of a number's digits are one: `1:11 484`.
+fn words(text: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    let mut from = None;
+    let is_group = |word: &str| {
+        let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+        digits == 3
+    };
+    for word in text.split_whitespace() {
+        let at = word.as_ptr() as usize - text.as_ptr() as usize;
+        match (from, found.last_mut()) {
+            (Some(start), Some(last)) if is_group(word) && text[..at].ends_with(' ') && ends_in_digit(last) => {
+                *last = &text[start..at + word.len()];
+            }
+            _ => {
+                from = Some(at);
+                found.push(word);
+            }
+        }
+    }
+    found
+}
+
+fn ends_in_digit(word: &str) -> bool {
+    word.ends_with(|last: char| last.is_ascii_digit())
+}
+
 /// Breaks text between words where it must; a word that is too long is cut anywhere.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut rows = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in words(text) {
         let mut rest = word;
         loop {
             let row = rows.last_mut().expect("there is always a row");
@@ -272,6 +299,16 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             }
             rows.push(String::new());
         }
+    }
+    rows
+}
+
+/// Wrapped into so many rows at most; the last one says that it was cut.
+pub fn few_rows(text: &str, width: usize, rows_max: usize) -> Vec<String> {
+    let mut rows = wrap(text, width);
+    if rows.len() > rows_max {
+        let rest = rows.split_off(rows_max.saturating_sub(1)).join(" ");
+        rows.push(fitted(&rest, width));
     }
     rows
 }
@@ -334,4 +371,16 @@ pub fn window(list: &List, rows: usize, height: usize, rest: Rest) -> (std::ops:
 /// A server's time as an age, by that server's own clock.
 pub fn told_age<T>(reading: &Reading<'_, T>, observed_at: UnixMs, at: UnixMs) -> Duration {
     reading.age + observed_at.since(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_not_broken_between_its_groups() {
+        assert_eq!(wrap("it had reached 1:11 484", 19), ["it had reached", "1:11 484"]);
+        assert_eq!(wrap("all 5 nodes", 6), ["all 5", "nodes"]);
+        assert_eq!(wrap("https://a-host-that-is-long", 8), ["https://", "a-host-t", "hat-is-l", "ong"]);
+    }
 }

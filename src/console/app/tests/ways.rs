@@ -136,7 +136,7 @@ fn faults_are_thrown_by_their_keys_in_a_rehearsal_and_nowhere_else() {
     keys(&mut model, "f");
     assert!(model.dialogs.is_empty() && model.toast_in_view().unwrap().text.contains("only `twinkeep demo`"));
     let cut = rehearsal::FaultKey { key: 'c', command: "cut".into(), title: "Cut the link".into() };
-    model.rehearsal = Some(rehearsal::RehearsalDesk { faults: vec![cut], score: Vec::new() });
+    model.rehearsal = Some(rehearsal::RehearsalDesk { faults: vec![cut], ..Default::default() });
     assert_eq!(words(&keys(&mut model, "f c q")), ["Throw(\"cut\")"]);
     update(&mut model, Msg::Rehearsal(rehearsal::RehearsalNews::Score(vec!["fault cut".into()])));
     assert_eq!(model.rehearsal.as_ref().unwrap().score, ["fault cut"]);

@@ -3,7 +3,7 @@
 use super::super::Paint;
 use super::super::foreign;
 use super::super::role::Role;
-use super::super::widgets::{cell, fitted, lines, wrap};
+use super::super::widgets::{cell, few_rows, fitted, lines};
 use crate::api::replication::Role as RegionRole;
 use crate::api::replication::{PathStatus, TokenSummary};
 use crate::console::app::{Hit, Model};
@@ -119,11 +119,7 @@ fn silence_lines(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area:
         Some(at) => format!("in {}", duration(at.since(model.now))),
         None => "calling now".into(),
     };
-    let mut rows = wrap(silence.error, usize::from(area.width));
-    if rows.len() > ERROR_ROWS_MAX {
-        let rest = rows.split_off(ERROR_ROWS_MAX - 1).join(" ");
-        rows.push(fitted(&rest, usize::from(area.width)));
-    }
+    let rows = few_rows(silence.error, usize::from(area.width), ERROR_ROWS_MAX);
     let error = rows.into_iter().map(|words| Line::from(paint.span(Role::Warn, words)));
     error.chain([row(paint, "retry", vec![paint.text(next)])]).collect()
 }

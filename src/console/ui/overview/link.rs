@@ -1,7 +1,7 @@
 //! What lies between two regions: the link's state, its direction, what flows over it.
 
 use super::super::role::Role;
-use super::super::widgets::{fitted, lines, wrap};
+use super::super::widgets::{few_rows, fitted, lines};
 use super::super::{Paint, foreign};
 use crate::console::domain::FRESH_FOR;
 use crate::console::domain::alarm::SKEW_WARN_MS;
@@ -61,7 +61,7 @@ pub(super) fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut 
         }
         if let Some(error) = &link.error {
             let width = usize::from(area.width).saturating_sub(1);
-            let words = wrap(error, width).into_iter().take(ERROR_ROWS_MAX);
+            let words = few_rows(error, width, ERROR_ROWS_MAX).into_iter();
             rows.extend(words.map(|words| Line::from(paint.span(Role::Warn, words)).centered()));
         }
         if let Some(at) = link.retry_at {

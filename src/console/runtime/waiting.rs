@@ -1,0 +1,76 @@
+//! The one place where the loop waits: for keys, signals, reports and answers, and for the next second.
+
+use super::Console;
+use super::Dirt;
+use crate::console::app::Msg;
+use crate::console::app::rehearsal::RehearsalNews;
+use crate::console::session::Board;
+use crate::error::Result;
+use crossterm::event::Event;
+use futures::StreamExt;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+pub(super) struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+    carry_on: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            carry_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
+    }
+}
+
+/// What the `select!` woke up for.
+pub(super) enum Woken {
+    Input(Option<std::io::Result<Event>>),
+    Msg(Option<Box<Msg>>),
+    News(Option<RehearsalNews>),
+    Board(bool),
+    Time,
+    Ended,
+    CarryOn,
+}
+
+/// A change on the board, but not before it is due: what changes meanwhile is read with it.
+async fn next_board(board: &mut watch::Receiver<Board>, due: Duration) -> bool {
+    tokio::time::sleep(due).await;
+    board.changed().await.is_ok()
+}
+
+/// Without a rehearsal there is never any.
+async fn next_news(news: &mut Option<mpsc::Receiver<RehearsalNews>>) -> Option<RehearsalNews> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Console {
+    /// The only place where anything is awaited.
+    pub(super) async fn wait(&mut self) -> Woken {
+        let until = self.next_wake();
+        let board_due = self.clock.until(self.board_read_at.plus(self.frame_every(Dirt::Unhurried)));
+        let Some(input) = &mut self.input else { return Woken::Time };
+        tokio::select! {
+            event = input.next() => Woken::Input(event),
+            msg = self.waiting.recv() => Woken::Msg(msg.map(Box::new)),
+            news = next_news(&mut self.news) => Woken::News(news),
+            changed = next_board(&mut self.board, board_due) => Woken::Board(changed),
+            () = tokio::time::sleep(until) => Woken::Time,
+            _ = self.signals.terminate.recv() => Woken::Ended,
+            _ = self.signals.hang_up.recv() => Woken::Ended,
+            _ = self.signals.interrupt.recv() => Woken::Ended,
+            _ = self.signals.carry_on.recv() => Woken::CarryOn,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! After it was sent: its steps with their times, the outcome, the proof of fence, and what to do next.
+
+use super::super::Paint;
+use super::super::dialogs::hint;
+use super::super::role::Role;
+use super::super::widgets::{cell, hints, paragraph, wrap};
+use crate::api::replication::{
+    FenceProof, PromoteMode, Promotion, PromotionOutcome, Role as ApiRole, StepName, StepState,
+};
+use crate::console::app::Model;
+use crate::console::app::afterwards::{state_word, step_word};
+use crate::console::app::promotion::{Sent, Standing};
+use crate::console::domain::units::{duration, millis};
+use ratatui::text::{Line, Span};
+
+/// Where the details of a promotion's steps begin.
+const STEP_INDENT: usize = 33;
+const STEP_DETAIL_MIN: usize = 20;
+
+/// The steps with their times; a switchover's that are still to come stand below those that were taken.
+fn step_lines(promotion: &Promotion, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    let lines = |role: Role, glyph: &str, name: StepName, after: String, detail: &str| {
+        let head = vec![
+            paint.span(role, format!("{glyph} {}", cell(step_word(name), 20))),
+            paint.text(cell(&after, 9)),
+            Span::raw("  "),
+        ];
+        // Where there is no room beside the time, the time is what matters.
+        let room = width.saturating_sub(STEP_INDENT);
+        let details = if room >= STEP_DETAIL_MIN { wrap(detail, room) } else { Vec::new() };
+        let mut details = details.into_iter().map(|words| paint.muted(words));
+        let mut rows = vec![Line::from_iter(head.into_iter().chain(details.next()))];
+        rows.extend(details.map(|words| Line::from(vec![Span::raw(" ".repeat(STEP_INDENT)), words])));
+        rows
+    };
+    let mut rows = Vec::new();
+    for step in &promotion.steps {
+        let (role, glyph) = match step.state {
+            StepState::Running => (Role::Accent, paint.glyphs.pointer),
+            StepState::Done => (Role::Ok, paint.glyphs.ok),
+            StepState::Failed => (Role::Crit, paint.glyphs.crit),
+        };
+        let after = step.at.map_or_else(|| state_word(step.state).into(), |at| duration(at.since(promotion.began_at)));
+        rows.extend(lines(role, glyph, step.name, after, &step.detail));
+    }
+    if promotion.outcome == PromotionOutcome::Running {
+        let ahead = ahead(promotion.mode).iter().filter(|name| !promotion.steps.iter().any(|step| step.name == **name));
+        rows.extend(ahead.flat_map(|name| lines(Role::Muted, paint.glyphs.stale, *name, String::new(), "")));
+    }
+    rows
+}
+
+/// All steps of a promotion that goes well.
+fn ahead(mode: PromoteMode) -> &'static [StepName] {
+    match mode {
+        PromoteMode::Planned => &[
+            StepName::Asked,
+            StepName::GaveUp,
+            StepName::CaughtUp,
+            StepName::RootsEqual,
+            StepName::Opened,
+            StepName::OldPrimaryFollows,
+        ],
+        PromoteMode::Forced => &[StepName::StreamFrozen, StepName::Opened, StepName::OldPrimaryFenced],
+    }
+}
+
+/// What to do when it is done, by what the old primary is now.
+fn next_words(model: &Model, sent: &Sent, region: &str) -> String {
+    let regions = model.here.world.regions();
+    let old = regions.iter().find(|other| other.name != region && other.status.is_some());
+    match old.map(|old| (old, old.role(), old.is_dark())) {
+        None => "Next: attach the old primary's region as well, to see what becomes of it.".into(),
+        Some((old, _, true)) => format!(
+            "Next: keep clients away from {} until it answers and says that it is fenced. {region} has no standby until then.",
+            old.name
+        ),
+        Some((old, Some(ApiRole::Standby), _)) => {
+            format!("Next: {} follows {region}. Point clients at {region}.", old.name)
+        }
+        Some((old, Some(ApiRole::Fenced), _)) => format!(
+            "Next: {} is fenced and keeps what only it has; bring it back as a standby when that was looked at. Point clients at {region}.",
+            old.name
+        ),
+        Some((old, ..)) if sent.outcome() == Standing::Done => {
+            format!("Next: {} has not heard of the new epoch yet: keep clients away from it.", old.name)
+        }
+        Some(_) => String::new(),
+    }
+}
+
+/// What became of it, without keys.
+pub fn sent_summary(model: &Model, region: &str, sent: &Sent, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    sent_lines(model, region, sent, paint, width).0
+}
+
+pub(super) fn sent_lines(
+    model: &Model,
+    region: &str,
+    sent: &Sent,
+    paint: Paint<'_>,
+    width: usize,
+) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
+    let glyphs = paint.glyphs;
+    let took = duration(model.now.since(sent.sent_at));
+    let said = sent.said.as_ref().map(|said| said.read(model.now));
+    let (role, head) = match sent.outcome() {
+        Standing::Running => (Role::Accent, format!("{} under way, for {took}", glyphs.pointer)),
+        Standing::Done => {
+            let epoch = sent.epoch().map_or_else(String::new, |epoch| format!(" in epoch {epoch}"));
+            (Role::Ok, format!("{} DONE: {region} is primary{epoch}", glyphs.ok))
+        }
+        Standing::Failed => (Role::Crit, format!("{} FAILED: {region} was not promoted", glyphs.crit)),
+        Standing::Unknown => (Role::Unknown, format!("{} OUTCOME UNKNOWN, asking again, for {took}", glyphs.unknown)),
+    };
+    let mut rows = paragraph(paint, role, &head, width);
+    rows.push(Line::default());
+    if let Some(reading) = &said {
+        rows.extend(step_lines(reading.value, paint, width));
+        rows.push(Line::default());
+    }
+    let mut say = |role: Role, words: &str| rows.extend(paragraph(paint, role, words, width));
+    if let Some(doubt) = &sent.doubt {
+        say(Role::Warn, doubt);
+        say(
+            Role::Text,
+            "It may have been promoted or not. Send nothing else to either region until this is known; to send the same \
+             promotion again is safe.",
+        );
+    }
+    if let Some(reading) = &said {
+        let promotion = reading.value;
+        if let Some(error) = &promotion.error {
+            say(Role::Crit, error);
+        }
+        say(Role::Text, &fence_words(model, sent, promotion));
+        if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
+            say(Role::Text, &format!("Lost: {}", loss.words));
+        }
+        // A region that is asked later knows the moment of the promotion, not how long it took.
+        if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
+            let pause = promotion.pause_ms.map_or_else(String::new, |ms| format!(", {ms} ms of them without writes"));
+            let took = millis(at.since(promotion.began_at).as_secs_f64() * 1_000.0);
+            // Of one that was sent here the time of day is known to who sent it.
+            let began = match &sent.plan {
+                None => format!("It began {} ago and took", duration(model.now.since(sent.sent_at))),
+                Some(_) => "It took".into(),
+            };
+            say(Role::Muted, &format!("{began} {took}{pause}."));
+        }
+        if sent.outcome() == Standing::Done {
+            say(Role::Title, &next_words(model, sent, region));
+        }
+        rows.push(Line::from(vec![paint.muted(format!("{} said so ", reading.source)), paint.ago(reading.age)]));
+    }
+    rows.push(Line::default());
+    let mut keys = Vec::new();
+    if sent.outcome() == Standing::Unknown && sent.plan.is_some() {
+        keys.push(hint("s", "send the same again"));
+    }
+    if sent.can_be_cancelled() {
+        keys.push(hint("c", "call it off"));
+    }
+    if sent.is_settled() {
+        keys.push(hint("w", "write the report"));
+    }
+    keys.push(hint("esc", if sent.is_settled() { "close" } else { "leave (it goes on; p comes back here)" }));
+    (rows, hints(paint, &keys, width))
+}
+
+/// What is known of the old primary: what it told the new one, else what it tells this console.
+fn fence_words(model: &Model, sent: &Sent, promotion: &Promotion) -> String {
+    if let FenceProof::Acknowledged { reached, .. } = &promotion.fence {
+        return format!("The old primary said, durably, that it takes no more writes; it had reached {reached}.");
+    }
+    let regions = model.here.world.regions();
+    let fenced = regions.iter().find_map(|region| {
+        let reading = region.read(model.now)?;
+        let fence = reading.value.fence.as_ref().filter(|fence| Some(fence.by_epoch) >= sent.epoch())?;
+        Some((region.name.clone(), fence.reached, reading.age))
+    });
+    match fenced {
+        Some((name, reached, age)) => {
+            let age = duration(age);
+            format!(
+                "{name} itself says that it is fenced and takes no more writes ({age} ago); it had reached {reached}."
+            )
+        }
+        None => "Fence unproven: the old primary was not heard since and may still take writes in its own epoch. Make \
+                 sure that nothing reaches it."
+            .into(),
+    }
+}
