@@ -62,7 +62,7 @@ pub async fn run(import: Import, context: &mut Context<'_>) -> Result<Output, Fa
     let ours = sides.here.mounts().await.map_err(Failure::asked)?;
     let mut report = Report::new(&sides);
     let stopped = async {
-        for (path, mount) in mounts::chosen(&theirs, &import.mount, &mut report)? {
+        for (path, mount) in mounts::chosen(&theirs, &import.mount, &mut report) {
             let Some(place) = mounts::prepare(&sides, &path, &mount, ours.get(&path), &mut report).await? else {
                 continue;
             };

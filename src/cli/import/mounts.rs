@@ -43,7 +43,7 @@ pub fn kind(mount: &Mount) -> Option<Kind> {
 }
 
 /// The KV mounts that were asked for: all, or those that were named.
-pub fn chosen(theirs: &Mounts, named: &[String], report: &mut Report) -> Result<Vec<(String, Mount)>, Trouble> {
+pub fn chosen(theirs: &Mounts, named: &[String], report: &mut Report) -> Vec<(String, Mount)> {
     let wanted: Vec<String> = named.iter().map(|name| format!("{}/", name.trim_matches('/'))).collect();
     for name in &wanted {
         if theirs.get(name).is_none_or(|mount| kind(mount).is_none()) {
@@ -52,7 +52,7 @@ pub fn chosen(theirs: &Mounts, named: &[String], report: &mut Report) -> Result<
     }
     let chosen = |path: &String| wanted.is_empty() || wanted.contains(path);
     let found = theirs.iter().filter(|(path, mount)| kind(mount).is_some() && chosen(path));
-    Ok(found.map(|(path, mount)| (path.clone(), mount.clone())).collect())
+    found.map(|(path, mount)| (path.clone(), mount.clone())).collect()
 }
 
 /// The mount here; made, if it is not there. `None`: something else is, and the report says so.
