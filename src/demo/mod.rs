@@ -27,6 +27,8 @@ use drill::Drill;
 use fault::{Fault, Which};
 use load::Load;
 use region::{Region, Shape};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +136,8 @@ impl Demo {
         if !(1..=5).contains(&options.nodes) {
             return Err(Error::invalid(format!("--nodes {}: a region has 1 to 5 nodes", options.nodes)));
         }
-        let folder = tempfile::Builder::new().prefix("twinkeep-demo-").tempdir()?;
+        let private = std::fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("twinkeep-demo-").permissions(private).tempdir()?;
         let quality = Quality { round_trip: options.wan_latency, bytes_per_s: options.wan_bytes_per_s };
         let shape =
             |name: &'static str| Shape { name, nodes: options.nodes, folder: folder.path().join(name), quality };
@@ -156,7 +159,8 @@ impl Demo {
         let [one, two] = &self.regions;
         let addresses: Vec<&str> = [one, two].into_iter().flat_map(Region::addresses).collect();
         let (token, contexts) = (self.folder.path().join("token"), self.contexts_file());
-        std::fs::write(&token, one.token().expose())?;
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&token)?;
+        file.write_all(one.token().expose().as_bytes())?;
         let text = format!("[demo]\naddresses = {addresses:?}\ntoken_file = {:?}\n", token.display().to_string());
         std::fs::write(contexts, text)?;
         Ok(())
