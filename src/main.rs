@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Of the program alone: tests have the system's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     twinkeep::cli::main(std::env::args_os())
 }
