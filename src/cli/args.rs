@@ -128,8 +128,8 @@ pub struct Attach {
     /// Ring no bell when a role changes, a region falls silent or a standby lags
     #[arg(long)]
     pub quiet: bool,
-    /// Record what is observed and done, without secrets, to a new file
-    #[arg(long, value_name = "FILE")]
+    /// Record what is observed and done on the screens, without secrets, to a new file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "json", "plain"])]
     pub record: Option<PathBuf>,
     /// Show what was recorded, or an incident file, in the same screens
     #[arg(long, value_name = "FILE", conflicts_with_all = ["once", "json", "plain", "write", "record"])]

@@ -15,6 +15,12 @@ pub async fn run(attach: Attach, context: &mut Context<'_>) -> Result<Output, Fa
         return console::replay(look, file).await.map(|()| Output::text("")).map_err(refused);
     }
     let json = attach.json || context.environment.format(&attach.view.connection)? == Format::Json;
+    let plain = attach.plain || console::is_dumb();
+    if attach.record.is_some() && (json || plain) {
+        return Err(refused(Error::invalid(
+            "only the console's screens are recorded: leave --record out, or attach from a terminal that shows them",
+        )));
+    }
     let options = options(&attach, context)?;
     let nothing = |()| Output::text("");
     match () {
@@ -24,7 +30,7 @@ pub async fn run(attach: Attach, context: &mut Context<'_>) -> Result<Output, Fa
             let seen = console::once(options, format).await.map_err(refused)?;
             Ok(Output { exit: if seen.well { 0 } else { EXIT_SERVER }, ..Output::text(seen.text) })
         }
-        () if attach.plain || console::is_dumb() => console::plain(options).await.map(nothing).map_err(refused),
+        () if plain => console::plain(options).await.map(nothing).map_err(refused),
         () => console::run(options).await.map(nothing).map_err(refused),
     }
 }

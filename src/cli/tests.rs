@@ -181,6 +181,7 @@ fn vaults_flags_are_taken_as_vault_takes_them() {
 fn slips_of_the_pen_are_named() {
     assert!(refused("twinkeep replicaton status").contains("replication"));
     assert!(refused("twinkeep kv get -feild=a secret/a").contains("--field"));
+    assert!(refused("twinkeep attach --plain --record f").contains("cannot be used with"));
 }
 
 #[tokio::test]
