@@ -19,7 +19,7 @@ pub enum Error {
     /// A compare-and-set or a guard saw another state than the caller expected.
     #[error("{0}")]
     Conflict(String),
-    #[error("this node is sealed: unseal it with `twinkeep operator unseal`")]
+    #[error("Vault is sealed: unseal this node with `twinkeep operator unseal`")]
     Sealed,
     #[error("this node is not initialised: run `twinkeep operator init` on one node of the region")]
     Uninitialised,

@@ -246,12 +246,18 @@ async fn mounts_of_both_versions_cubbyholes_and_wrapping() {
         (&json!(60), &json!("secret/data/w"), &Value::Null)
     );
     let token = json!({"token": info["token"]}).to_string();
+    let gone = (400, json!({"errors": ["wrapping token is not valid or does not exist"]}));
     let (_, looked) = other.send("POST", "sys/wrapping/lookup", token.clone()).await;
     assert_eq!(looked["data"]["creation_ttl"], 60);
     let (_, again) = http.send("POST", "sys/wrapping/rewrap", token.clone()).await;
     let holder = Http::of(&region.nodes[0], again["wrap_info"]["token"].as_str().expect("a token"));
+    let nobody = Http::of(&region.nodes[0], "");
+    assert_eq!(nobody.send("POST", "sys/wrapping/lookup", token.clone()).await, gone, "that one was wrapped anew");
+    for _ in 0..2 {
+        // To look takes no use, and wants no token but this one.
+        assert_eq!(holder.get("sys/wrapping/lookup").await.1["data"]["creation_ttl"], 60);
+    }
     assert_eq!(holder.get("secret/data/w").await.0, 403, "that took its one use");
-    let gone = (400, json!({"errors": ["wrapping token is not valid or does not exist"]}));
     assert_eq!(other.send("POST", "sys/wrapping/unwrap", token).await, gone);
     let wrapped: Value = wrap("secret/data/w").send().await.expect("an answer").json().await.expect("JSON");
     let holder = Http::of(&region.nodes[0], wrapped["wrap_info"]["token"].as_str().expect("a token"));
@@ -259,6 +265,59 @@ async fn mounts_of_both_versions_cubbyholes_and_wrapping() {
     assert_eq!(holder.send("POST", "sys/wrapping/unwrap", "").await.0, 403);
     let missing = wrap("secret/data/none").send().await.expect("an answer");
     assert_eq!(missing.status(), StatusCode::NOT_FOUND, "an error is not wrapped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_tests_of_vaults_clients_ask_is_answered_as_they_expect() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    let error = |text: &str| (400, json!({ "errors": [text] }));
+
+    // No version has a negative number.
+    let mismatch = error("check-and-set parameter did not match the current version");
+    assert_eq!(http.send("POST", "secret/data/a", r#"{"data":{},"options":{"cas":-1}}"#).await, mismatch);
+
+    // A batch token is stored nowhere: to say that it was revoked would be a lie.
+    let (_, made) = http.send("POST", "auth/token/create", r#"{"type":"batch","policies":["default"]}"#).await;
+    let batch = json!({"token": made["auth"]["client_token"]}).to_string();
+    for path in ["auth/token/revoke", "auth/token/revoke-orphan"] {
+        assert_eq!(http.send("POST", path, batch.clone()).await, error("batch tokens cannot be revoked"));
+    }
+
+    // The tuning of the tokens' mount bounds them, renewed ones too.
+    let tuning = r#"{"default_lease_ttl":"5m","max_lease_ttl":"10m"}"#;
+    assert_eq!(http.send("POST", "sys/auth/token/tune", tuning).await.0, 204);
+    let (_, usual) = http.send("POST", "auth/token/create", r#"{"policies":["default"]}"#).await;
+    assert_eq!(usual["auth"]["lease_duration"], 300);
+    let (_, long) = http.send("POST", "auth/token/create", r#"{"policies":["default"],"ttl":"1h"}"#).await;
+    assert_eq!(long["auth"]["lease_duration"], 600);
+    let own = Http::of(&region.nodes[0], long["auth"]["client_token"].as_str().expect("a token"));
+    let (_, renewed) = own.send("POST", "auth/token/renew-self", r#"{"increment":"100h"}"#).await;
+    assert!(renewed["auth"]["lease_duration"].as_u64().is_some_and(|ttl| ttl <= 600), "{renewed}");
+
+    // KV v1 says when to look again: by the secret, by its mount.
+    let mount = r#"{"type":"kv","config":{"default_lease_ttl":"1h"}}"#;
+    assert_eq!(http.send("POST", "sys/mounts/old", mount).await.0, 204);
+    for (path, body, seconds) in [("a", r#"{"ttl":"30m","v":1}"#, 1_800), ("b", r#"{"v":1}"#, 3_600)] {
+        assert_eq!(http.send("POST", &format!("old/{path}"), body).await.0, 204);
+        assert_eq!(http.get(&format!("old/{path}")).await.1["lease_duration"], seconds);
+    }
+
+    // Old names, values in the audit log, and what is refused where it would not be kept.
+    assert_eq!(http.send("PUT", "sys/revoke-prefix/auth/token/none", "").await.0, 204);
+    assert_eq!(
+        http.send("POST", "sys/audit-hash/none", r#"{"input":"x"}"#).await,
+        error("unknown audit backend: none/")
+    );
+    let device = r#"{"type":"file","options":{"file_path":"discard"}}"#;
+    assert_eq!(http.send("PUT", "sys/audit/file", device).await.0, 204);
+    let (_, hashed) = http.send("POST", "sys/audit-hash/file", r#"{"input":"x"}"#).await;
+    assert!(hashed["data"]["hash"].as_str().is_some_and(|hash| hash.starts_with("hmac-sha256:")), "{hashed}");
+    let bound = r#"{"bound_cidrs":["10.0.0.0/8"]}"#;
+    assert_eq!(http.send("POST", "auth/token/roles/bound", bound).await.0, 400);
+    let observer = r#"{"leader_api_addr":"http://127.0.0.1:1","non_voter":true}"#;
+    assert_eq!(http.send("POST", "sys/storage/raft/join", observer).await.0, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,8 @@ pub struct JoinRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader_ca_cert: Option<String>,
     pub retry: bool,
+    /// Refused: every node votes.
+    pub non_voter: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -63,14 +63,7 @@ pub fn contexts(view: &View, write: bool, context: &Context<'_>) -> Result<Vec<C
         Some(file) => {
             let defaults = console::Defaults { tokens, trust, path, write };
             let variable = |name: &str| environment.get(name).map(str::to_owned);
-            let mut contexts = console::load_contexts(&file, &defaults, variable).map_err(refused)?;
-            let names: Vec<String> = contexts.iter().map(|context| context.name.clone()).collect();
-            if let Some(unknown) = view.context.iter().find(|name| !names.contains(name)) {
-                let known = names.join(", ");
-                return Err(Failure::local(format!("{}: no context `{unknown}`: there are {known}", file.display())));
-            }
-            contexts.retain(|context| view.context.is_empty() || view.context.contains(&context.name));
-            Ok(contexts)
+            console::load_contexts(&file, &view.context, &defaults, variable).map_err(refused)
         }
         None if asked => Err(Failure::local("there is no contexts file: name it with -contexts-file")),
         None => {

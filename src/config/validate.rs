@@ -362,7 +362,7 @@ fn accept_vaults(top: &Section<'_>, problems: &Problems) {
     }
     top.ignored("cluster_addr", "the nodes of a region talk to each other at `api_addr`");
     top.ignored("disable_cache", "there is no cache");
-    top.ignored("telemetry", "metrics are not built yet");
+    top.ignored("telemetry", "metrics need no setting: `sys/metrics` has them");
 }
 
 /// A stanza of another kind is not looked into: all its keys would be unknown.

@@ -46,16 +46,31 @@ pub struct Defaults {
     pub write: bool,
 }
 
-/// All contexts of a file, in its order. `variable` is the environment.
-pub fn load(file: &Path, defaults: &Defaults, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<ContextSpec>> {
+/// The contexts of a file that are meant, in its order; all, where none is named. Mistakes in the others are theirs.
+/// `variable` is the environment.
+pub fn load(
+    file: &Path,
+    meant: &[String],
+    defaults: &Defaults,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<ContextSpec>> {
     let text = std::fs::read_to_string(file).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))?;
-    parse(&text, defaults, variable).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))
+    parse(&text, meant, defaults, variable).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))
 }
 
-fn parse(text: &str, defaults: &Defaults, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<ContextSpec>> {
+fn parse(
+    text: &str,
+    meant: &[String],
+    defaults: &Defaults,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<ContextSpec>> {
     let table: toml::Table = toml::from_str(text).map_err(|error| Error::invalid(error.to_string()))?;
+    if let Some(unknown) = meant.iter().find(|name| !table.contains_key(*name)) {
+        let known: Vec<&str> = table.keys().map(String::as_str).collect();
+        return Err(Error::invalid(format!("no context `{unknown}`: there are {}", known.join(", "))));
+    }
     let mut contexts = Vec::new();
-    for (name, value) in table {
+    for (name, value) in table.into_iter().filter(|(name, _)| meant.is_empty() || meant.contains(name)) {
         let wrong = |words: String| Error::invalid(format!("[{name}]: {words}"));
         let entry: Entry = value.try_into().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
         if entry.addresses.is_empty() {
@@ -108,13 +123,17 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<ContextSpec>> {
+        read_some(text, &[])
+    }
+
+    fn read_some(text: &str, meant: &[String]) -> Result<Vec<ContextSpec>> {
         let defaults = Defaults {
             tokens: vec![SensitiveString::new("s.usual")],
             trust: Trust::System,
             path: "default".into(),
             write: true,
         };
-        parse(text, &defaults, |name| (name == "PROD").then(|| " s.prod\n".to_owned()))
+        parse(text, meant, &defaults, |name| (name == "PROD").then(|| " s.prod\n".to_owned()))
     }
 
     #[test]
@@ -135,6 +154,15 @@ mod tests {
         assert_eq!((of("prod").write, of("prod").path.as_str()), (WriteRight::Locked, "default"));
         assert_eq!(of("staging").tokens[0].expose(), "s.usual");
         assert_eq!((of("staging").write, of("staging").path.as_str()), (WriteRight::Write, "other"));
+    }
+
+    #[test]
+    fn a_mistake_in_a_context_that_is_not_meant_is_nobodys_hindrance() {
+        let text = "[lab]\naddresses = [\"h\"]\ntoken_env = \"NONE\"\n[prod]\naddresses = [\"h\"]";
+        let prod = read_some(text, &["prod".to_owned()]).unwrap();
+        assert_eq!(prod.iter().map(|context| context.name.as_str()).collect::<Vec<_>>(), ["prod"]);
+        let unknown = read_some(text, &["prd".to_owned()]).unwrap_err().to_string();
+        assert!(unknown.contains("no context `prd`: there are lab, prod"), "{unknown}");
     }
 
     #[test]

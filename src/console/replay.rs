@@ -3,6 +3,7 @@
 use super::app::{self, Effect, Keymap, Model, Msg};
 use super::flight::{Film, Projector};
 use super::options::{self, AttachOptions};
+use super::runtime::waiting::Ends;
 use super::session::ConsoleClock;
 use super::term::{self, Screen};
 use super::ui::{self, Paint, Secrets};
@@ -37,6 +38,7 @@ pub async fn replay(options: AttachOptions, file: &Path) -> Result<()> {
     let mut model = show(&projector, None);
     let mut screen = Screen::enter("twinkeep: a recording")?;
     let mut input = EventStream::new();
+    let mut ends = Ends::listen()?;
     let mut shown_at: UnixMs = clock.now();
     loop {
         let (width, height) = screen.size()?;
@@ -57,6 +59,7 @@ pub async fn replay(options: AttachOptions, file: &Path) -> Result<()> {
                 Some(Err(_)) | None => return Ok(()),
             },
             () = tokio::time::sleep(FRAME_EVERY), if projector.runs => Vec::new(),
+            () = ends.next() => return Ok(()),
         };
         let now = clock.now();
         if projector.runs {

@@ -7,7 +7,9 @@ use super::vault::Vault;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::state::Class;
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,13 +35,13 @@ pub struct AuditTable {
 }
 
 /// Hashes what a device must not show.
-pub struct AuditHasher(blake3::Hasher);
+pub struct AuditHasher(Hmac<Sha256>);
 
 impl AuditHasher {
     pub fn hash(&self, text: &str) -> String {
         let mut hasher = self.0.clone();
         hasher.update(text.as_bytes());
-        format!("keyed-blake3:{}", hasher.finalize().to_hex())
+        format!("hmac-sha256:{}", hex::encode(hasher.finalize().into_bytes()))
     }
 }
 
@@ -50,7 +52,7 @@ fn table(view: &View) -> Result<Arc<AuditTable>> {
 
 fn hasher(view: &View, device: &AuditDevice) -> AuditHasher {
     let key = super::aead::derive(&view.barrier.keyring().token_key(), "twinkeep 2026 audit hashes");
-    let mut hasher = blake3::Hasher::new_keyed(&key);
+    let mut hasher = Hmac::new_from_slice(key.as_slice()).expect("a key of any length will do");
     hasher.update(&device.salt);
     AuditHasher(hasher)
 }

@@ -2,6 +2,7 @@
 
 use super::core::{View, Written, decode};
 use super::layout::Record;
+use super::tokens::Leases;
 use super::vault::Vault;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -154,6 +155,13 @@ pub fn expect_kv(view: &View, id: MountId, kind: KvKind) -> Result<()> {
         Some(mount) if mount.kv() == Some(kind) => Ok(()),
         _ => Err(Error::NotFound("the mount is there no longer".to_owned())),
     }
+}
+
+/// How long tokens may live, by the tuning of their mount.
+pub fn token_leases(view: &View, usual: Leases) -> Result<Leases> {
+    let table = table(view)?;
+    let tokens = table.mounts.iter().find(|mount| mount.table == Table::Auth && mount.kind == "token");
+    Ok(tokens.map_or(usual, |mount| usual.tuned(mount.default_ttl, mount.max_ttl)))
 }
 
 /// The operation that stores the table.

@@ -29,6 +29,8 @@ const PROTECTED: &[(Option<Verb>, &str)] = &[
     (None, "sys/leases/lookup/*prefix"),
     (None, "sys/leases/revoke-prefix/*prefix"),
     (None, "sys/leases/revoke-force/*prefix"),
+    (None, "sys/revoke-prefix/*prefix"),
+    (None, "sys/revoke-force/*prefix"),
     (None, "sys/leases"),
     (None, "sys/generate-root-token/"),
     (None, "sys/rotate/root/"),

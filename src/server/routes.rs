@@ -135,6 +135,12 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/leases/revoke/*id" Client Leader leases::revoke, "end the token of a lease";
     Write "sys/leases/revoke-prefix/*prefix" Client Leader leases::revoke_prefix, "end the tokens of all leases below a prefix";
     Write "sys/leases/revoke-force/*prefix" Client Leader leases::revoke_prefix, "the same";
+    Write "sys/renew" Client Leader leases::renew, "the old name of sys/leases/renew";
+    Write "sys/renew/*id" Client Leader leases::renew, "the old name of sys/leases/renew";
+    Write "sys/revoke" Client Leader leases::revoke, "the old name of sys/leases/revoke";
+    Write "sys/revoke/*id" Client Leader leases::revoke, "the old name of sys/leases/revoke";
+    Write "sys/revoke-prefix/*prefix" Client Leader leases::revoke_prefix, "the old name of sys/leases/revoke-prefix";
+    Write "sys/revoke-force/*prefix" Client Leader leases::revoke_prefix, "the same";
     Write "sys/leases/tidy" Client Leader leases::tidy, "nothing: leases end with their tokens";
     Read "sys/leases/count" Client Leader leases::count, "how many leases could not be revoked: none";
     Read "sys/leases" Client Leader leases::irrevocable, "leases that could not be revoked: none";
@@ -151,8 +157,8 @@ pub static ROUTES: &[Route] = routes! {
     Read "sys/metrics" Operator Here metrics::metrics, "gauges and counters; `?format=prometheus`";
     Write "sys/wrapping/wrap" Client Leader wrapping::wrap, "keep a value for who holds the token that is answered";
     Write "sys/wrapping/unwrap" Client Leader wrapping::unwrap, "fetch a wrapped answer, once";
-    Read "sys/wrapping/lookup" Client Leader wrapping::lookup, "when and where the answer of one's own wrapping token came to be";
-    Write "sys/wrapping/lookup" Client Leader wrapping::lookup, "when and where a wrapped answer came to be";
+    Read "sys/wrapping/lookup" Anyone Leader wrapping::lookup, "when and where the answer of one's own wrapping token came to be";
+    Write "sys/wrapping/lookup" Anyone Leader wrapping::lookup, "when and where a wrapped answer came to be";
     Write "sys/wrapping/rewrap" Client Leader wrapping::rewrap, "move a wrapped answer to a new token";
     Read "cubbyhole/*path" Client Leader plain::read, "a secret of one's token alone";
     Write "cubbyhole/*path" Client Leader plain::write, "keep a secret of one's token alone";

@@ -3,7 +3,7 @@
 
 use super::model::Model;
 use super::promotion::{Sent, Stage, Standing};
-use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, StepState};
+use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, StepName, StepState};
 use crate::console::domain::units::{bytes, count, duration};
 use serde_json::json;
 use std::fmt::Write;
@@ -59,6 +59,7 @@ fn object(model: &Model, region: &str, sent: &Sent) -> serde_json::Value {
         "plan": sent.plan,
         "evidence": evidence,
         "promotion": said(sent),
+        "recovery_ms": recovery_time(sent).map(|time| time.as_millis() as u64),
         "events": during(model, sent).map(|entry| json!({
             "at": entry.at, "region": entry.region, "subject": entry.subject, "text": entry.text,
         })).collect::<Vec<_>>(),
@@ -83,7 +84,7 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
         put(&format!("* Epoch {} to {}.", plan.epoch_now, plan.epoch_next));
     }
     if let Some(promotion) = said(sent) {
-        for line in results(promotion) {
+        for line in recovery(sent).into_iter().chain(results(promotion)) {
             put(&format!("* {line}"));
         }
         put("");
@@ -117,6 +118,18 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
         put(&format!("* {} {}: {}", entry.at, entry.region, entry.text));
     }
     text
+}
+
+/// How long a failover left clients without a primary, as far as this can be known: since the old one's last word.
+pub fn recovery_time(sent: &Sent) -> Option<Duration> {
+    let heard = sent.plan.as_ref().filter(|plan| plan.mode == PromoteMode::Forced)?.loss.last_heard_at?;
+    let opened = said(sent)?.steps.iter().find(|step| step.name == StepName::Opened)?.at?;
+    Some(opened.since(heard))
+}
+
+pub fn recovery(sent: &Sent) -> Option<String> {
+    let time = duration(recovery_time(sent)?);
+    Some(format!("Open for writes {time} after the old primary's last word."))
 }
 
 /// What came of it, a line each.
@@ -164,8 +177,7 @@ pub fn state_word(state: StepState) -> &'static str {
     }
 }
 
-pub fn step_word(name: crate::api::replication::StepName) -> &'static str {
-    use crate::api::replication::StepName;
+pub fn step_word(name: StepName) -> &'static str {
     match name {
         StepName::Asked => "asked the primary",
         StepName::GaveUp => "primary gave up",

@@ -7,7 +7,7 @@ use super::msg::{Change, Effect, Query, Target};
 use super::palette::Palette;
 use super::targets::{self, target};
 use crate::api::ledger::{DiscardRequest, RejoinRequest, ReplayRequest, ReviewInfo};
-use crate::api::replication::{EventLevel, Role};
+use crate::api::replication::EventLevel;
 use crate::clock::UnixMs;
 use std::time::Duration;
 
@@ -145,16 +145,20 @@ pub(super) fn discard(model: &mut Model, reason: Option<String>) {
 }
 
 pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
-    let regions = model.here.world.regions();
-    let Some(region) = regions.into_iter().find(|region| region.role() == Some(Role::Fenced)) else { return };
+    let Ok(region) = targets::rejoinable(model) else { return };
     let (to, api) = (target(model, &region), region.api_address());
-    let words = format!(
+    let mut words = format!(
         "{} leaves its own line and follows the new primary: what differs is synced. What only it has stays in its ledger.",
         to.region
     );
+    let mut what = "rejoin".to_owned();
+    if let Some(reason) = &reason {
+        words += &format!(" Undecided writes are no hindrance: {reason}");
+        what += &format!(" -reason={reason:?}");
+    }
     let change = Change::Rejoin(RejoinRequest { reason });
     let title = format!("Bring {} back as a standby", to.region);
-    decide(model, to, &api, Decide { title, words, verb: "Rejoin", what: "rejoin".into(), change });
+    decide(model, to, &api, Decide { title, words, verb: "Rejoin", what, change });
 }
 
 /// The palette with the action's name: what is missing is typed behind it.

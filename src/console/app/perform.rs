@@ -239,10 +239,12 @@ fn jump(model: &mut Model, time: Option<String>) {
     let Some(time) = time else {
         return model.hint(EventLevel::Info, "jump TIME: like 02:58 or 02:58:41, by the events' own clocks");
     };
+    let Some(since) = crate::console::domain::units::last_time_of_day(&time, model.now) else {
+        return model.hint(EventLevel::Warn, format!("`{time}` is no time of day: like 02:58 or 02:58:41"));
+    };
     model.screen = Screen::Events;
     let rows = model.event_rows();
-    let at =
-        rows.iter().position(|entry| crate::console::domain::units::clock_time(entry.at).as_str() >= time.as_str());
+    let at = rows.iter().position(|entry| entry.at >= since);
     let count = rows.len();
     match at {
         Some(at) if at < count => model.list_mut().cursor = Some(at),

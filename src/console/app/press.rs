@@ -109,6 +109,9 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             }
             Decision::Confirmed(permit) => {
                 let Some(Dialog::Confirm(confirm)) = model.dialogs.pop() else { return Vec::new() };
+                if is_too_late(model, &confirm.target, &confirm.change) {
+                    return Vec::new();
+                }
                 begin(model, &confirm.target, &confirm.change);
                 vec![Effect::Do(permit, confirm.target, confirm.change)]
             }
@@ -186,15 +189,32 @@ fn ask_for_token(model: &mut Model, form: TokenForm, request: TokenRequest) -> V
     let TokenForm { standby, primary, .. } = form;
     match primary {
         None => {
+            let change = Change::GenerateToken(request);
+            if is_too_late(model, &standby, &change) {
+                return Vec::new();
+            }
             model.here.desk = TokenDesk::Asked { region: standby.region.clone() };
             model.dialogs.push(Dialog::Token);
-            vec![Effect::Do(confirm::harmless(), standby, Change::GenerateToken(request))]
+            vec![Effect::Do(confirm::harmless(), standby, change)]
         }
         Some(primary) => {
-            model.toast(EventLevel::Info, format!("linking {} to {} …", standby.region, primary.region));
-            vec![Effect::Do(confirm::filled(), primary, Change::Link { standby, request })]
+            let words = format!("linking {} to {} …", standby.region, primary.region);
+            let change = Change::Link { standby, request };
+            if is_too_late(model, &primary, &change) {
+                return Vec::new();
+            }
+            model.toast(EventLevel::Info, words);
+            vec![Effect::Do(confirm::filled(), primary, change)]
         }
     }
+}
+
+/// What was allowed when the question was asked may not be when it is answered: the time of `:arm` is over, or two regions
+/// claim to be primary since.
+fn is_too_late(model: &mut Model, target: &Target, change: &Change) -> bool {
+    let Err(why) = super::targets::still_allowed(model, target, change) else { return false };
+    model.toast(EventLevel::Warn, format!("not done: {why}"));
+    true
 }
 
 fn press_in_token_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {

@@ -32,6 +32,9 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
         return Vec::new();
     }
     let why_not = promotion_forbidden(model);
+    if matches!(key.code, KeyCode::Char('s' | 'c')) && was_sent(model) {
+        return again_or_off(model, key.code);
+    }
     let Some(desk) = &mut model.here.promotion else { return Vec::new() };
     match key.code {
         KeyCode::Up => desk.scroll = desk.scroll.saturating_sub(1),
@@ -74,18 +77,6 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
             }
         },
         Stage::Sent(sent) => match key.code {
-            // The same id again is the same promotion: it promotes once.
-            KeyCode::Char('s') if sent.outcome() == Standing::Unknown && !sent.asking => {
-                let Some(plan) = &sent.plan else { return Vec::new() };
-                sent.asking = true;
-                sent.asked_at = now;
-                let request = request(plan, sent.id);
-                vec![Effect::Do(confirm::harmless(), target, Change::Promote(request))]
-            }
-            // To take back what was begun harms nobody: the old primary goes on as it was.
-            KeyCode::Char('c') if sent.can_be_cancelled() => {
-                vec![Effect::Do(confirm::harmless(), target, Change::CancelPromotion(sent.id))]
-            }
             KeyCode::Char('w') if sent.is_settled() => {
                 let id = sent.id;
                 afterwards::files(model)
@@ -99,6 +90,36 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
             _ => Vec::new(),
         },
     }
+}
+
+fn was_sent(model: &Model) -> bool {
+    matches!(&model.here.promotion, Some(PromotionDesk { stage: Stage::Sent(_), .. }))
+}
+
+/// Sends once more what has no outcome, or calls off a switchover that is not done: by whoever may change anything here.
+fn again_or_off(model: &mut Model, key: KeyCode) -> Vec<Effect> {
+    let now = model.now;
+    let Some(PromotionDesk { target, stage: Stage::Sent(sent), .. }) = &model.here.promotion else { return Vec::new() };
+    let change = match (key, &sent.plan) {
+        // The same id again is the same promotion: it promotes once.
+        (KeyCode::Char('s'), Some(plan)) if sent.outcome() == Standing::Unknown && !sent.asking => {
+            Change::Promote(request(plan, sent.id))
+        }
+        // To take back what was begun harms nobody: the old primary goes on as it was.
+        (KeyCode::Char('c'), _) if sent.can_be_cancelled() => Change::CancelPromotion(sent.id),
+        _ => return Vec::new(),
+    };
+    let target = target.clone();
+    if let Err(why) = targets::still_allowed(model, &target, &change) {
+        model.toast(EventLevel::Warn, why);
+        return Vec::new();
+    }
+    if let (Change::Promote(_), Some(PromotionDesk { stage: Stage::Sent(sent), .. })) =
+        (&change, &mut model.here.promotion)
+    {
+        (sent.asking, sent.asked_at) = (true, now);
+    }
+    vec![Effect::Do(confirm::harmless(), target, change)]
 }
 
 /// A switchover instead of a failover, or the other way round: another plan, and nothing typed yet.

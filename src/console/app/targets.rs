@@ -4,7 +4,7 @@ use super::context::WriteRight;
 use super::desk::TokenDesk;
 use super::list::Rest;
 use super::model::{Model, Screen};
-use super::msg::Target;
+use super::msg::{Change, Target};
 use crate::api::replication::{LinkState, Role};
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::domain::{Access, LinkLook, PairView, RegionView};
@@ -27,7 +27,7 @@ fn native(region: &RegionView<'_>) -> Found<()> {
 
 /// Whether this console may change something in the region.
 pub fn writable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>> {
-    if model.pair().is_some_and(|pair| pair.is_split_brain()) && native(&region).is_ok() {
+    if model.here.world.split_brain(model.now).is_some() && native(&region).is_ok() {
         return Err("split brain: only fencing one of the two is possible until that is settled".into());
     }
     reachable(model, region)
@@ -52,6 +52,17 @@ fn reachable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>>
         Access::NoToken => Err("no token: set VAULT_TOKEN, or log in with `twinkeep login`".into()),
         Access::Refused => Err(format!("{name} refuses the token")),
     }
+}
+
+/// Whether a change that somebody decided on may still be made.
+pub fn still_allowed(model: &Model, target: &Target, change: &Change) -> Found<()> {
+    let region = model.here.world.regions().into_iter().find(|region| region.name == target.region);
+    let region = region.ok_or_else(|| format!("{} is no longer in view", target.region))?;
+    match change {
+        Change::Fence(_) => reachable(model, region),
+        _ => writable(model, region),
+    }
+    .map(drop)
 }
 
 /// The region that makes a token: the standby of the pair; before there is one, the region that is selected.
@@ -163,15 +174,16 @@ pub fn ledger_region(model: &Model) -> Found<RegionView<'_>> {
 
 /// Of two that claim to be primary: the one of the lower epoch; of the same epoch the one that is selected.
 pub fn fenceable(model: &Model) -> Found<RegionView<'_>> {
-    let pair = model.pair().filter(PairView::is_split_brain);
+    let pair = model.here.world.split_brain(model.now);
     let pair = pair.ok_or("only where two regions claim to be primary: a promotion fences by itself")?;
     let epoch = |region: &RegionView<'_>| region.status.map(|status| status.last().epoch);
     let selected = model.selected_region().ok_or("no region in view")?;
-    Ok(match epoch(&pair.left).cmp(&epoch(&pair.right)) {
-        std::cmp::Ordering::Less => pair.left,
-        std::cmp::Ordering::Greater => pair.right,
-        std::cmp::Ordering::Equal => selected,
-    })
+    match epoch(&pair.left).cmp(&epoch(&pair.right)) {
+        std::cmp::Ordering::Less => Ok(pair.left),
+        std::cmp::Ordering::Greater => Ok(pair.right),
+        std::cmp::Ordering::Equal if [&pair.left.name, &pair.right.name].contains(&&selected.name) => Ok(selected),
+        std::cmp::Ordering::Equal => Err(format!("select which gives way: {} or {}", pair.left.name, pair.right.name)),
+    }
 }
 
 pub(super) fn fence_disabled(model: &Model) -> Option<String> {
@@ -249,12 +261,16 @@ pub(super) fn undecided_disabled(model: &Model) -> Option<String> {
     writable(model, region).err()
 }
 
+/// The fenced region that is selected, or the first there is.
+pub fn rejoinable(model: &Model) -> Found<RegionView<'_>> {
+    let fenced = |region: &RegionView<'_>| region.role() == Some(Role::Fenced);
+    let selected = model.selected_region().filter(fenced);
+    let found = selected.or_else(|| model.here.world.regions().into_iter().find(fenced));
+    found.ok_or_else(|| "no region in view is fenced".into())
+}
+
 pub(super) fn rejoin_disabled(model: &Model) -> Option<String> {
-    let regions = model.here.world.regions();
-    let Some(region) = regions.into_iter().find(|region| region.role() == Some(Role::Fenced)) else {
-        return Some("no region in view is fenced".into());
-    };
-    writable(model, region).err()
+    rejoinable(model).and_then(|region| writable(model, region)).err()
 }
 
 pub(super) fn past_disabled(model: &Model) -> Option<String> {

@@ -124,6 +124,15 @@ impl<'a> PairView<'a> {
 }
 
 impl World {
+    /// Two regions, of all in view, that claim to be primary of the same data.
+    pub fn split_brain(&self, now: UnixMs) -> Option<PairView<'_>> {
+        let regions = self.regions();
+        let pairs =
+            regions.iter().enumerate().flat_map(|(at, left)| regions[at + 1..].iter().map(move |it| (left, it)));
+        let mut split = pairs.filter(|(left, right)| is_split(left, right));
+        split.next().map(|(left, right)| pair(left.clone(), right.clone(), now))
+    }
+
     /// The pair that the overview shows: of two regions those; of more, the primary and the one that is selected.
     pub fn pair(&self, selected: usize, now: UnixMs) -> Option<PairView<'_>> {
         let regions = self.regions();

@@ -85,6 +85,19 @@ pub fn clock_time(at: UnixMs) -> String {
     format!("{:02}:{:02}:{:02}Z", seconds / 3_600, seconds % 3_600 / 60, seconds % 60)
 }
 
+/// When it was that time of day last, in UTC: `02:58` or `02:58:41`.
+pub fn last_time_of_day(text: &str, now: UnixMs) -> Option<UnixMs> {
+    const DAY_MS: u64 = 86_400_000;
+    let parts: Vec<u64> = text.trim_end_matches('Z').split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let seconds = match parts[..] {
+        [hours @ 0..24, minutes @ 0..60] => hours * 3_600 + minutes * 60,
+        [hours @ 0..24, minutes @ 0..60, seconds @ 0..60] => hours * 3_600 + minutes * 60 + seconds,
+        _ => return None,
+    };
+    let today = now.0 - now.0 % DAY_MS + seconds * 1_000;
+    Some(UnixMs(if today > now.0 { today.saturating_sub(DAY_MS) } else { today }))
+}
+
 /// `3:48 219`
 pub fn position(position: crate::ids::Position) -> String {
     format!("{}:{}", position.epoch, count(position.index))
@@ -114,6 +127,17 @@ fn scaled(number: f64, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_of_day_is_the_last_one_that_was() {
+        let at = |seconds: u64| Some(UnixMs((1_000 * 86_400 + seconds) * 1_000));
+        let now = at(3 * 3_600 + 5 * 60).expect("a time");
+        assert_eq!(last_time_of_day("02:58", now), at(2 * 3_600 + 58 * 60));
+        assert_eq!(last_time_of_day("02:58:41Z", now), at(2 * 3_600 + 58 * 60 + 41));
+        let yesterday = UnixMs(at(22 * 3_600).expect("a time").0 - 86_400_000);
+        assert_eq!(last_time_of_day("22:00", now), Some(yesterday));
+        assert_eq!(["24:00", "2", "02:60", "x:1"].map(|text| last_time_of_day(text, now)), [None; 4]);
+    }
 
     #[test]
     fn numbers_read_as_people_write_them() {

@@ -12,6 +12,7 @@ impl Console {
                 Effect::Quit => return Flow::End,
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => self.screen.forget(),
+                Effect::Bell if self.model.quiet => Ok(()),
                 Effect::Bell => self.screen.bell(),
                 Effect::Mouse(mouse) => self.screen.mouse(mouse == Mouse::Taken),
                 Effect::Throw(fault) => {

@@ -7,7 +7,7 @@
 mod effects;
 mod outlets;
 mod past;
-mod waiting;
+pub(in crate::console) mod waiting;
 
 use crate::clock::UnixMs;
 use crate::console::app::list::Move;

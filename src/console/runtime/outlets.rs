@@ -27,7 +27,7 @@ impl Console {
         }
         if !text.is_empty() {
             // Who has no home has no log either.
-            let _ = files::save("console.log", &text);
+            let _ = files::save(&format!("console-{}.log", self.model.now.0), &text);
         }
     }
 

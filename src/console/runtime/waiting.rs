@@ -13,20 +13,39 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 pub(super) struct Signals {
-    terminate: Signal,
-    hang_up: Signal,
-    interrupt: Signal,
+    ends: Ends,
     carry_on: Signal,
 }
 
 impl Signals {
     pub(super) fn listen() -> Result<Signals> {
-        Ok(Signals {
+        let carry_on = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+        Ok(Signals { ends: Ends::listen()?, carry_on })
+    }
+}
+
+/// The signals that end a console, which gives the terminal back first.
+pub(in crate::console) struct Ends {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    pub(in crate::console) fn listen() -> Result<Ends> {
+        Ok(Ends {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
-            carry_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         })
+    }
+
+    pub(in crate::console) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -67,9 +86,7 @@ impl Console {
             news = next_news(&mut self.news) => Woken::News(news),
             changed = next_board(&mut self.board, board_due) => Woken::Board(changed),
             () = tokio::time::sleep(until) => Woken::Time,
-            _ = self.signals.terminate.recv() => Woken::Ended,
-            _ = self.signals.hang_up.recv() => Woken::Ended,
-            _ = self.signals.interrupt.recv() => Woken::Ended,
+            () = self.signals.ends.next() => Woken::Ended,
             _ = self.signals.carry_on.recv() => Woken::CarryOn,
         }
     }

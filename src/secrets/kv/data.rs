@@ -141,11 +141,13 @@ fn shown(metadata: &KvMetadata, number: u64) -> Result<KvVersion> {
     })
 }
 
+pub fn cas_mismatch() -> Error {
+    Error::invalid("check-and-set parameter did not match the current version")
+}
+
 fn check_cas(cas: Option<u64>, metadata: &KvMetadata, required_by_mount: bool) -> Result<()> {
     match cas {
-        Some(expected) if expected != metadata.current_version => {
-            Err(Error::invalid("check-and-set parameter did not match the current version"))
-        }
+        Some(expected) if expected != metadata.current_version => Err(cas_mismatch()),
         None if required_by_mount || metadata.cas_required => {
             Err(Error::invalid("check-and-set parameter required for this call"))
         }

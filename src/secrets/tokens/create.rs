@@ -10,6 +10,7 @@ use crate::secrets::barrier::TokenHash;
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::Record;
 use crate::secrets::lock::{Gate, Lock};
+use crate::secrets::mounts;
 use crate::secrets::policy::{self, DEFAULT, RESPONSE_WRAPPING, ROOT};
 use crate::secrets::vault::Vault;
 use crate::sensitive::SensitiveString;
@@ -89,6 +90,7 @@ impl Vault {
         };
         let record_lock = blake3::hash(token.expose().as_bytes()).as_bytes().to_vec();
         let create = move |view: &View| {
+            let leases = mounts::token_leases(view, leases)?;
             // It may have been revoked since it was authenticated.
             let from = good_record(view, parent)?.ok_or(Error::PermissionDenied)?;
             let role = request.role.as_deref().map(|name| {

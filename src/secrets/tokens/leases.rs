@@ -33,6 +33,13 @@ pub struct Grant {
 }
 
 impl Leases {
+    /// With what the tuning of `auth/token/` says instead. Zero stands for nothing.
+    pub fn tuned(self, default_ttl: Duration, max_ttl: Duration) -> Leases {
+        let or = |own: Duration, usual: Duration| if own.is_zero() { usual } else { own };
+        let max_ttl = or(max_ttl, self.max_ttl);
+        Leases { default_ttl: or(default_ttl, self.default_ttl).min(max_ttl), max_ttl }
+    }
+
     /// The time to live from now on, and a warning if it is less than what was asked for. Zero: its longest life is over.
     pub fn grant(&self, asked: Grant) -> (Duration, Option<String>) {
         let first_of = |durations: [Duration; 3]| durations.into_iter().find(|ttl| !ttl.is_zero()).unwrap_or_default();

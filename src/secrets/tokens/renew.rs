@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::Record;
 use crate::secrets::lock::{Gate, Lock};
+use crate::secrets::mounts;
 use crate::secrets::vault::Vault;
 use crate::sensitive::SensitiveString;
 use crate::state::{Class, Op};
@@ -36,6 +37,7 @@ impl Vault {
     async fn renew(&self, hash: [u8; 32], increment: Duration, none: &'static str) -> Result<Written<Renewed>> {
         let leases = self.core.leases();
         let renew = move |view: &View| {
+            let leases = mounts::token_leases(view, leases)?;
             let now = view.now.ms();
             let mut record = record::good_record(view, hash)?.ok_or_else(|| missing(none))?;
             let end = record.expires_at.filter(|_| record.renewable);

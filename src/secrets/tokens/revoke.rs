@@ -2,7 +2,7 @@
 //! when a batch is lost is still a family.
 
 use super::record::TokenRecord;
-use super::{Caller, hash_of, hash_of_accessor};
+use super::{Caller, batch, hash_of, hash_of_accessor};
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::{self, Record, Shelf};
@@ -16,19 +16,27 @@ use std::collections::HashSet;
 /// One batch revokes at most so many tokens; a larger family goes in several.
 pub const REVOKE_BATCH: usize = 500;
 
+/// It is stored nowhere, so there is nothing to take away.
+fn batch_stays() -> Error {
+    Error::invalid("batch tokens cannot be revoked")
+}
+
 /// What one step takes away of the token with this hash.
 type TakeStep = fn(&View, [u8; 32]) -> Result<(Step, Vec<Op>)>;
 
 impl Vault {
     /// Revokes a token and all that descend from it. One that does not exist is revoked already.
     pub async fn token_revoke(&self, token: &SensitiveString) -> Result<Written<()>> {
+        if batch::is_batch(token) {
+            return Err(batch_stays());
+        }
         let token = token.clone();
         let revoked = self.revoke(move |view| Ok(hash_of(view, &token))).await?;
         Ok(revoked.map(|_| ()))
     }
 
     pub async fn token_revoke_self(&self, caller: &Caller) -> Result<Written<()>> {
-        let hash = caller.hash().ok_or_else(|| Error::invalid("batch tokens cannot be revoked"))?;
+        let hash = caller.hash().ok_or_else(batch_stays)?;
         Ok(self.revoke(move |_| Ok(Some(hash))).await?.map(|_| ()))
     }
 
@@ -41,6 +49,9 @@ impl Vault {
 
     /// Revokes a token alone: its children become orphans.
     pub async fn token_revoke_orphan(&self, token: &SensitiveString) -> Result<Written<()>> {
+        if batch::is_batch(token) {
+            return Err(batch_stays());
+        }
         let token = token.clone();
         let named = move |view: &View| Ok(hash_of(view, &token));
         let revoked = self.in_steps(named, free_children_and_remove).await?;

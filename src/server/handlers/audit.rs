@@ -73,6 +73,6 @@ pub async fn hash(call: Call) -> Result<Answer> {
     let path = format!("{}/", call.param("path").trim_matches('/'));
     let devices = call.node.vault.audit_hashers()?;
     let found = devices.iter().find(|(device, _)| device.path == path);
-    let (_, hasher) = found.ok_or_else(|| Error::invalid(format!("unknown audit device \"{path}\"")))?;
+    let (_, hasher) = found.ok_or_else(|| Error::invalid(format!("unknown audit backend: {path}")))?;
     Ok(Answer::data(&json!({ "hash": hasher.hash(&input) })))
 }

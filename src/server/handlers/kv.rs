@@ -6,6 +6,7 @@ use crate::api::kv::{
 };
 use crate::duration;
 use crate::error::{Error, Result};
+use crate::secrets::kv::data::cas_mismatch;
 use crate::secrets::kv::{
     CustomMetadataChange, DeleteVersionAfter, KvConfigChange, KvFound, KvMetadata, KvMetadataChange, KvPatched,
     KvVersion,
@@ -218,10 +219,11 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
         return Err(Error::invalid("`data` must be an object"));
     }
     let cas = write.options.and_then(|options| options.cas).filter(|cas| !cas.is_null());
-    let parsed = |cas: Value| cas.as_u64().or_else(|| cas.as_str()?.trim().parse().ok());
-    let cas = cas
-        .map(|cas| parsed(cas).ok_or_else(|| Error::invalid("error parsing check-and-set parameter")))
-        .transpose()?;
+    let parsed = |cas: Value| cas.as_i64().or_else(|| cas.as_str()?.trim().parse().ok());
+    let wrong = || Error::invalid("error parsing check-and-set parameter");
+    let cas = cas.map(|cas| parsed(cas).ok_or_else(wrong)).transpose()?;
+    // No version has such a number.
+    let cas = cas.map(|cas| u64::try_from(cas).map_err(|_| cas_mismatch())).transpose()?;
     Ok((SensitiveString::new(Box::<str>::from(data).into_string()), cas))
 }
 

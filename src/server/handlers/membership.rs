@@ -48,6 +48,9 @@ pub async fn join(call: Call) -> Result<Answer> {
     if call.node.raft.is_initialised().await? {
         return Err(Error::invalid("this node belongs to a region already"));
     }
+    if request.non_voter {
+        return Err(Error::invalid("`non_voter` is not supported: every node of a region votes"));
+    }
     let address = request.leader_api_addr.trim_end_matches('/');
     let right = Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
     if !right {

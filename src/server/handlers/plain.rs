@@ -1,12 +1,13 @@
 //! KV version 1 and the cubbyhole: the body itself is the secret, and passes through as text.
 
-use super::written;
+use super::{fields, written};
 use crate::error::{Error, Result};
 use crate::secrets::kv::Plain;
 use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 pub async fn write(call: Call) -> Result<Answer> {
@@ -27,7 +28,7 @@ pub async fn read(call: Call) -> Result<Answer> {
     let data: &RawValue =
         serde_json::from_str(data.expose()).map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
     // Vault says of KV v1 when to look again, of a cubbyhole nothing.
-    let lease = if call.mount_is_kv() { call.node.config.leases.default_ttl } else { Duration::ZERO };
+    let lease = if call.mount_is_kv() { look_again(&call, data) } else { Duration::ZERO };
     Ok(Answer::leased(&data, lease))
 }
 
@@ -38,6 +39,14 @@ pub async fn delete(call: Call) -> Result<Answer> {
 
 pub async fn list(call: Call) -> Result<Answer> {
     Ok(Answer::keys(&call.node.vault.plain_list(owner(&call)?, call.param("path")).await?))
+}
+
+/// What the secret itself says by `ttl` or `lease`, else its mount, else the configuration.
+fn look_again(call: &Call, data: &RawValue) -> Duration {
+    let fields: Map<String, Value> = serde_json::from_str(data.get()).unwrap_or_default();
+    let said = |name: &str| fields::duration(&fields, name).ok().flatten().filter(|ttl| !ttl.is_zero());
+    let of_mount = || call.mount.as_ref().map(|mount| mount.default_ttl).filter(|ttl| !ttl.is_zero());
+    said("ttl").or_else(|| said("lease")).or_else(of_mount).unwrap_or(call.node.config.leases.default_ttl)
 }
 
 /// The mount, where the path lies in one of KV v1; else the caller's cubbyhole.

@@ -44,8 +44,11 @@ pub async fn write(call: Call) -> Result<Answer> {
         if body.contains_key("token_type") {
             role.kind = RoleKind::from_name(&fields::text(body, "token_type")?)?;
         }
-        if fields::names(body, "token_bound_cidrs")?.is_some_and(|cidrs| !cidrs.is_empty()) {
-            return Err(Error::invalid("`token_bound_cidrs` is not supported: leave it out"));
+        // The second is the first one's old name. A bound that is not kept would be worse than none.
+        for name in ["token_bound_cidrs", "bound_cidrs"] {
+            if fields::names(body, name)?.is_some_and(|cidrs| !cidrs.is_empty()) {
+                return Err(Error::invalid(format!("`{name}` is not supported: leave it out")));
+            }
         }
         role.check()
     };

@@ -150,6 +150,21 @@ fn a_switchover_can_be_called_off_until_it_is_done() {
 }
 
 #[test]
+fn who_may_only_look_calls_nothing_off_and_sends_nothing_again() {
+    let mut model = sent();
+    let id = PromotionId([7; 16]);
+    let lost = Failure { words: "no answer: it took too long".into(), sort: FailureSort::Unknown };
+    model.here.write = WriteRight::ReadOnly;
+    update(&mut model, told(Answer::Promotion(id, Err(lost))));
+    assert_eq!(words(&keys(&mut model, "s")), [""; 0]);
+    let running =
+        Promotion { mode: crate::api::replication::PromoteMode::Planned, ..promotion(PromotionOutcome::Running) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(running)))));
+    assert_eq!(words(&keys(&mut model, "c")), [""; 0]);
+    assert!(model.toast_in_view().unwrap().text.contains("read-only"), "{:?}", model.toasts);
+}
+
+#[test]
 fn the_ledger_is_asked_for_while_it_is_in_view_and_decided_on_after_a_yes() {
     let mut model = model(fixtures::left_behind());
     assert_eq!(words(&keys(&mut model, "6")), ["ask us-east-1 Ledger"]);
@@ -163,6 +178,12 @@ fn the_ledger_is_asked_for_while_it_is_in_view_and_decided_on_after_a_yes() {
     assert_eq!(words(&again), ["ask us-east-1 Ledger"], "what was decided is looked at");
     let effects = keys(&mut model, "J y");
     assert!(words(&effects)[0].starts_with("do us-east-1 Rejoin"), "{effects:?}");
+    keys(&mut model, ":");
+    type_text(&mut model, "rejoin");
+    update(&mut model, Msg::Paste(" looked at it".into()));
+    keys(&mut model, "enter");
+    let Some(Dialog::Confirm(confirm)) = model.dialogs.last() else { panic!("{:?}", model.dialogs) };
+    assert!(confirm.command.contains("rejoin -reason=\"looked at it\""), "{}", confirm.command);
 }
 
 #[test]
@@ -201,6 +222,24 @@ fn in_a_split_brain_only_the_older_one_can_be_fenced() {
     let effects = keys(&mut model, "enter y");
     let [Effect::Do(_, target, Change::Fence(request))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((target.region.as_str(), request.reason.as_str()), ("us-east-1", "eu-has-the-clients"));
+}
+
+#[test]
+fn two_primaries_lock_the_console_whichever_region_is_selected() {
+    let mut asia = fixtures::status(fixtures::EU, crate::api::replication::Role::Standby, Duration::ZERO);
+    asia.region.id = crate::ids::RegionId([3; 16]);
+    asia.region.name = "ap-south-1".into();
+    asia.region.api_addr = "http://10.3.3.1:8200".into();
+    asia.nodes.truncate(1);
+    asia.nodes[0].api_addr = asia.region.api_addr.clone();
+    let mut world = fixtures::split_brain();
+    world.take_all([fixtures::up(asia, Duration::ZERO)]);
+    let mut model = model(world);
+    model.here.selected = Some("ap-south-1".into());
+    assert_eq!(model.here.world.regions().len(), 3);
+    assert_eq!(words(&keys(&mut model, "g")), [""; 0]);
+    assert!(model.toast_in_view().unwrap().text.contains("only fencing"), "{:?}", model.toasts);
+    assert_eq!(targets::fenceable(&model).unwrap().name, "us-east-1");
 }
 
 #[test]

@@ -71,6 +71,20 @@ fn read_only_says_why_and_sends_nothing() {
 }
 
 #[test]
+fn a_right_that_ends_while_a_question_is_open_is_none() {
+    let mut model = model(fixtures::streaming());
+    keys(&mut model, "s");
+    assert!(matches!(model.dialogs.last(), Some(Dialog::Confirm(_))), "{:?}", model.dialogs);
+    model.here.write = WriteRight::ReadOnly;
+    assert_eq!(words(&keys(&mut model, "y")), [""; 0]);
+    assert!(model.toast_in_view().unwrap().text.contains("not done: read-only"), "{:?}", model.toasts);
+    model.here.write = WriteRight::Write;
+    keys(&mut model, "g");
+    model.here.write = WriteRight::ReadOnly;
+    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+}
+
+#[test]
 fn the_palette_finds_by_a_few_letters_and_remembers() {
     let mut model = model(fixtures::streaming());
     keys(&mut model, ":");

@@ -8,7 +8,7 @@ use crate::api::replication::{
     FenceProof, PromoteMode, Promotion, PromotionOutcome, Role as ApiRole, StepName, StepState,
 };
 use crate::console::app::Model;
-use crate::console::app::afterwards::{state_word, step_word};
+use crate::console::app::afterwards::{recovery, state_word, step_word};
 use crate::console::app::promotion::{Sent, Standing};
 use crate::console::domain::units::{duration, millis};
 use ratatui::text::{Line, Span};
@@ -136,6 +136,9 @@ pub(super) fn sent_lines(
         say(Role::Text, &fence_words(model, sent, promotion));
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
             say(Role::Text, &format!("Lost: {}", loss.words));
+        }
+        if let Some(words) = recovery(sent) {
+            say(Role::Muted, &words);
         }
         // A region that is asked later knows the moment of the promotion, not how long it took.
         if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
