@@ -304,6 +304,10 @@ async fn what_the_tests_of_vaults_clients_ask_is_answered_as_they_expect() {
         assert_eq!(http.get(&format!("old/{path}")).await.1["lease_duration"], seconds);
     }
 
+    // Capabilities of what there is not grant nothing, and spoil no policy.
+    let policy = json!({"policy": r#"path "secret/*" { capabilities = ["read", "subscribe", "recover", "scan"] }"#});
+    assert_eq!(http.send("PUT", "sys/policies/acl/events", policy.to_string()).await.0, 204);
+
     // Old names, values in the audit log, and what is refused where it would not be kept.
     assert_eq!(http.send("PUT", "sys/revoke-prefix/auth/token/none", "").await.0, 204);
     assert_eq!(

@@ -50,6 +50,9 @@ pub struct InitRequest {
     pub pgp_keys: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_token_pgp_key: Option<String>,
+    /// Of other seals than these: refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_shares: Option<u32>,
 }
 
 /// The answer to it, and the only time that the shares and the root token are seen.

@@ -69,6 +69,9 @@ pub mod capability {
         (SUDO, "sudo"),
         (UPDATE, "update"),
     ];
+
+    /// Vault's and OpenBao's for what there is not: events, recovery, scans.
+    pub const ELSEWHERE: [&str; 3] = ["subscribe", "recover", "scan"];
 }
 
 use capability::{CREATE, DELETE, DENY, LIST, READ, SUDO, UPDATE};
@@ -104,7 +107,9 @@ impl Rule {
                 "comment" => {}
                 "policy" => grants.capabilities |= old_policy(value).ok_or_else(|| wrong(invalid("policy", value)))?,
                 "capabilities" => {
-                    for name in strings(value).ok_or_else(|| wrong(invalid("capabilities", value)))? {
+                    let names = strings(value).ok_or_else(|| wrong(invalid("capabilities", value)))?;
+                    // What is not here can't be granted, and a policy that names it is a good one all the same.
+                    for name in names.into_iter().filter(|name| !capability::ELSEWHERE.contains(&name.as_str())) {
                         let known = capability::NAMES.iter().find(|(_, known)| *known == name);
                         grants.capabilities |= known.ok_or_else(|| wrong(format!("invalid capability \"{name}\"")))?.0;
                     }

@@ -29,7 +29,7 @@ pub async fn performance(_call: Call) -> Result<Answer> {
     Ok(Answer::data(&ModeStatus::Disabled))
 }
 
-/// Before `operator init`, and for a primary that has no standby and expects none, replication is disabled.
+/// Before `operator init`, and in a fenced region, replication is disabled. A primary without a standby says how far it is.
 async fn mode(call: &Call) -> Result<ModeStatus> {
     let path = call.node.state.path();
     if !path.is_initialised() {

@@ -35,6 +35,9 @@ pub async fn init(call: Call) -> Result<Answer> {
     {
         return Err(Error::invalid("encrypting the shares to PGP keys is not supported: leave `pgp_keys` out"));
     }
+    if request.recovery_shares.is_some_and(|shares| shares > 0) {
+        return Err(Error::invalid("parameters recovery_shares,recovery_threshold not applicable to this seal"));
+    }
     let count = |number: u32, name: &str| {
         u8::try_from(number).map_err(|_| Error::invalid(format!("{name} must be at most {}", u8::MAX)))
     };
