@@ -39,6 +39,8 @@ struct Notes {
     primary: Option<usize>,
     lost: Vec<Acknowledged>,
     looked: Option<Instant>,
+    /// Who led each region when it began.
+    leaders: Vec<Option<String>>,
 }
 
 /// Watches both regions for as long as the demo runs.
@@ -68,14 +70,16 @@ impl Drill {
 
     /// A fault was thrown: a new drill, unless one is under way that nobody has been promoted in.
     pub async fn begin(&self, fault: &str) {
-        let primary = primary_of(&self.look().await);
+        let seen = self.look().await;
+        let primary = primary_of(&seen);
+        let leaders = seen.iter().map(leader_of).collect();
         let mut notes = self.notes.lock().await;
         let under_way = notes.began.is_some() && self.score.borrow().promoted_ms.is_none();
         if under_way {
             return;
         }
         let primary = primary.or(notes.primary);
-        *notes = Notes { began: Some(clock::steady()), primary, ..Notes::default() };
+        *notes = Notes { began: Some(clock::steady()), primary, leaders, ..Notes::default() };
         self.score.send_replace(Score { fault: Some(fault.to_owned()), ..Score::default() });
     }
 
@@ -102,7 +106,10 @@ impl Drill {
         let mut score = self.score.borrow().clone();
         let now = clock::steady();
         let ms = |at: Instant| Some(at.saturating_duration_since(began).as_millis() as u64);
-        if score.noticed_ms.is_none() && seen.iter().any(is_amiss) {
+        // A leader may be lost and another elected between two looks.
+        let led = notes.leaders.iter().map(Option::as_ref).zip(seen.iter().map(leader_of));
+        let moved = led.filter_map(|(then, now)| then.zip(now)).any(|(then, now)| *then != now);
+        if score.noticed_ms.is_none() && (moved || seen.iter().any(is_amiss)) {
             score.noticed_ms = ms(now);
         }
         let old = notes.primary.unwrap_or(0);
@@ -140,6 +147,11 @@ fn primary_of(seen: &[Option<PathStatus>]) -> Option<usize> {
         status.map(|status| (status.epoch, Reverse(*at)))
     };
     (0..seen.len()).filter(|at| leads(at).is_some()).max_by_key(leads)
+}
+
+/// The node that leads a region, by name.
+fn leader_of(status: &Option<PathStatus>) -> Option<String> {
+    status.as_ref()?.nodes.iter().find(|node| node.leader).map(|node| node.name.clone())
 }
 
 async fn region_status(nodes: &[Client]) -> Option<PathStatus> {
