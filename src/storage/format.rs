@@ -201,7 +201,7 @@ fn occupied_bytes(path: &Path) -> std::io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)] // a failed step of a test is its failure
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     fn refusal_to_open(path: &Path, engine: Engine) -> String {

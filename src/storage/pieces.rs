@@ -92,7 +92,7 @@ pub fn join<P: AsRef<[u8]>>(bytes: usize, pieces: impl Iterator<Item = Result<P>
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)] // a failed step of a test is its failure
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     #[test]

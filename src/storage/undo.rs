@@ -146,7 +146,7 @@ fn record_bytes(key: &Bytes, before: &Option<Bytes>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)] // a failed step of a test is its failure
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     fn write(undo: &mut Undo, key: &str, before: Option<&'static str>) {

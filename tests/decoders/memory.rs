@@ -1,7 +1,6 @@
 //! Counts what a piece of work holds in memory at most, on its thread.
 
-// An allocator is made of unsafe functions. This one only counts and hands on.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "an allocator is made of unsafe functions; this one only counts and hands on")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

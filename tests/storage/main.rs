@@ -1,5 +1,5 @@
 //! The storage engines under one set of tests: the same scripts, the same model, the same crashes on every engine.
-#![allow(clippy::unwrap_used)] // a failed step of a test is its failure
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod crash;
 mod model;

@@ -3,8 +3,7 @@
 //! Everything a test starts ends with it. Nothing here sleeps to wait for something: `wait_for` asks until the fact
 //! holds, and says which fact it waited for in vain, with the logs of the nodes.
 
-// Each test binary compiles this module and uses its own part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary compiles this module and uses its own part of it")]
 
 pub mod authority;
 pub mod http;

@@ -18,8 +18,7 @@ pub type Renewed = (TokenInfo, Option<String>);
 impl Vault {
     /// `Error::NotFound("token not found")` if there is none such.
     pub async fn token_renew(&self, token: &SensitiveString, increment: Duration) -> Result<Written<Renewed>> {
-        let token = token.clone();
-        let hash = self.core.read_local(move |view| Ok(hash_of(view, &token)))?;
+        let hash = self.core.read_local(|view| Ok(hash_of(view, token)))?;
         self.renew(hash.ok_or_else(|| missing("token not found"))?, increment, "token not found").await
     }
 
@@ -29,8 +28,7 @@ impl Vault {
     }
 
     pub async fn token_renew_accessor(&self, accessor: &str, increment: Duration) -> Result<Written<Renewed>> {
-        let accessor = accessor.to_owned();
-        let hash = self.core.read_local(move |view| hash_of_accessor(view, &accessor))?;
+        let hash = self.core.read_local(|view| hash_of_accessor(view, accessor))?;
         self.renew(hash.ok_or_else(|| missing("invalid accessor"))?, increment, "invalid accessor").await
     }
 
