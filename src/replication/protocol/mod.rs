@@ -24,6 +24,7 @@ mod handover;
 pub mod interface;
 pub mod message;
 mod moment;
+mod on_its_way;
 mod opening;
 mod pacing;
 mod plan;

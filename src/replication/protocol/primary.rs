@@ -4,6 +4,7 @@ use super::context::Context;
 use super::epoch;
 use super::interface::*;
 use super::message::*;
+use super::on_its_way;
 use super::progress::{Copying, Flight, FlightKind, Link, LogRead, Progress, Streaming};
 use super::report::{Applied, LagReport, LinkReport};
 use super::verify::Verify;
@@ -21,11 +22,6 @@ const APPEND_ENTRIES_MAX: usize = 8_192;
 const COPY_ENTRIES_MAX: usize = 16_384;
 /// Stretches of the data tree that are read before there is room to send them.
 const READ_AHEAD: usize = 1;
-
-/// What is on its way in a copy is sent again after a cut: so it is one in so many of the copy's bytes, but no less
-/// than what keeps a link busy.
-const COPY_PART: u64 = 160;
-const COPY_BYTES_MIN: u64 = 512 << 10;
 
 #[derive(Default)]
 pub(super) struct Primary {
@@ -308,7 +304,7 @@ impl Link {
     }
 
     fn copy(&mut self, ctx: &mut Context) {
-        let on_its_way_max = (ctx.path.bytes / COPY_PART).max(COPY_BYTES_MIN);
+        let on_its_way_max = on_its_way::most(ctx.path.bytes, self.clock.map_or(0.0, |clock| clock.shortest_ms));
         let (now, head) = (ctx.now.steady_ms, ctx.path.applied.index);
         let round_trip_ms = self.clock.map_or(0, |clock| clock.round_trip_ms as u64);
         while self.has_room() && self.bytes_in_flight() < on_its_way_max {

@@ -163,7 +163,20 @@ pub(super) struct PeerHeard {
 #[derive(Clone, Copy)]
 pub(super) struct ClockSeen {
     pub round_trip_ms: f64,
+    /// The shortest of late. One that is longer for a while speaks of a busy region, not of a long way.
+    pub shortest_ms: f64,
     pub skew_ms: i64,
+}
+
+impl ClockSeen {
+    /// One heartbeat out of so many says how long the way has become.
+    const LONGER_BY_PART: f64 = 32.0;
+
+    fn after(earlier: Option<ClockSeen>, round_trip_ms: f64, skew_ms: i64) -> ClockSeen {
+        let before = earlier.map_or(round_trip_ms, |clock| clock.shortest_ms);
+        let longer = (round_trip_ms - before).max(0.0) / ClockSeen::LONGER_BY_PART;
+        ClockSeen { round_trip_ms, shortest_ms: before.min(round_trip_ms) + longer, skew_ms }
+    }
 }
 
 impl Link {
@@ -323,7 +336,8 @@ impl Link {
         if matches!(flight.kind, FlightKind::Heartbeat) {
             let middle = (flight.sent.wall.0 + ctx.now.wall.0) / 2;
             let round_trip_ms = ctx.now.steady_ms.saturating_sub(flight.sent.steady_ms) as f64;
-            self.clock = Some(ClockSeen { round_trip_ms, skew_ms: standing.answered_at.0 as i64 - middle as i64 });
+            let skew_ms = standing.answered_at.0 as i64 - middle as i64;
+            self.clock = Some(ClockSeen::after(self.clock, round_trip_ms, skew_ms));
         }
         let (entries, bytes) = match &standing.sync {
             Some(sync) if sync.cursor.is_some() => (sync.entries_done, sync.bytes_done),
