@@ -4,6 +4,7 @@
 //! very same one is repeated: the token may be spent already, but only by it.
 
 use super::context::{Context, failure};
+use super::credential::Credential;
 use super::crypto::Secret;
 use super::handshake::{self, Attempt, FINISH, Offer, START};
 use super::link_record::{self, LinkRecord, Pending};
@@ -80,7 +81,7 @@ async fn finish(context: &Context, http: &Http, record: LinkRecord, deadline: In
         .map_err(|_| Failure::Retry("the answer does not prove that the standby accepted the token".into()))?;
     let mut next = LinkRecord {
         name: finished.standby.name,
-        credential: Some(credential.clone()),
+        credential: Some(Credential::new(credential.clone(), clock::now())),
         pending: None,
         ..record.clone()
     };

@@ -1,6 +1,7 @@
 //! The receiving end of the link: what the server hands over from `…/link/:kind`, before anything is proven.
 
 use super::context::Context;
+use super::credential::Credential;
 use super::crypto::Secret;
 use super::driver::Ask;
 use super::envelope::{self, Channel, Incoming, Receiver};
@@ -27,12 +28,13 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// The sessions of those who send requests to this region, and the one handshake that is judged at a time.
 #[derive(Default)]
 pub(super) struct Inbound {
-    receivers: Mutex<HashMap<RegionId, Known>>,
+    /// One for each secret of the link's credential.
+    receivers: Mutex<HashMap<RegionId, Vec<Known>>>,
     handshake: AsyncMutex<()>,
 }
 
 struct Known {
-    credential: Secret,
+    secret: Secret,
     receiver: Receiver,
 }
 
@@ -65,7 +67,9 @@ impl Inbound {
             Verdict::Repeated { primary } => {
                 let link = link_record::get(context.state(), primary.id)?;
                 let credential = link.and_then(|link| link.credential);
-                credential.ok_or_else(|| Error::invalid("the link that this activation made was disconnected"))?
+                let credential =
+                    credential.ok_or_else(|| Error::invalid("the link that this activation made was disconnected"))?;
+                credential.current().clone()
             }
             Verdict::Accept(accepted) => {
                 let record = record.ok_or_else(|| Error::internal("a token without a record was accepted"))?;
@@ -90,8 +94,8 @@ impl Inbound {
         };
         let credential = link.ok_or_else(unknown)?.credential.ok_or_else(unknown)?;
         let path = context.state().path().name;
-        let channel = Channel::new(&credential, &path, from, me.id);
-        let incoming = self.open(credential.clone(), channel.clone(), from, kind, &body)?;
+        let channels = credential.accepted().map(|secret| (secret.clone(), Channel::new(secret, &path, from, me.id)));
+        let (used, channel, incoming) = self.open(channels.collect(), from, kind, &body)?;
         let opened = match incoming {
             Incoming::Opened(answer) => return Ok(answer),
             Incoming::NoSession => return Ok(Bytes::from_static(NO_SESSION)),
@@ -99,7 +103,7 @@ impl Inbound {
         };
         context.refused.forget(from);
         if news::is_news(kind) {
-            let answer = news::hear(context, from, &opened.payload).await?;
+            let answer = news::hear(context, from, &used, &opened.payload).await?;
             return channel.seal_answer(opened.tag, kind, &answer);
         }
         let request: Request = postcard::from_bytes(&opened.payload)?;
@@ -113,13 +117,28 @@ impl Inbound {
         channel.seal_answer(opened.tag, kind, &postcard::to_stdvec(&answer)?)
     }
 
-    fn open(&self, credential: Secret, channel: Channel, from: RegionId, kind: &str, body: &Bytes) -> Result<Incoming> {
+    /// Opens a body with the secret that it was sealed under, if that is one of these.
+    fn open(
+        &self,
+        channels: Vec<(Secret, Channel)>,
+        from: RegionId,
+        kind: &str,
+        body: &Bytes,
+    ) -> Result<(Secret, Channel, Incoming)> {
         let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
-        if receivers.get(&from).is_none_or(|known| known.credential != credential) {
-            receivers.insert(from, Known { credential, receiver: Receiver::new(channel) });
+        let known = receivers.entry(from).or_default();
+        known.retain(|known| channels.iter().any(|(secret, _)| *secret == known.secret));
+        for (secret, channel) in channels {
+            let at = known.iter().position(|known| known.secret == secret).unwrap_or_else(|| {
+                known.push(Known { secret: secret.clone(), receiver: Receiver::new(channel.clone()) });
+                known.len() - 1
+            });
+            match known[at].receiver.open(kind, body) {
+                Err(Error::PermissionDenied) => {}
+                settled => return Ok((secret, channel, settled?)),
+            }
         }
-        let known = receivers.get_mut(&from).ok_or_else(|| Error::internal("a receiver vanished"))?;
-        known.receiver.open(kind, body)
+        Err(Error::PermissionDenied)
     }
 }
 
@@ -163,7 +182,7 @@ async fn accept(context: &Arc<Context>, record: TokenRecord, accepted: Accepted)
         created_at: clock::now(),
         accessor: record.accessor.clone(),
         attempt: 0,
-        credential: Some(credential.clone()),
+        credential: Some(Credential::new(credential.clone(), clock::now())),
         pending: None,
         introduced_by: None,
     };

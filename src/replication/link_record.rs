@@ -3,6 +3,7 @@
 //! The record has no direction: whoever is primary dials, so that after a promotion the same record, with the same
 //! credential, works the other way round.
 
+use super::credential::Credential;
 use super::crypto::Secret;
 use super::protocol::{Adoption, Peer};
 use super::token_records::{self, Fate};
@@ -37,7 +38,7 @@ pub struct LinkRecord {
     /// another's.
     pub attempt: u64,
     /// Of an activated link. Stays while a newer token waits to replace it.
-    pub credential: Option<Secret>,
+    pub credential: Option<Credential>,
     pub pending: Option<Pending>,
     /// Of a link between two standbys: the primary that introduced them (`news`). `None`: made with a token.
     pub introduced_by: Option<RegionId>,
@@ -149,7 +150,7 @@ mod tests {
             created_at: UnixMs(0),
             accessor: "accessor".into(),
             attempt: 0,
-            credential: Some(Secret::new(*b"canary-canary-canary-canary-cana")),
+            credential: Some(Credential::new(Secret::new(*b"canary-canary-canary-canary-cana"), UnixMs(0))),
             pending: Some(Pending::Token("s.canary".into())),
             introduced_by: None,
         };

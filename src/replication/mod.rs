@@ -67,7 +67,8 @@
 //! Beside the stream, a primary tells each standby now and then how it is reached and by which certificates, and the answer
 //! says the same of the standby (`news`): so link records stay up to date. It also introduces its standbys to each other,
 //! with a credential for each pair that it derives from those it holds. Whichever is promoted dials the others, and they
-//! follow it. All bodies are encrypted under the link's credential (`envelope`).
+//! follow it. All bodies are encrypted under the link's credential (`envelope`), which the news renew once a day
+//! (`credential`).
 //!
 //! # Epochs and fencing
 //!
@@ -142,6 +143,7 @@
 //! * A replay writes what was written, not what was meant: whoever read something else meanwhile and acted on it, or a
 //!   mount or a policy that changed since, is not looked at.
 
+pub mod credential;
 pub mod crypto;
 pub mod envelope;
 pub mod events;

@@ -5,12 +5,15 @@
 //! others; the answer says the same of the standby. Both bring their link records up to date, so that a changed address, a
 //! renewed certificate, or a node that joined later needs no new token.
 //!
+//! The news also carry a renewed credential to the standby (`credential`).
+//!
 //! The primary also introduces its standbys to each other, so that whichever is promoted can dial the others, and they
 //! follow it without a token. The credential of each pair is derived from those that the primary has with the two
 //! (`pair_credential`), so that every leader of the primary makes the same, and nobody else can. What is introduced goes
 //! when the primary no longer names it. A link that was made with a token is never touched by an introduction.
 
 use super::context::Context;
+use super::credential::{Credential, Held};
 use super::crypto::Secret;
 use super::envelope;
 use super::link_record::{self, LinkRecord, MAX_PARALLEL_DEFAULT};
@@ -53,8 +56,17 @@ pub(super) struct News {
     dataset: DatasetId,
     epoch: Epoch,
     me: Contact,
+    /// The next secret of the link's credential.
+    offer: Option<Secret>,
     /// The other standbys, all of them.
     others: Vec<Introduced>,
+}
+
+/// What a standby answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Reply {
+    me: Contact,
+    holds: Held,
 }
 
 /// Another standby of the same primary.
@@ -69,7 +81,8 @@ struct Introduced {
 /// The secret of two standbys, from what their primary shares with each. Its order does not matter.
 fn pair_credential(one: &LinkRecord, other: &LinkRecord) -> Option<Secret> {
     let (low, high) = if one.region.0 <= other.region.0 { (one, other) } else { (other, one) };
-    let (low_secret, high_secret) = (low.credential.as_ref()?, high.credential.as_ref()?);
+    // Of what stays when the two credentials are renewed: the pair could not hear of a change in the same moment.
+    let (low_secret, high_secret) = (low.credential.as_ref()?.introduces(), high.credential.as_ref()?.introduces());
     let parts: [&[u8]; 3] = [high_secret.expose(), &low.region.0, &high.region.0];
     Some(low_secret.derive("twinkeep 2026 credential of two standbys", &parts))
 }
@@ -97,6 +110,10 @@ pub(super) async fn tell(context: &Arc<Context>, clients: Vec<(RegionId, Arc<Lin
 async fn tell_one(context: &Arc<Context>, region: RegionId, client: &LinkClient) -> Result<()> {
     let records = context.blocking(|context| link_record::list(context.state())).await?;
     let Some(to) = records.iter().find(|record| record.region == region) else { return Ok(()) };
+    let Some(credential) = &to.credential else { return Ok(()) };
+    let credential = credential.renewing(clock::now(), Secret::random);
+    // Agreed on before it is offered: whichever leader goes on offers the same.
+    let to = &keep(context, to, LinkRecord { credential: Some(credential.clone()), ..to.clone() }).await?;
     let introduced = |other: &LinkRecord| {
         let credential = pair_credential(to, other).filter(|_| other.region != region && other.pending.is_none())?;
         Some(Introduced { region: other.region, contact: contact_of(other), credential })
@@ -106,44 +123,66 @@ async fn tell_one(context: &Arc<Context>, region: RegionId, client: &LinkClient)
         dataset: path.dataset,
         epoch: path.epoch,
         me: own_contact(context).await?,
+        offer: credential.offer().cloned(),
         others: records.iter().filter_map(introduced).collect(),
     };
     let failed = |failure: Failure| match failure {
         Failure::Retry(text) | Failure::Final(text) => Error::unavailable(text),
     };
     let answer = client.call(NEWS, &postcard::to_stdvec(&news)?, clock::steady() + TOLD_WITHIN).await;
-    let theirs: Contact = postcard::from_bytes(&answer.map_err(failed)?)?;
-    learn(context, to, theirs).await
+    let reply: Reply = postcard::from_bytes(&answer.map_err(failed)?)?;
+    let credential = credential.answered(&reply.holds, clock::now());
+    learn(context, to, reply.me, credential).await
 }
 
 /// Takes the news of the region at the other end, and answers with this region's own contact.
-pub(super) async fn hear(context: &Arc<Context>, from: RegionId, payload: &Bytes) -> Result<Bytes> {
+/// The request was sealed under `used`.
+pub(super) async fn hear(context: &Arc<Context>, from: RegionId, used: &Secret, payload: &Bytes) -> Result<Bytes> {
     let news: News = postcard::from_bytes(payload)?;
     let records = context.blocking(|context| link_record::list(context.state())).await?;
     let path = context.state().path();
-    if let Some(record) = records.iter().find(|record| record.region == from) {
-        learn(context, record, news.me).await?;
-    }
     let from_primary = path.role == Role::Standby
         && (path.dataset, path.epoch) == (news.dataset, news.epoch)
         && path.primary.is_some_and(|primary| primary.region == from);
+    let record = records.iter().find(|record| record.region == from);
+    let Some((record, credential)) = record.and_then(|record| Some((record, record.credential.as_ref()?))) else {
+        return Err(Error::NotFound("the link was disconnected".into()));
+    };
+    let credential =
+        if from_primary { credential.told(used, news.offer.as_ref(), clock::now()) } else { credential.clone() };
+    let holds = credential.held();
+    learn(context, record, news.me, credential).await?;
     if from_primary {
         meet(context, from, &records, news.others).await?;
     }
-    Ok(postcard::to_stdvec(&own_contact(context).await?)?.into())
+    Ok(postcard::to_stdvec(&Reply { me: own_contact(context).await?, holds })?.into())
 }
 
-/// Brings a link's record up to date with what its region says of itself.
-async fn learn(context: &Arc<Context>, record: &LinkRecord, contact: Contact) -> Result<()> {
-    let next = updated(record, contact);
-    if next == *record {
-        return Ok(());
+/// Brings a link's record up to date with what its region says of itself, and what became of the credential.
+async fn learn(context: &Arc<Context>, record: &LinkRecord, contact: Contact, credential: Credential) -> Result<()> {
+    let renewed = record.credential.as_ref().is_some_and(|before| before.current() != credential.current());
+    let reached = updated(record, contact);
+    let moved = reached != *record;
+    let next = keep(context, record, LinkRecord { credential: Some(credential), ..reached }).await?;
+    if moved || renewed {
+        context.links_changed(None).await;
     }
-    context.agree(link_record::replacement(Some(record), &next)?).await?;
-    context.links_changed(None).await;
-    let text = format!("{} is reached at {} from now on", next.name, next.addresses.join(", "));
-    context.events.record(EventLevel::Info, "link", text);
+    let tell = |text| context.events.record(EventLevel::Info, "link", text);
+    if moved {
+        tell(format!("{} is reached at {} from now on", next.name, next.addresses.join(", ")));
+    }
+    if renewed {
+        tell(format!("the credential of the link with {} was renewed", next.name));
+    }
     Ok(())
+}
+
+/// Agrees on a changed record. Answers with the one that counts from then on.
+async fn keep(context: &Arc<Context>, before: &LinkRecord, next: LinkRecord) -> Result<LinkRecord> {
+    if next != *before {
+        context.agree(link_record::replacement(Some(before), &next)?).await?;
+    }
+    Ok(next)
 }
 
 /// The address that an operator gave stays the first; what the region names takes the place of what it named before.
@@ -225,8 +264,10 @@ async fn meet(
             introduced_by: None,
         };
         let known = before.cloned().unwrap_or(unnamed);
+        // The two may have renewed it since.
+        let kept = known.credential.clone().filter(|credential| credential.began_with(&other.credential));
         let next = LinkRecord {
-            credential: Some(other.credential.clone()),
+            credential: kept.or_else(|| Some(Credential::new(other.credential.clone(), clock::now()))),
             introduced_by: Some(primary),
             ..updated(&known, other.contact.clone())
         };
@@ -277,7 +318,7 @@ mod tests {
             created_at: UnixMs(0),
             accessor: "a".into(),
             attempt: 0,
-            credential: Some(Secret::new([number; 32])),
+            credential: Some(Credential::new(Secret::new([number; 32]), UnixMs(0))),
             pending: None,
             introduced_by: None,
         }

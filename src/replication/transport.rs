@@ -213,7 +213,7 @@ impl Made {
             addresses: record.addresses.clone(),
             fingerprints: record.fingerprints.clone(),
             max_parallel: record.max_parallel,
-            credential: record.credential.clone()?,
+            credential: record.credential.as_ref()?.current().clone(),
         })
     }
 }

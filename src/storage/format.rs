@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The version of everything that is stored: keys, values, files. Raised with each change of layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A lock outlives its holder by a moment if the holder was just starting another program, which inherits the lock
 /// until it runs. So whoever finds it taken looks again for 0.3 s.

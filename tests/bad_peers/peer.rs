@@ -44,7 +44,7 @@ impl Peer {
         let state = Arc::new(State::open(store, PATH).expect("a state"));
         let me = state.identity().expect("read").expect("a region").id;
         let link = link_record::list(&state).expect("links").pop().expect("a link");
-        let credential = link.credential.expect("an activated link");
+        let credential = link.credential.expect("an activated link").current().clone();
         let channel = Channel::new(&credential, PATH, me, link.region);
         Peer {
             http: http(),

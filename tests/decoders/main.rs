@@ -253,7 +253,7 @@ fn nothing_is_decoded_that_is_not_tried() {
         ("replication/reads.rs", "path-record"),
         ("replication/promotion.rs", "promotion-record"),
         ("replication/jobs.rs", "link-answer"),
-        ("replication/news.rs", "link-news, link-contact"),
+        ("replication/news.rs", "link-news, link-news-reply"),
         ("replication/inbound.rs", "link-request"),
         ("replication/link_record.rs", "link-record"),
         ("replication/token_records.rs", "token-record"),

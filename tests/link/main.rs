@@ -1,5 +1,6 @@
 //! Two regions in one process with a real link between them: activation, full sync, streaming, faults, failover.
 
+mod credential;
 mod ledger;
 mod region;
 mod switchover;
