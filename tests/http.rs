@@ -318,8 +318,6 @@ async fn what_the_tests_of_vaults_clients_ask_is_answered_as_they_expect() {
     assert_eq!(http.send("PUT", "sys/audit/file", device).await.0, 204);
     let (_, hashed) = http.send("POST", "sys/audit-hash/file", r#"{"input":"x"}"#).await;
     assert!(hashed["data"]["hash"].as_str().is_some_and(|hash| hash.starts_with("hmac-sha256:")), "{hashed}");
-    let bound = r#"{"bound_cidrs":["10.0.0.0/8"]}"#;
-    assert_eq!(http.send("POST", "auth/token/roles/bound", bound).await.0, 400);
     let observer = r#"{"leader_api_addr":"http://127.0.0.1:1","non_voter":true}"#;
     assert_eq!(http.send("POST", "sys/storage/raft/join", observer).await.0, 400);
 }
@@ -339,7 +337,8 @@ async fn every_request_with_a_token_is_written_down() {
     assert_eq!(http.get("sys/audit").await.1["file/"]["type"], "file");
 
     assert_eq!(http.send("PUT", "secret/data/team/a", r#"{"data":{"user":"CanaryValue"}}"#).await.0, 200);
-    assert_eq!(http.get("secret/data/team/a").await.1["data"]["data"]["user"], "CanaryValue");
+    let (_, read) = http.get("secret/data/team/a").await;
+    assert_eq!(read["data"]["data"]["user"], "CanaryValue");
     assert_eq!(Http::of(&region.nodes[0], "s.CanaryToken").get("secret/data/team/a").await.0, 403);
     let (_, made) = http.send("POST", "auth/token/create", r#"{"policies":["default"]}"#).await;
     let token = made["auth"]["client_token"].as_str().expect("a token").to_owned();
@@ -355,14 +354,44 @@ async fn every_request_with_a_token_is_written_down() {
     };
     let (asked, told) = (of("request", "secret/data/team/a"), of("response", "secret/data/team/a"));
     assert_eq!((asked.len(), told.len()), (4, 4));
-    assert_eq!(asked[0]["request"]["operation"], "update");
+    assert_eq!(asked[0]["request"]["operation"], "create");
+    // An entry has Vault's fields: who, from where, to which mount, and one id in the answer and in both lines.
+    let (request, response) = (&asked[1]["request"], &told[1]["response"]);
+    assert_eq!((&request["id"], &request["id"]), (&told[1]["request"]["id"], &read["request_id"]));
+    assert_eq!((&request["remote_address"], request["remote_port"].is_u64()), (&json!("127.0.0.1"), true));
+    for of in [request, response] {
+        assert_eq!((&of["mount_point"], &of["mount_type"]), (&json!("secret/"), &json!("kv")));
+        assert!(of["mount_accessor"].as_str().is_some_and(|accessor| accessor.starts_with("kv_")), "{of}");
+    }
+    assert_eq!(asked[1]["auth"]["policy_results"]["allowed"], true);
+    assert_eq!(
+        (&asked[2]["error"], &asked[3]["auth"]["policy_results"]["allowed"]),
+        (&json!("permission denied"), &json!(false))
+    );
+    assert_eq!(told[3]["error"], "1 error occurred:\n\t* permission denied\n\n");
+    assert_eq!(response["data"]["metadata"]["version"], 1);
     let statuses: Vec<&Value> = told.iter().map(|line| &line["response"]["status"]).collect();
     assert_eq!(statuses, [200, 200, 403, 403]);
-    assert_eq!((&asked[2]["auth"], &asked[3]["auth"]["policies"]), (&Value::Null, &json!(["default"])));
+    assert_eq!((&asked[2]["auth"]["policies"], &asked[3]["auth"]["policies"]), (&Value::Null, &json!(["default"])));
     // Who knows a value finds it by its hash.
     let (_, hash) = http.send("POST", "sys/audit-hash/file", r#"{"input":"CanaryValue"}"#).await;
     assert_eq!(asked[0]["request"]["data"]["data"]["user"], hash["data"]["hash"]);
-    assert_eq!(told[1]["response"]["data"]["data"]["data"]["user"], hash["data"]["hash"]);
+    assert_eq!(told[1]["response"]["data"]["data"]["user"], hash["data"]["hash"]);
+
+    // What a mount's settings name is shown as it is, at the top of the data only; what may not be told is refused by name.
+    let keys =
+        r#"{"type":"kv","config":{"audit_non_hmac_request_keys":["shown"],"audit_non_hmac_response_keys":"shown"}}"#;
+    assert_eq!(http.send("PUT", "sys/mounts/plain", keys).await.0, 204);
+    assert_eq!(
+        http.send("PUT", "plain/a", r#"{"shown":"in the clear","pin":4711,"deep":{"shown":"CanaryValue"}}"#).await.0,
+        204
+    );
+    assert_eq!(http.get("plain/a").await.0, 200);
+    let text = fs::read_to_string(&log).expect("the audit log");
+    assert_eq!(text.matches("in the clear").count(), 3, "{text}");
+    assert!(!text.contains("4711") && !text.contains("CanaryValue"), "{text}");
+    let raw = json!({"type": "file", "options": {"file_path": log, "log_raw": "true"}}).to_string();
+    assert_eq!(http.send("PUT", "sys/audit/raw", raw).await.0, 400);
 
     // What can't be written down is not done, unless the device says so; a full disk can be told by its name.
     let full = Path::new("/dev/full");
@@ -372,6 +401,116 @@ async fn every_request_with_a_token_is_written_down() {
     assert_eq!(http.send("PUT", "sys/audit/strict", device(full, true)).await.0, 204);
     assert_eq!(http.get("secret/data/team/a").await.0, 500);
     assert_eq!(http.send("PUT", "secret/data/team/b", r#"{"data":{}}"#).await.0, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mounts_are_tuned_whole_and_seen_by_whom_they_are_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    let nobody = Http::of(&region.nodes[0], "");
+    let error = |text: &str| (400, json!({ "errors": [text] }));
+
+    let config = json!({"listing_visibility": "unauth", "audit_non_hmac_request_keys": ["a", "b"],
+        "audit_non_hmac_response_keys": ["c"], "passthrough_request_headers": ["X-Foo"],
+        "allowed_response_headers": ["X-Bar"], "force_no_cache": true, "default_lease_ttl": "10m", "max_lease_ttl": "system"});
+    let mount = json!({"type": "kv", "config": config, "seal_wrap": true, "local": true, "description": "d", "options": {"version": "2"}});
+    assert_eq!(http.send("POST", "sys/mounts/open", mount.to_string()).await.0, 204);
+    let mut expected = config;
+    (expected["default_lease_ttl"], expected["max_lease_ttl"]) = (json!(600), json!(0));
+    let (_, read) = http.get("sys/mounts/open").await;
+    assert_eq!((&read["config"], &read["seal_wrap"], &read["local"]), (&expected, &json!(true), &json!(true)));
+    let (_, tuned) = http.get("sys/mounts/open/tune").await;
+    expected["max_lease_ttl"] = json!(2_764_800);
+    (expected["description"], expected["options"]) = (json!("d"), json!({"version": "2"}));
+    assert_eq!(tuned["data"], expected);
+
+    // Leases that could not be kept are refused, when it is enabled and when it is tuned.
+    for (config, text) in [
+        (
+            r#"{"default_lease_ttl":"20m","max_lease_ttl":"10m"}"#,
+            "given default lease TTL greater than given max lease TTL",
+        ),
+        (r#"{"default_lease_ttl":"99999h"}"#, "given default lease TTL greater than system max lease TTL of 2764800"),
+        (r#"{"listing_visibility":"bogus"}"#, "invalid listing_visibility bogus"),
+    ] {
+        let body = format!(r#"{{"type":"kv","config":{config}}}"#);
+        assert_eq!(http.send("POST", "sys/mounts/wrong", body).await, error(text));
+    }
+    let tune = async |body: &'static str| http.send("POST", "sys/mounts/open/tune", body).await;
+    let less = "backend max lease TTL of 36000 would be less than backend default lease TTL of 360000";
+    assert_eq!(tune(r#"{"default_lease_ttl":"100h","max_lease_ttl":"10h"}"#).await, error(less));
+    assert_eq!(tune(r#"{"options":{"version":"3"}}"#).await, error("invalid version provided: 3"));
+    let version = "plugin not found in the catalog: kv, version=v1.2.3";
+    assert_eq!(tune(r#"{"plugin_version":"v1.2.3"}"#).await, error(version));
+    assert_eq!(tune(r#"{"token_type":"batch"}"#).await, error("'token_type' can only be modified on auth mounts"));
+    let cleared = r#"{"default_lease_ttl":"system","audit_non_hmac_request_keys":[],"passthrough_request_headers":"",
+        "description":"","options":{"foo":"bar"}}"#;
+    assert_eq!(tune(cleared).await.0, 204);
+    let (_, tuned) = http.get("sys/mounts/open/tune").await;
+    assert_eq!((&tuned["default_lease_ttl"], &tuned["description"]), (&json!(2_764_800), &json!("")));
+    assert_eq!((&tuned["options"]["foo"], tuned.get("audit_non_hmac_request_keys")), (&json!("bar"), None));
+
+    // Without a token: what is listed for all, and of it no more than what it is.
+    let (status, seen) = nobody.get("sys/internal/ui/mounts").await;
+    let outline = json!({"open/": {"type": "kv", "description": "", "options": {"foo": "bar", "version": "2"}}});
+    assert_eq!((status, &seen["data"]), (200, &json!({"auth": {}, "secret": outline})));
+    assert_eq!(Http::of(&region.nodes[0], "s.wrong").get("sys/internal/ui/mounts").await.0, 403);
+    assert_eq!(nobody.get("sys/internal/ui/mounts/open").await, (403, json!({"errors": ["permission denied"]})));
+    assert_eq!(nobody.get("sys/ha-status").await.0, 403, "names and addresses are for who has a token");
+    let (_, all) = http.get("sys/internal/ui/mounts").await;
+    assert!(all["data"]["secret"]["secret/"]["accessor"].is_string() && all["data"]["auth"]["token/"].is_object());
+
+    // What a token's policies grant together.
+    let policy = r#"path "secret/*" { capabilities = ["read"] } path "secret/x" { capabilities = ["deny"] }
+        path "open/metadata/*" { capabilities = ["scan"] min_wrapping_ttl = "1m" }"#;
+    assert_eq!(http.send("PUT", "sys/policies/acl/some", json!({"policy": policy}).to_string()).await.0, 204);
+    let (_, made) = http.send("POST", "auth/token/create", r#"{"policies":["some"]}"#).await;
+    let some = Http::of(&region.nodes[0], made["auth"]["client_token"].as_str().expect("a token"));
+    let (_, acl) = some.get("sys/internal/ui/resultant-acl").await;
+    assert_eq!(acl["data"]["glob_paths"]["open/metadata/"], json!({"capabilities": ["scan"], "min_wrapping_ttl": 60}));
+    assert_eq!(acl["data"]["exact_paths"]["secret/x"]["capabilities"], json!(["deny"]));
+    assert_eq!(http.get("sys/internal/ui/resultant-acl").await.1["data"], json!({"root": true}));
+
+    // Lists by the page, and of all that is below; help at any path.
+    for path in ["a", "b", "c/d", "c/e/f", "g"] {
+        assert_eq!(http.send("PUT", &format!("open/data/p/{path}"), r#"{"data":{}}"#).await.0, 200);
+    }
+    let keys = async |method: &str, path: &str| http.send(method, path, "").await.1["data"]["keys"].clone();
+    assert_eq!(keys("LIST", "open/metadata/p?limit=2").await, json!(["a", "b"]));
+    assert_eq!(keys("LIST", "open/metadata/p?after=b&limit=1").await, json!(["c/"]));
+    assert_eq!(keys("GET", "open/metadata/p?list=true&after=c/").await, json!(["g"]));
+    assert_eq!(http.send("LIST", "open/metadata/p?after=z", "").await.0, 404);
+    assert_eq!(http.send("LIST", "open/metadata/p?limit=x", "").await.0, 400);
+    assert_eq!(keys("SCAN", "open/metadata/p").await, json!(["a", "b", "g", "c/d", "c/e/f"]));
+    assert_eq!(keys("GET", "open/metadata?scan=true").await, json!(["p/a", "p/b", "p/g", "p/c/d", "p/c/e/f"]));
+    let (_, details) = http.send("LIST", "open/detailed-metadata/p", "").await;
+    let info = &details["data"]["key_info"];
+    assert_eq!((&info["a"]["current_version"], &info["c/"]), (&json!(1), &json!({})));
+    assert_eq!(some.send("LIST", "open/metadata/p", "").await.0, 403, "a scan is not a list");
+    let (status, help) = some.get("open/data/p/a?help=1").await;
+    assert!(status == 200 && help["help"].as_str().is_some_and(|text| text.contains("PATCH")), "{help}");
+    assert_eq!(nobody.get("sys/mounts?help=1").await.0, 403);
+
+    // A role's tokens come from where it says, whatever they say of themselves.
+    for (role, block) in [("here", "127.0.0.0/8"), ("there", "10.0.0.0/8")] {
+        let role = format!("auth/token/roles/{role}");
+        let bound = json!({"token_bound_cidrs": [block], "allowed_policies": "default"}).to_string();
+        assert_eq!(http.send("POST", &role, bound).await.0, 204);
+        assert_eq!(http.get(&role).await.1["data"]["token_bound_cidrs"], json!([block]));
+    }
+    for (role, status) in [("here", 200), ("there", 403)] {
+        for kind in ["service", "batch"] {
+            let asked = json!({"type": kind}).to_string();
+            let (_, made) = http.send("POST", &format!("auth/token/create/{role}"), asked).await;
+            let bound = Http::of(&region.nodes[0], made["auth"]["client_token"].as_str().expect("a token"));
+            assert_eq!(bound.get("auth/token/lookup-self").await.0, status, "{role} {kind}");
+            let claims =
+                bound.request("GET", "auth/token/lookup-self").header("x-twinkeep-client-address", "10.0.0.1:1");
+            assert_eq!(claims.send().await.expect("an answer").status().as_u16(), status, "{role} {kind}");
+        }
+    }
+    assert_eq!(http.send("POST", "auth/token/roles/x", r#"{"token_bound_cidrs":"bogus"}"#).await.0, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

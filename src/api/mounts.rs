@@ -19,6 +19,9 @@ pub struct Mount {
     pub local: bool,
     /// `{"version": "2"}` for KV version 2.
     pub options: Option<BTreeMap<String, String>>,
+    /// `supported`; of engines that could be others only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecation_status: Option<String>,
     pub plugin_version: String,
     pub running_plugin_version: String,
     pub running_sha256: String,
@@ -26,13 +29,24 @@ pub struct Mount {
     pub uuid: String,
 }
 
-/// Times in seconds; 0: the system's default.
+/// Times in seconds; 0: the system's default. What was never set is left out, as in Vault.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MountConfig {
     pub default_lease_ttl: u64,
     pub max_lease_ttl: u64,
     pub force_no_cache: bool,
+    /// `hidden` or `unauth`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listing_visibility: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audit_non_hmac_request_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audit_non_hmac_response_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passthrough_request_headers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_response_headers: Vec<String>,
     /// Which tokens a login makes; of ways to log in only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<String>,

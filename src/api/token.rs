@@ -9,6 +9,9 @@ use std::fmt;
 #[serde(default)]
 pub struct TokenLookup {
     pub accessor: String,
+    /// The blocks of addresses that it may come from; none: from anywhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bound_cidrs: Vec<String>,
     /// Seconds since 1970.
     pub creation_time: u64,
     /// Seconds; 0 for a token that does not expire.

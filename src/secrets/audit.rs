@@ -24,6 +24,8 @@ pub struct AuditDevice {
     pub kind: String,
     pub description: String,
     pub options: BTreeMap<String, String>,
+    /// Told as it was given: a standby region has it, too.
+    pub local: bool,
     /// The hashes of two devices differ.
     pub salt: [u8; 16],
 }

@@ -258,6 +258,12 @@ impl Folder {
         Ok(Folder(path.to_owned()))
     }
 
+    /// The folder at `path` in this one; this one itself where the path is empty.
+    pub fn inner(&self, path: &str) -> Result<Folder> {
+        let slash = if self.0.is_empty() || path.is_empty() { "" } else { "/" };
+        Folder::parse(&format!("{}{slash}{path}", self.0))
+    }
+
     fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|segment| !segment.is_empty())
     }

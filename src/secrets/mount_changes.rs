@@ -5,13 +5,13 @@ use super::core::{View, Written};
 use super::kv;
 use super::layout;
 use super::lock::{Gate, Lock};
+use super::mount_config::{MountConfigChange, expect_short, expect_short_options};
 use super::mounts::{self, KvKind, Mount, MountTable, Table};
 use super::vault::Vault;
 use crate::error::{Error, Result};
 use crate::state::{Class, Op};
 use crate::storage::{KeyRange, ScanLimit};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// A mount's path may be as long.
 const PATH_BYTES_MAX: usize = 512;
@@ -27,17 +27,19 @@ pub struct MountRequest {
     pub kind: String,
     pub description: String,
     pub options: BTreeMap<String, String>,
-    pub default_ttl: Duration,
-    pub max_ttl: Duration,
+    pub local: bool,
+    pub seal_wrap: bool,
+    pub external_entropy: bool,
+    pub config: MountConfigChange,
 }
 
 /// What to change of a mount; `None` leaves it as it is.
 #[derive(Clone, Debug, Default)]
 pub struct MountTuning {
     pub description: Option<String>,
+    /// Added to those there are; an empty one goes.
     pub options: Option<BTreeMap<String, String>>,
-    pub default_ttl: Option<Duration>,
-    pub max_ttl: Option<Duration>,
+    pub config: MountConfigChange,
 }
 
 impl Vault {
@@ -58,9 +60,14 @@ impl Vault {
             other => return Err(Error::invalid(format!("plugin not found in the catalog: {other}"))),
         };
         expect_version(&options)?;
+        expect_short(&request.description)?;
+        expect_short_options(&options)?;
         let mut mount = Mount::new(Table::Secret, &path, kind, &request.description);
         mount.options = options;
-        (mount.default_ttl, mount.max_ttl) = (request.default_ttl, request.max_ttl);
+        (mount.local, mount.seal_wrap, mount.external_entropy) =
+            (request.local, request.seal_wrap, request.external_entropy);
+        request.config.apply(&mut mount.config)?;
+        mount.config.expect_leases_of_new(self.core.leases())?;
         self.change_mounts(move |table| {
             if table.mounts.len() >= MOUNTS_MAX {
                 return Err(Error::invalid(format!("a region has at most {MOUNTS_MAX} mounts")));
@@ -111,10 +118,12 @@ impl Vault {
             let mount = table.mounts.iter_mut().find(|mount| mount.table == Table::Auth && mount.path == path);
             let mount = mount
                 .ok_or_else(|| Error::invalid(format!("tune of path \"auth/{path}\" failed: no mount entry found")))?;
-            mount.description = tuning.description.unwrap_or_else(|| mount.description.clone());
-            mount.default_ttl = tuning.default_ttl.unwrap_or(mount.default_ttl);
-            mount.max_ttl = tuning.max_ttl.unwrap_or(mount.max_ttl);
-            Ok(())
+            if let Some(description) = tuning.description {
+                expect_short(&description)?;
+                mount.description = description;
+            }
+            tuning.config.apply(&mut mount.config)?;
+            mount.config.expect_leases()
         };
         self.change_mounts(change).await
     }
@@ -133,20 +142,16 @@ impl Vault {
             let mount =
                 mount.ok_or_else(|| Error::invalid(format!("tune of path \"{path}\" failed: no mount entry found")))?;
             if let Some(description) = tuning.description {
+                expect_short(&description)?;
                 mount.description = description;
             }
-            mount.default_ttl = tuning.default_ttl.unwrap_or(mount.default_ttl);
-            mount.max_ttl = tuning.max_ttl.unwrap_or(mount.max_ttl);
-            if !mount.max_ttl.is_zero() && mount.default_ttl > mount.max_ttl {
-                return Err(Error::invalid(format!(
-                    "backend max lease TTL of {} would be less than backend default lease TTL of {}",
-                    mount.max_ttl.as_secs(),
-                    mount.default_ttl.as_secs()
-                )));
-            }
+            tuning.config.apply(&mut mount.config)?;
+            mount.config.expect_leases()?;
             if let Some(options) = tuning.options {
                 let was = mount.kv();
                 mount.options.extend(options);
+                mount.options.retain(|name, value| name == "version" || !value.is_empty());
+                expect_short_options(&mount.options)?;
                 match (was, mount.kv()) {
                     (Some(KvKind::Plain), Some(KvKind::Versioned)) => mount.upgrading = true,
                     (Some(KvKind::Versioned), Some(KvKind::Plain)) => {
@@ -225,7 +230,7 @@ fn expect_free(table: &MountTable, path: &str) -> Result<()> {
 fn expect_version(options: &BTreeMap<String, String>) -> Result<()> {
     match options.get("version").map(String::as_str) {
         None | Some("" | "1" | "2") => Ok(()),
-        Some(other) => Err(Error::invalid(format!("unsupported version \"{other}\" of the kv engine: 1 or 2"))),
+        Some(other) => Err(Error::invalid(format!("invalid version provided: {other}"))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::core::{View, Written, decode};
 use super::layout::Record;
+use super::mount_config::MountConfig;
 use super::tokens::Leases;
 use super::vault::Vault;
 use crate::clock;
@@ -11,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A mount's id: all that its records' keys say about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -47,11 +47,13 @@ pub struct Mount {
     pub description: String,
     /// `{"version": "2"}` of KV v2.
     pub options: BTreeMap<String, String>,
-    /// Kept out of replication: none is.
+    /// Vault keeps such a mount out of performance replication, which there is none of here: a standby region has it, as
+    /// Vault's disaster recovery secondary does.
     pub local: bool,
-    /// Zero: the region's.
-    pub default_ttl: Duration,
-    pub max_ttl: Duration,
+    /// Asked for as Vault is asked for them, and told again. All values are encrypted here, and all entropy is the system's.
+    pub seal_wrap: bool,
+    pub external_entropy: bool,
+    pub config: MountConfig,
     /// It was of KV v1 and some of its secrets still are: it serves nothing until they are taken over.
     pub upgrading: bool,
 }
@@ -77,8 +79,9 @@ impl Mount {
             description: description.to_owned(),
             options: BTreeMap::new(),
             local: false,
-            default_ttl: Duration::ZERO,
-            max_ttl: Duration::ZERO,
+            seal_wrap: false,
+            external_entropy: false,
+            config: MountConfig::default(),
             upgrading: false,
         }
     }
@@ -161,7 +164,7 @@ pub fn expect_kv(view: &View, id: MountId, kind: KvKind) -> Result<()> {
 pub fn token_leases(view: &View, usual: Leases) -> Result<Leases> {
     let table = table(view)?;
     let tokens = table.mounts.iter().find(|mount| mount.table == Table::Auth && mount.kind == "token");
-    Ok(tokens.map_or(usual, |mount| usual.tuned(mount.default_ttl, mount.max_ttl)))
+    Ok(tokens.map_or(usual, |mount| usual.tuned(mount.config.default_ttl, mount.config.max_ttl)))
 }
 
 /// The operation that stores the table.

@@ -1,7 +1,7 @@
 //! What goes back to a client: Vault's envelope, its error bodies, its status codes.
 
+use super::request_id;
 use crate::api::envelope::{Doubled, Envelope};
-use crate::clock;
 use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -38,17 +38,17 @@ impl Answer {
 
     /// Under `data` in Vault's envelope.
     pub fn data<T: Serialize>(payload: &T) -> Answer {
-        Answer::json(&Envelope::new(clock::random_uuid(), payload))
+        Answer::json(&Envelope::new(request_id::current(), payload))
     }
 
     /// Under `data` and at the top level as well, as Vault answers `sys/mounts` and its like.
     pub fn data_and_top<T: Serialize>(payload: &T) -> Answer {
-        Answer::json(&Doubled::new(clock::random_uuid(), payload))
+        Answer::json(&Doubled::new(request_id::current(), payload))
     }
 
     /// As `data`, to be looked at again after `lease`.
     pub fn leased<T: Serialize>(payload: &T, lease: Duration) -> Answer {
-        Answer::json(&Envelope { lease_duration: lease.as_secs(), ..Envelope::new(clock::random_uuid(), payload) })
+        Answer::json(&Envelope { lease_duration: lease.as_secs(), ..Envelope::new(request_id::current(), payload) })
     }
 
     /// Under `wrap_info` in the envelope. It has no id, as in Vault: the answer inside has its own.
@@ -97,14 +97,14 @@ impl Answer {
     pub fn auth(payload: Value, warnings: Vec<String>) -> Answer {
         let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
         let envelope =
-            Envelope::<()> { data: None, auth: Some(payload), warnings, ..Envelope::new(clock::random_uuid(), ()) };
+            Envelope::<()> { data: None, auth: Some(payload), warnings, ..Envelope::new(request_id::current(), ()) };
         Answer::json(&envelope)
     }
 
     /// An envelope with nothing but a warning in it.
     pub fn warning(text: &str) -> Answer {
         let warnings = Some(vec![text.to_owned()]);
-        Answer::json(&Envelope::<()> { data: None, warnings, ..Envelope::new(clock::random_uuid(), ()) })
+        Answer::json(&Envelope::<()> { data: None, warnings, ..Envelope::new(request_id::current(), ()) })
     }
 
     /// `{keys}` of a list. Vault says 404 to a list of nothing.

@@ -2,6 +2,7 @@
 //! the paths that want `sudo` as well.
 
 use super::call::Call;
+use super::handlers::help::HELP_PATTERN;
 use super::request::{Verb, parse_body};
 use super::routes::Route;
 use crate::duration;
@@ -47,15 +48,15 @@ const PROTECTED: &[(Option<Verb>, &str)] = &[
 ];
 
 /// Patterns whose handlers look at the caller's policies themselves.
-const OWN_CHECK: &[&str] = &["sys/internal/ui/mounts", "sys/internal/ui/mounts/*path"];
+const OWN_CHECK: &[&str] = &["sys/internal/ui/mounts", "sys/internal/ui/mounts/*path", HELP_PATTERN];
 
 /// Passes, and whether with `sudo`; or `Error::PermissionDenied`.
-pub async fn authorise(route: &Route, call: &Call) -> Result<bool> {
+pub fn authorise(route: &Route, call: &Call, operation: Operation) -> Result<bool> {
     if OWN_CHECK.contains(&route.pattern) {
         return Ok(false);
     }
-    let operation = operation(route, call).await?;
-    let path = if operation == Operation::List { format!("{}/", call.path) } else { call.path.clone() };
+    let lists = matches!(operation, Operation::List | Operation::Scan);
+    let path = if lists { format!("{}/", call.path) } else { call.path.clone() };
     let asked = Asked { path: &path, operation, parameters: &|| parameters(call), wrap_ttl: wrap_ttl(call)? };
     match call.caller()?.acl.decide(&asked) {
         Decision::Allowed { sudo } if sudo || !is_protected(route) => Ok(sudo),
@@ -69,11 +70,12 @@ pub fn wrap_ttl(call: &Call) -> Result<Option<Duration>> {
     Ok(Some(duration::parse(text)?).filter(|ttl| !ttl.is_zero()))
 }
 
-async fn operation(route: &Route, call: &Call) -> Result<Operation> {
+pub async fn operation(route: &Route, call: &Call) -> Result<Operation> {
     Ok(match route.verb {
         Verb::Read => Operation::Read,
         Verb::Delete => Operation::Delete,
         Verb::List => Operation::List,
+        Verb::Scan => Operation::Scan,
         Verb::Patch => Operation::Patch,
         // Where Vault tells a new record from an old one. Everything else is an update.
         Verb::Write if call.is_new_record(route).await? => Operation::Create,
@@ -90,7 +92,7 @@ fn is_protected(route: &Route) -> bool {
 
 /// What a request says: its query if it reads, else its body.
 fn parameters(call: &Call) -> Map<String, Value> {
-    if matches!(call.verb, Verb::Read | Verb::List) {
+    if call.verb.reads() {
         return call.query.pairs().map(|(name, value)| (name.to_owned(), Value::String(value.to_owned()))).collect();
     }
     match parse_body(&call.headers, &call.body) {
@@ -117,7 +119,7 @@ mod tests {
             };
             assert!(ROUTES.iter().any(|route| named(&route)), "{pattern}");
         }
-        for pattern in OWN_CHECK {
+        for pattern in OWN_CHECK.iter().filter(|pattern| **pattern != HELP_PATTERN) {
             assert!(ROUTES.iter().any(|route| route.pattern == *pattern), "{pattern}");
         }
     }

@@ -57,7 +57,7 @@ impl Default for Bodies {
 impl Bodies {
     pub async fn read(&self, route: &Route, parts: &Parts, body: Body) -> Result<Held> {
         let room = match route.who {
-            Who::Anyone | Who::Client | Who::Operator => &self.clients,
+            Who::Anyone | Who::Guest | Who::Client | Who::Operator => &self.clients,
             Who::Link => &self.regions,
             Who::Node => &self.nodes,
         };
@@ -68,7 +68,7 @@ impl Bodies {
 fn max(who: Who, parts: &Parts) -> usize {
     match who {
         Who::Client | Who::Operator if has_token(&parts.headers) => BODY_BYTES_MAX,
-        Who::Anyone | Who::Client | Who::Operator => STRANGER_BYTES_MAX,
+        Who::Anyone | Who::Guest | Who::Client | Who::Operator => STRANGER_BYTES_MAX,
         Who::Link => envelope::BODY_BYTES_MAX,
         Who::Node => BODY_BYTES_MAX,
     }

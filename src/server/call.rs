@@ -1,7 +1,7 @@
 //! One request on its way to its handler.
 
 use super::node::Node;
-use super::pattern::Params;
+use super::pattern::{MountKind, Params, Within};
 use super::request::{self, Query, Verb};
 use super::routes::Route;
 use super::upload::Upload;
@@ -14,6 +14,7 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio_util::io::ReaderStream;
 
@@ -30,6 +31,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Who sent it to this node, which may be another node that forwards it.
     pub visitor: Option<Visitor>,
+    /// Where it comes from, whichever node it was sent to.
+    pub client: Option<SocketAddr>,
     pub body: Bytes,
     /// The body, where it is a file: then the other one is empty.
     pub upload: Option<Arc<Upload>>,
@@ -88,6 +91,16 @@ impl Call {
         })
     }
 
+    /// The part of the path that is its mount's.
+    pub fn within(&self) -> Option<Within> {
+        self.mount.as_ref().map(within)
+    }
+
+    /// The address of who sent it.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.client.map(|client| client.ip())
+    }
+
     pub fn mount_is_kv(&self) -> bool {
         self.mount.as_ref().is_some_and(|mount| mount.kv().is_some())
     }
@@ -112,6 +125,16 @@ impl Call {
         let file = tokio::fs::File::open(upload.path()).await?;
         Ok(reqwest::Body::wrap_stream(ReaderStream::new(file)))
     }
+}
+
+/// The part of a path that is this mount's.
+pub fn within(mount: &Mount) -> Within {
+    let kind = match mount.kv() {
+        Some(KvKind::Plain) => MountKind::Kv1,
+        Some(KvKind::Versioned) => MountKind::Kv2,
+        None => MountKind::BuiltIn,
+    };
+    Within { len: mount.path.trim_end_matches('/').len(), kind }
 }
 
 /// The token that a request carries.

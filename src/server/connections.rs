@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -93,10 +93,11 @@ impl<S> Accept<TcpStream, S> for Connections {
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let admitted = || {
-            let place = self.enter(stream.peer_addr()?.ip());
+            let from = stream.peer_addr()?;
+            let place = self.enter(from.ip());
             let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
             stream.set_nodelay(true)?;
-            Ok((Admitted { stream, place }, service))
+            Ok((Admitted { stream, from, _place: place }, service))
         };
         ready(admitted())
     }
@@ -105,13 +106,14 @@ impl<S> Accept<TcpStream, S> for Connections {
 /// A connection that was let in.
 pub struct Admitted {
     stream: TcpStream,
-    place: Place,
+    from: SocketAddr,
+    _place: Place,
 }
 
 impl Admitted {
     /// Where it comes from.
-    pub fn from(&self) -> IpAddr {
-        self.place.from
+    pub fn from(&self) -> SocketAddr {
+        self.from
     }
 }
 

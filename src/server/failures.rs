@@ -4,7 +4,7 @@
 //! with a token that ended; so a good token is never held back: only who fails beyond the budget is told 429, which says
 //! nothing of what he tried. Shares are tried by people, seldom, so beyond that budget none is even looked at.
 //!
-//! The node that a client talks to counts; what other nodes forward was counted there.
+//! The node that a client talks to counts tokens; shares are counted where they are looked at, by the address of the client.
 
 use crate::clock;
 use std::collections::HashMap;

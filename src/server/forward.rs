@@ -4,10 +4,14 @@ use super::peers::{Peers, words};
 use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header, request::Parts};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// On a request that another node of the region forwarded: it is not forwarded again.
 pub const FORWARDED_BY: &str = "x-twinkeep-forwarded-by";
+/// … and where it came from.
+pub const CLIENT_ADDRESS: &str = "x-twinkeep-client-address";
+
 /// On the answer of a node that a request was forwarded to, but that does not lead: nothing was done.
 pub const NOT_LEADER: &str = "x-twinkeep-not-leader";
 
@@ -23,10 +27,16 @@ pub enum Forwarded {
     Unknown(String),
 }
 
+/// Who forwards a request, and whose it is.
+pub struct From<'a> {
+    pub node: &'a str,
+    pub client: Option<SocketAddr>,
+}
+
 /// Sends a request to the node at `addr`. Only the beginning of the answer has to come within `timeout`.
 pub async fn forward(
     peers: &Peers,
-    me: &str,
+    from: From<'_>,
     addr: &str,
     parts: &Parts,
     body: reqwest::Body,
@@ -42,7 +52,12 @@ pub async fn forward(
     for gone in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
         headers.remove(gone);
     }
-    headers.insert(HeaderName::from_static(FORWARDED_BY), HeaderValue::from_str(me).unwrap_or(NODE_UNNAMED));
+    headers.insert(HeaderName::from_static(FORWARDED_BY), HeaderValue::from_str(from.node).unwrap_or(NODE_UNNAMED));
+    // What a client says of itself is not passed on.
+    headers.remove(CLIENT_ADDRESS);
+    if let Some(client) = from.client.and_then(|client| HeaderValue::from_str(&client.to_string()).ok()) {
+        headers.insert(HeaderName::from_static(CLIENT_ADDRESS), client);
+    }
     let request = client.request(parts.method.clone(), format!("{addr}{path}")).headers(headers).body(body);
     let response = match tokio::time::timeout(timeout, request.send()).await {
         Ok(Ok(response)) => response,

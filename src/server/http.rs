@@ -1,24 +1,27 @@
 //! From an HTTP request to its answer: path, route, body, leader, seal, token, role, handler, in this order.
 
 use super::answer::Answer;
-use super::audit::Trail;
+use super::audit::{Outcome, Trail};
 use super::authorise;
-use super::call::{self, Call};
-use super::forward::{self, FORWARDED_BY, Forwarded, NOT_LEADER, UNPROVEN};
+use super::call::{self, Call, within};
+use super::forward::{self, CLIENT_ADDRESS, FORWARDED_BY, Forwarded, NOT_LEADER, UNPROVEN};
+use super::handlers::help::{HELP_PATTERN, help};
 use super::handlers::{no_route, wrapping};
 use super::index;
 use super::node::Node;
 use super::pattern::{MountKind, Params, Within};
 use super::request::{CleanPath, Query, Verb, clean_path};
+use super::request_id;
 use super::routes::{self, Found, Route, Runs, Who};
 use super::visitor::Visitor;
 use crate::clock;
 use crate::consensus::Consensus;
 use crate::error::{Error, Result};
-use crate::secrets::{Access, Caller, KvKind, Mount};
+use crate::secrets::{Access, Caller, Operation};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Response, request::Parts};
+use axum::http::{HeaderMap, Response, request::Parts};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +50,16 @@ static NO_ROUTE: Route = Route {
     doc: "",
 };
 
+/// … and of help, wherever it is asked for.
+static HELP: Route = Route {
+    verb: Verb::Read,
+    pattern: HELP_PATTERN,
+    who: Who::Operator,
+    runs: Runs::Here,
+    handler: |call| Box::pin(help(call)),
+    doc: "",
+};
+
 /// Answers one request.
 pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<Body> {
     let began = clock::steady();
@@ -54,10 +67,11 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
     let mut pattern = "";
     let visitor = request.extensions().get().copied();
     let forwarded = request.headers().contains_key(FORWARDED_BY);
-    let mut guard = node.requests.begin(method.as_str(), request.uri().path());
+    let client = client_of(&node, request.headers(), visitor);
+    let mut guard = node.requests.begin(method.as_str(), request.uri().path(), client);
     let deadline = if request.uri().path().contains(FILES_AT) { FILE_DEADLINE } else { REQUEST_DEADLINE };
-    let handling = handle(node.clone(), request, began + deadline, &mut pattern);
-    let answered = match tokio::time::timeout(deadline, handling).await {
+    let handling = handle(node.clone(), request, client, began + deadline, &mut pattern);
+    let answered = match tokio::time::timeout(deadline, request_id::with(handling)).await {
         Ok(answered) => answered,
         Err(_) => Err(Error::Unknown(format!("the request took longer than {} s", deadline.as_secs()))),
     };
@@ -73,6 +87,16 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
     response
 }
 
+/// Where a request comes from: another node of the region says whose it forwards, and nobody else is believed.
+fn client_of(node: &Node, headers: &HeaderMap, visitor: Option<Visitor>) -> Option<SocketAddr> {
+    let visitor = visitor?;
+    let said = headers.get(CLIENT_ADDRESS).and_then(|said| said.to_str().ok()?.parse().ok());
+    match said {
+        Some(client) if headers.contains_key(FORWARDED_BY) && node.is_peer(visitor) => Some(client),
+        _ => Some(visitor.from),
+    }
+}
+
 /// The answer to who failed to prove who he is; whoever does so too often learns nothing more for a while.
 fn unproven(node: &Node, visitor: Option<Visitor>, forwarded: bool) -> Answer {
     let refused = Answer::from(Error::PermissionDenied);
@@ -80,16 +104,17 @@ fn unproven(node: &Node, visitor: Option<Visitor>, forwarded: bool) -> Answer {
     if forwarded && node.is_peer(visitor) {
         return refused.with_header(UNPROVEN, "1");
     }
-    if node.logins.are_spent(visitor.address) {
+    if node.logins.are_spent(visitor.address()) {
         return Answer::too_often("too many requests with tokens that are none");
     }
-    node.logins.count(visitor.address);
+    node.logins.count(visitor.address());
     refused
 }
 
 async fn handle(
     node: Arc<Node>,
     request: Request,
+    client: Option<SocketAddr>,
     deadline: Instant,
     pattern: &mut &'static str,
 ) -> Result<Response<Body>> {
@@ -103,7 +128,9 @@ async fn handle(
     let verb = Verb::of(&parts.method, &query);
     let mount = node.mount_of(&path);
     let within = mount.as_ref().map(within).or_else(|| first_segment(&path));
+    let wants_help = query.get("help").is_some_and(|value| !value.is_empty());
     let (route, params) = match routes::find(verb, &path, within) {
+        _ if wants_help => (&HELP, Params::default()),
         Found::Route(route, params) => (route, params),
         Found::OtherMethods(methods) => return Ok(method_not_allowed(&parts, &methods)),
         Found::Nothing => (&NO_ROUTE, Params::default()),
@@ -111,7 +138,7 @@ async fn handle(
     *pattern = route.pattern;
     // The room that a body takes is held until its request is answered.
     let (held, upload) = if route.takes_file() {
-        expect_good_token(&node, &parts).await?;
+        expect_good_token(&node, &parts, client)?;
         (None, Some(Arc::new(node.uploads.take(&node, body).await?)))
     } else {
         (Some(node.bodies.read(route, &parts, body).await?), None)
@@ -121,7 +148,7 @@ async fn handle(
     let visitor = parts.extensions.get().copied();
     let body = held.as_ref().map(|held| held.bytes.clone()).unwrap_or_default();
     let (caller, sudo) = (None, false);
-    let call = Call { node, verb, path, params, query, headers, visitor, body, upload, mount, caller, sudo };
+    let call = Call { node, verb, path, params, query, headers, visitor, client, body, upload, mount, caller, sudo };
     match route.runs {
         Runs::Here => run(route, call).await,
         Runs::Leader => run_on_leader(route, call, &parts, deadline).await,
@@ -131,22 +158,21 @@ async fn handle(
 }
 
 /// Fails for whoever shows no token that this node knows to be good.
-async fn expect_good_token(node: &Node, parts: &Parts) -> Result<()> {
+fn expect_good_token(node: &Node, parts: &Parts, client: Option<SocketAddr>) -> Result<()> {
     node.expect_open()?;
     match call::token_of(&parts.headers) {
-        Some(token) if node.vault.is_good(&token)? => Ok(()),
+        Some(token) if node.vault.is_good(&token, client.map(|client| client.ip()))? => Ok(()),
         _ => Err(Error::PermissionDenied),
     }
 }
 
 /// On this node: seal, token, role, handler.
 async fn run(route: &Route, call: Call) -> Result<Response<Body>> {
-    if matches!(route.who, Who::Client | Who::Operator) {
+    if matches!(route.who, Who::Guest | Who::Client | Who::Operator) {
         call.node.expect_open()?;
         // Before the token: whoever asks the wrong region is told the right one.
         if route.who == Who::Client {
-            let reads = matches!(call.verb, Verb::Read | Verb::List);
-            call.node.vault.expect_serving(if reads { Access::Read } else { Access::Write })?;
+            call.node.vault.expect_serving(if call.verb.reads() { Access::Read } else { Access::Write })?;
         }
         if !index::is_reached(&call).await? {
             return Ok(index::not_reached(&call.node).into_response());
@@ -159,45 +185,86 @@ async fn run(route: &Route, call: Call) -> Result<Response<Body>> {
 /// Written down before anything is done, and its answer before the client has it.
 async fn run_audited(route: &Route, mut call: Call) -> Result<Answer> {
     let authenticated = match call.token() {
-        Some(token) => call.node.vault.authenticate(&token).await,
+        Some(token) => call.node.vault.authenticate(&token, call.address()).await.map(Some),
+        None if route.who == Who::Guest => Ok(None),
         None => Err(Error::PermissionDenied),
     };
-    call.caller = authenticated.as_ref().ok().cloned();
-    let Some(trail) = Trail::of(&call)? else {
-        return run_as(route, call, authenticated?).await;
+    call.caller = authenticated.as_ref().ok().cloned().flatten();
+    let permit = permit(route, &call).await;
+    if let Ok(Some(permit)) = &permit {
+        call.sudo = permit.allowed == Some(Sudo::Granted);
+    }
+    let (operation, allowed) = permit
+        .as_ref()
+        .ok()
+        .copied()
+        .flatten()
+        .map_or((None, None), |permit| (Some(permit.operation), Some(permit.allowed.is_some())));
+    let trail = Trail::of(route, &call, operation, allowed)?;
+    if let Some(trail) = &trail {
+        trail.request(&call).await?;
+    }
+    let answered = match (authenticated, permit) {
+        (Err(error), _) => Err(error),
+        (Ok(caller), permit) => run_as(route, call.clone(), caller, permit).await,
     };
-    trail.request(&call).await?;
-    let answered = match authenticated {
-        Ok(caller) => run_as(route, call.clone(), caller).await,
-        Err(error) => Err(error),
-    };
+    let Some(trail) = trail else { return answered };
     match answered {
         Ok(answer) => {
             let (answer, body) = answer.read().await?;
-            trail.answer(&call, answer.status(), body.as_ref()).await?;
+            trail.answer(&call, Outcome { status: answer.status(), body: body.as_ref() }).await?;
             Ok(answer)
         }
         Err(error) => {
-            trail.answer(&call, Answer::from(error.clone()).status(), None).await?;
+            let (answer, body) = Answer::from(error.clone()).read().await?;
+            trail.answer(&call, Outcome { status: answer.status(), body: body.as_ref() }).await?;
             Err(error)
         }
     }
 }
 
+/// What a caller wants, and whether its policies allow it.
+#[derive(Clone, Copy)]
+struct Permit {
+    operation: Operation,
+    /// `None`: no.
+    allowed: Option<Sudo>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sudo {
+    Granted,
+    Missing,
+}
+
+/// `None` of who shows no token.
+async fn permit(route: &Route, call: &Call) -> Result<Option<Permit>> {
+    if call.caller.is_none() {
+        return Ok(None);
+    }
+    let operation = authorise::operation(route, call).await?;
+    let allowed = match authorise::authorise(route, call, operation) {
+        Ok(true) => Some(Sudo::Granted),
+        Ok(false) => Some(Sudo::Missing),
+        Err(Error::PermissionDenied) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Permit { operation, allowed }))
+}
+
 /// Ends a token whose last use this was.
-async fn run_as(route: &Route, call: Call, caller: Caller) -> Result<Answer> {
+async fn run_as(route: &Route, call: Call, caller: Option<Caller>, permit: Result<Option<Permit>>) -> Result<Answer> {
     let vault = call.node.vault.clone();
-    let answered = run_authorised(route, call).await;
-    vault.finish(&caller).await?;
+    let answered = run_permitted(route, call, permit).await;
+    if let Some(caller) = &caller {
+        vault.finish(caller).await?;
+    }
     answered
 }
 
-/// Asks the caller's policies, then the handler.
-async fn run_authorised(route: &Route, mut call: Call) -> Result<Answer> {
-    match authorise::authorise(route, &call).await {
-        Ok(sudo) => call.sudo = sudo,
-        Err(Error::PermissionDenied) => return Ok(Answer::error(403, authorise::DENIED)),
-        Err(error) => return Err(error),
+async fn run_permitted(route: &Route, call: Call, permit: Result<Option<Permit>>) -> Result<Answer> {
+    if permit?.is_some_and(|permit| permit.allowed.is_none()) {
+        return Ok(Answer::error(403, authorise::DENIED));
     }
     let wraps = !NOT_WRAPPED.contains(&route.pattern);
     let Some(ttl) = authorise::wrap_ttl(&call)?.filter(|_| wraps) else {
@@ -212,7 +279,7 @@ async fn run_authorised(route: &Route, mut call: Call) -> Result<Answer> {
 async fn run_on_leader(route: &Route, call: Call, parts: &Parts, deadline: Instant) -> Result<Response<Body>> {
     let node = call.node.clone();
     // A sealed node says so itself, whoever leads.
-    if matches!(route.who, Who::Client | Who::Operator) {
+    if matches!(route.who, Who::Guest | Who::Client | Who::Operator) {
         node.expect_open()?;
     }
     let mut standing = node.raft.standing();
@@ -233,10 +300,11 @@ async fn run_on_leader(route: &Route, call: Call, parts: &Parts, deadline: Insta
             return Ok(Answer::from(no_leader("this node does not lead")).with_header(NOT_LEADER, "1").into_response());
         } else if let Some(addr) = now.leader_addr() {
             let left = deadline.saturating_duration_since(clock::steady());
-            match forward::forward(&node.peers, node.name(), addr, parts, call.to_send().await?, left).await? {
+            let from = forward::From { node: node.name(), client: call.client };
+            match forward::forward(&node.peers, from, addr, parts, call.to_send().await?, left).await? {
                 Forwarded::Answered(response) => return Ok(response),
                 Forwarded::NotDone(text) => text,
-                Forwarded::Unknown(text) if matches!(call.verb, Verb::Read | Verb::List) => text,
+                Forwarded::Unknown(text) if call.verb.reads() => text,
                 Forwarded::Unknown(text) => return Err(Error::Unknown(text)),
             }
         } else {
@@ -261,7 +329,8 @@ async fn run_on_leader_if_any(route: &Route, call: Call, parts: &Parts) -> Resul
         && !parts.headers.contains_key(FORWARDED_BY)
     {
         let timeout = LEADER_IF_ANY_TIMEOUT;
-        let sent = forward::forward(&node.peers, node.name(), &addr, parts, call.to_send().await?, timeout).await?;
+        let from = forward::From { node: node.name(), client: call.client };
+        let sent = forward::forward(&node.peers, from, &addr, parts, call.to_send().await?, timeout).await?;
         if let Forwarded::Answered(response) = sent {
             return Ok(response);
         }
@@ -271,15 +340,6 @@ async fn run_on_leader_if_any(route: &Route, call: Call, parts: &Parts) -> Resul
 
 fn no_leader(why: &str) -> Error {
     Error::unavailable(format!("no leader of this region can be reached ({why}); try again"))
-}
-
-fn within(mount: &Mount) -> Within {
-    let kind = match mount.kv() {
-        Some(KvKind::Plain) => MountKind::Kv1,
-        Some(KvKind::Versioned) => MountKind::Kv2,
-        None => MountKind::BuiltIn,
-    };
-    Within { len: mount.path.trim_end_matches('/').len(), kind }
 }
 
 /// The path's first segment, which would be a mount if there were one.

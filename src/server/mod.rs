@@ -8,6 +8,7 @@
 //! * `index`: reading what one has written, on any node of any region.
 //! * `connections`, `bodies`, `upload`, `failures`: the bounds on what strangers may hold open, send and try; `visitor`: who
 //!   they are.
+//! * `audit`: what is written down of requests, with the ids that `request_id` gives them.
 //! * `requests`, `host`: what operators are told of the node and its machine.
 //! * `process`: no core dumps, no memory in the swap.
 //! * `tls`, `signals`: certificates, reload, stop.
@@ -36,6 +37,7 @@ mod pattern;
 mod peers;
 mod process;
 mod request;
+mod request_id;
 mod requests;
 pub mod routes;
 mod signals;

@@ -25,17 +25,21 @@ pub enum Verb {
     Delete,
     /// LIST, and GET with `?list=true`.
     List,
+    /// SCAN, and GET with `?scan=true`: a list of all that is below, however deep.
+    Scan,
 }
 
 impl Verb {
     pub fn of(method: &Method, query: &Query) -> Option<Verb> {
         match method.as_str() {
             "GET" if query.flag("list") => Some(Verb::List),
+            "GET" if query.flag("scan") => Some(Verb::Scan),
             "GET" | "HEAD" => Some(Verb::Read),
             "PUT" | "POST" => Some(Verb::Write),
             "PATCH" => Some(Verb::Patch),
             "DELETE" => Some(Verb::Delete),
             "LIST" => Some(Verb::List),
+            "SCAN" => Some(Verb::Scan),
             _ => None,
         }
     }
@@ -48,7 +52,13 @@ impl Verb {
             Verb::Patch => "patch",
             Verb::Delete => "delete",
             Verb::List => "list",
+            Verb::Scan => "scan",
         }
+    }
+
+    /// Whether it changes nothing.
+    pub fn reads(self) -> bool {
+        matches!(self, Verb::Read | Verb::List | Verb::Scan)
     }
 
     /// The methods that mean it, as `Allow` and the documentation write them.
@@ -59,6 +69,7 @@ impl Verb {
             Verb::Patch => "PATCH",
             Verb::Delete => "DELETE",
             Verb::List => "LIST",
+            Verb::Scan => "SCAN",
         }
     }
 }

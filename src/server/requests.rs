@@ -2,6 +2,7 @@
 
 use crate::clock::{self, UnixMs};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -20,6 +21,7 @@ struct UnderWay {
     since: UnixMs,
     method: String,
     path: String,
+    client: Option<SocketAddr>,
 }
 
 /// A request as it is shown.
@@ -28,6 +30,8 @@ pub struct Shown {
     pub since: UnixMs,
     pub method: String,
     pub path: String,
+    /// Where it comes from.
+    pub client: Option<SocketAddr>,
 }
 
 /// One request under way, until it is dropped.
@@ -48,9 +52,9 @@ pub struct Totals {
 }
 
 impl Requests {
-    pub fn begin(self: &Arc<Self>, method: &str, path: &str) -> Guard {
+    pub fn begin(self: &Arc<Self>, method: &str, path: &str, client: Option<SocketAddr>) -> Guard {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let under_way = UnderWay { since: clock::now(), method: method.to_owned(), path: path.to_owned() };
+        let under_way = UnderWay { since: clock::now(), method: method.to_owned(), path: path.to_owned(), client };
         self.table().insert(id, under_way);
         Guard { requests: self.clone(), id, began: clock::steady(), failed: false }
     }
@@ -61,6 +65,7 @@ impl Requests {
             since: request.since,
             method: request.method.clone(),
             path: request.path.clone(),
+            client: request.client,
         };
         self.table().iter().map(shown).collect()
     }

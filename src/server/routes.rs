@@ -3,11 +3,12 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    audit, auth_methods, autopilot, health, info, kv, leases, ledger, link, membership, metrics, mounts, path, plain,
-    policy, rekey, replication_status, root_generation, rotation, seal, snapshot, token, token_roles, tools, wrapping,
+    audit, auth_methods, autopilot, health, info, kv, kv_lists, leases, ledger, link, membership, metrics, mounts,
+    mounts_seen, path, plain, policy, rekey, replication_status, root_generation, rotation, seal, snapshot, token,
+    token_roles, tools, wrapping,
 };
 use super::pattern::{self, Params, Within};
-use super::request::Verb::{self, Delete, List, Patch, Read, Write};
+use super::request::Verb::{self, Delete, List, Patch, Read, Scan, Write};
 use crate::error::Result;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,8 @@ pub enum Who {
     Anyone,
     /// Clients, with a token, of a region that is primary and whole: what reads or writes secrets.
     Client,
+    /// Whoever asks an open node; who shows a token, which then must be good, learns more.
+    Guest,
     /// Who has a token, whatever the region's role: what operates the region.
     Operator,
     /// Another node of this region, which proves that it holds the region's key.
@@ -110,9 +113,10 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/generate-root-token/update" Operator Leader root_generation::update, "give one share";
     Write "sys/step-down" Operator Leader membership::step_down, "hand leadership to another node";
     Read "sys/leader" Anyone Here health::leader, "which node leads";
-    Read "sys/ha-status" Anyone LeaderIfAny health::ha_status, "the region's nodes";
-    Read "sys/internal/ui/mounts" Operator Leader mounts::ui_mounts, "the mounts a token can see";
-    Read "sys/internal/ui/mounts/*path" Client Leader mounts::preflight, "the mount that a path lies in";
+    Read "sys/ha-status" Operator LeaderIfAny health::ha_status, "the region's nodes";
+    Read "sys/internal/ui/mounts" Guest Leader mounts_seen::mounts, "the mounts a token can see; without one, those that are listed for all";
+    Read "sys/internal/ui/mounts/*path" Client Leader mounts_seen::preflight, "the mount that a path lies in";
+    Read "sys/internal/ui/resultant-acl" Operator Leader mounts_seen::resultant_acl, "what one's own policies grant together";
     Read "sys/mounts" Client Leader mounts::list, "all mounts";
     Read "sys/audit" Client Leader audit::list, "the audit devices";
     Write "sys/audit/*path" Client Leader audit::enable, "write an audit log to a file";
@@ -164,6 +168,7 @@ pub static ROUTES: &[Route] = routes! {
     Write "cubbyhole/*path" Client Leader plain::write, "keep a secret of one's token alone";
     Delete "cubbyhole/*path" Client Leader plain::delete, "delete a secret of one's token alone";
     List "cubbyhole/*path" Client Leader plain::list, "names in one's cubbyhole";
+    Scan "cubbyhole/*path" Client Leader plain::scan, "all names in one's cubbyhole, however deep";
     Read "sys/auth" Client Leader auth_methods::list, "all ways to log in";
     Read "sys/auth/*path" Client Leader auth_methods::read, "a way to log in, or its settings below `tune`";
     Write "sys/auth/*path" Client Leader auth_methods::write, "change the settings of a way to log in below `tune`; none can be added";
@@ -244,6 +249,7 @@ pub static ROUTES: &[Route] = routes! {
     Write "{kv1}/*path" Client Leader plain::write, "write a secret of KV v1";
     Delete "{kv1}/*path" Client Leader plain::delete, "delete a secret of KV v1";
     List "{kv1}/*path" Client Leader plain::list, "names below a path of KV v1";
+    Scan "{kv1}/*path" Client Leader plain::scan, "all paths below a path of KV v1, however deep";
     Write "{mount}/data/*path" Client Leader kv::write, "write a new version of a secret";
     Patch "{mount}/data/*path" Client Leader kv::patch, "change some fields of a secret";
     Read "{mount}/data/*path" Client Leader kv::read, "read a version, the newest one or `?version=N`";
@@ -253,7 +259,10 @@ pub static ROUTES: &[Route] = routes! {
     Write "{mount}/undelete/*path" Client Leader kv::undelete, "bring deleted versions back";
     Write "{mount}/destroy/*path" Client Leader kv::destroy, "destroy versions for good";
     Read "{mount}/metadata/*path" Client Leader kv::read_metadata, "a secret's versions and settings";
-    List "{mount}/metadata/*path" Client Leader kv::list, "names below a path";
+    List "{mount}/metadata/*path" Client Leader kv_lists::list, "names below a path; `?after=NAME&limit=N`";
+    Scan "{mount}/metadata/*path" Client Leader kv_lists::scan, "all paths below a path, however deep";
+    List "{mount}/detailed-metadata/*path" Client Leader kv_lists::list_details, "names below a path, each with its metadata";
+    Scan "{mount}/detailed-metadata/*path" Client Leader kv_lists::scan_details, "all paths below a path, each with its metadata";
     Write "{mount}/metadata/*path" Client Leader kv::write_metadata, "change a secret's settings";
     Patch "{mount}/metadata/*path" Client Leader kv::write_metadata, "change a secret's settings";
     Delete "{mount}/metadata/*path" Client Leader kv::delete_metadata, "delete a secret with all its versions";
@@ -284,12 +293,18 @@ pub fn find(verb: Option<Verb>, path: &str, within: Option<Within>) -> Found {
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
 }
 
+/// All routes of a path, whatever the verb.
+pub fn at(path: &str, within: Option<Within>) -> Vec<&'static Route> {
+    ROUTES.iter().filter(|route| pattern::matches(route.pattern, path, within).is_some()).collect()
+}
+
 /// The table as the README shows it, in Markdown.
 pub fn markdown() -> String {
     let mut text = String::from("| method | path below `/v1/` | who | what |\n|---|---|---|---|\n");
     for route in ROUTES {
         let who = match route.who {
             Who::Anyone => "anyone",
+            Who::Guest => "anyone; more with a token",
             Who::Client => "token, on a primary",
             Who::Operator => "token",
             Who::Node => "nodes",

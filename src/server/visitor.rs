@@ -10,13 +10,13 @@ use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use futures::future::BoxFuture;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio_rustls::server::TlsStream;
 use tower_layer::Layer;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Visitor {
-    pub address: IpAddr,
+    pub from: SocketAddr,
     /// `None` without TLS, and of clients.
     pub certificate: Option<Fingerprint>,
 }
@@ -26,9 +26,15 @@ pub trait Visited {
     fn visitor(&self) -> Visitor;
 }
 
+impl Visitor {
+    pub fn address(self) -> IpAddr {
+        self.from.ip()
+    }
+}
+
 impl Visited for Admitted {
     fn visitor(&self) -> Visitor {
-        Visitor { address: self.from(), certificate: None }
+        Visitor { from: self.from(), certificate: None }
     }
 }
 

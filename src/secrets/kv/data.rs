@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// A version's data may have as many bytes of JSON text. As Vault's limit of a Raft entry.
 pub const DATA_BYTES_MAX: usize = 1024 * 1024;
 
+/// So often a read of a secret that is being written begins anew.
+const READ_TRIES: usize = 32;
+
 /// What Vault says of a version.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KvVersion {
@@ -98,7 +101,21 @@ impl Vault {
     /// The data of a version, or of the current one.
     pub async fn kv_get(&self, mount: MountId, path: &str, version: Option<u64>) -> Result<KvFound> {
         let secret = Secret::new(mount, path)?;
-        self.core.read(move |view| find(view, &secret, secret.metadata(view)?, version)).await
+        let read = move |view: &View| {
+            let key = Record::KvMetadata(secret.mount, &secret.path).key(&view.barrier)?;
+            let mut before = view.state.data(&key)?;
+            for _ in 0..READ_TRIES {
+                let found = find(view, &secret, secret.metadata(view)?, version);
+                let after = view.state.data(&key)?;
+                // A write between the two records would show the data of one version as another's.
+                if after == before {
+                    return found;
+                }
+                before = after;
+            }
+            Err(Error::unavailable("this secret changes faster than it can be read: try again"))
+        };
+        self.core.read(read).await
     }
 }
 

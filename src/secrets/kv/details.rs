@@ -83,6 +83,37 @@ impl Vault {
         self.core.scan(list).await
     }
 
+    /// All paths below a folder, however deep.
+    pub async fn kv_scan(&self, mount: MountId, folder: &str) -> Result<Vec<String>> {
+        let folder = Folder::parse(folder)?;
+        let list = move |view: &View| {
+            mounts::expect_kv(view, mount, KvKind::Versioned)?;
+            list::below(view, Tree::Kv2(mount), &folder)
+        };
+        self.core.scan(list).await
+    }
+
+    /// The metadata of secrets below a folder, by their paths in it.
+    pub async fn kv_details(
+        &self,
+        mount: MountId,
+        folder: &str,
+        paths: Vec<String>,
+    ) -> Result<BTreeMap<String, KvMetadata>> {
+        let folder = folder.trim_end_matches('/').to_owned();
+        let read = move |view: &View| {
+            let mut found = BTreeMap::new();
+            for path in paths {
+                let slash = if folder.is_empty() { "" } else { "/" };
+                if let Some(metadata) = Secret::new(mount, &format!("{folder}{slash}{path}"))?.metadata(view)? {
+                    found.insert(path, metadata);
+                }
+            }
+            Ok(found)
+        };
+        self.core.scan(read).await
+    }
+
     async fn change_metadata(
         &self,
         mount: MountId,

@@ -6,8 +6,26 @@ use crate::secrets::core::View;
 use crate::secrets::layout::{self, Folder, Tree};
 use crate::storage::{KeyRange, ScanLimit, after_prefix};
 
+/// No more paths are listed at once.
+const BELOW_MAX: usize = 100_000;
 /// One stretch of the scan. Where folders alternate with secrets, the rest of a stretch is read in vain.
 const STRETCH: ScanLimit = ScanLimit { entries: 128, bytes: 1 << 20 };
+
+/// All paths below `folder`, however deep, without its own: those in a folder come before those in its folders.
+pub fn below(view: &View, tree: Tree, folder: &Folder) -> Result<Vec<String>> {
+    let mut paths = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(inner) = folders.pop() {
+        for name in names(view, tree, &folder.inner(&inner)?)? {
+            let path = format!("{inner}{name}");
+            if name.ends_with('/') { folders.push(path) } else { paths.push(path) }
+        }
+        if paths.len() > BELOW_MAX {
+            return Err(Error::invalid(format!("more than {BELOW_MAX} secrets lie below this path: list its folders")));
+        }
+    }
+    Ok(paths)
+}
 
 pub fn names(view: &View, tree: Tree, folder: &Folder) -> Result<Vec<String>> {
     let (prefix, above) = layout::folder_prefix(&view.barrier, tree, folder)?;

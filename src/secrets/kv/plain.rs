@@ -109,4 +109,14 @@ impl Vault {
         };
         self.core.scan(list).await
     }
+
+    /// As `kv_scan`.
+    pub async fn plain_scan(&self, of: Plain, folder: &str) -> Result<Vec<String>> {
+        let folder = Folder::parse(folder)?;
+        let list = move |view: &View| {
+            of.expect_there(view)?;
+            list::below(view, Tree::Plain(of.0), &folder)
+        };
+        self.core.scan(list).await
+    }
 }

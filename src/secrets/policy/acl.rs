@@ -8,7 +8,7 @@
 //! 4. No rule: no.
 
 use super::ROOT;
-use super::parse::capability::{self, CREATE, DELETE, DENY, LIST, PATCH, READ, SUDO, UPDATE};
+use super::parse::capability::{self, CREATE, DELETE, DENY, LIST, PATCH, READ, SCAN, SUDO, UPDATE};
 use super::parse::{Grants, Pattern, Policy, Rule};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
@@ -23,6 +23,8 @@ pub enum Operation {
     Patch,
     Delete,
     List,
+    /// A list of all that is below, however deep.
+    Scan,
 }
 
 impl Operation {
@@ -34,6 +36,20 @@ impl Operation {
             Operation::Patch => PATCH,
             Operation::Delete => DELETE,
             Operation::List => LIST,
+            Operation::Scan => SCAN,
+        }
+    }
+
+    /// Vault's word for it in an audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "create",
+            Operation::Read => "read",
+            Operation::Update => "update",
+            Operation::Patch => "patch",
+            Operation::Delete => "delete",
+            Operation::List => "list",
+            Operation::Scan => "scan",
         }
     }
 }
@@ -113,7 +129,11 @@ impl Acl {
         })
     }
 
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
+    pub fn is_root(&self) -> bool {
+        self.is_root
+    }
+
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.policies.iter().flat_map(|policy| &policy.rules)
     }
 
@@ -133,7 +153,7 @@ impl Acl {
         self.join(|rule| rule.pattern == best.pattern && rule.path == best.path)
     }
 
-    fn join(&self, counts: impl Fn(&Rule) -> bool) -> Option<Grants> {
+    pub(super) fn join(&self, counts: impl Fn(&Rule) -> bool) -> Option<Grants> {
         let mut all = self.rules().filter(|rule| counts(rule)).map(|rule| &rule.grants);
         let mut joined = all.next()?.clone();
         for next in all {
@@ -234,7 +254,7 @@ fn allows_wrapping(grants: &Grants, asked: Option<Duration>) -> bool {
 fn allows_parameters(grants: &Grants, asked: &Asked) -> bool {
     let Grants { allowed_parameters: allowed, denied_parameters: denied, required_parameters: required, .. } = grants;
     let speaks = !allowed.is_empty() || !denied.is_empty() || !required.is_empty();
-    if !speaks || matches!(asked.operation, Operation::Delete | Operation::List) {
+    if !speaks || matches!(asked.operation, Operation::Delete | Operation::List | Operation::Scan) {
         return true;
     }
     let given = (asked.parameters)();

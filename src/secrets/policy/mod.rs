@@ -6,6 +6,7 @@
 mod acl;
 mod hcl;
 mod parse;
+mod resultant;
 mod store;
 
 #[cfg(test)]
@@ -45,7 +46,15 @@ path "sys/capabilities-self" {
     capabilities = ["update"]
 }
 
-# Allow a token to renew and look up a lease by its id
+# Allow a token to look up what all its policies grant together: web pages ask
+path "sys/internal/ui/resultant-acl" {
+    capabilities = ["read"]
+}
+
+# Allow a token to renew and look up a lease by its id, by the old name too
+path "sys/renew" {
+    capabilities = ["update"]
+}
 path "sys/leases/renew" {
     capabilities = ["update"]
 }
@@ -66,6 +75,14 @@ path "sys/wrapping/lookup" {
     capabilities = ["update"]
 }
 path "sys/wrapping/unwrap" {
+    capabilities = ["update"]
+}
+
+# Allow general purpose tools
+path "sys/tools/hash" {
+    capabilities = ["update"]
+}
+path "sys/tools/hash/*" {
     capabilities = ["update"]
 }
 "#;

@@ -57,21 +57,23 @@ pub mod capability {
     pub const LIST: u16 = 1 << 5;
     pub const SUDO: u16 = 1 << 6;
     pub const PATCH: u16 = 1 << 7;
+    pub const SCAN: u16 = 1 << 8;
 
     /// In the order of their names, as Vault lists them.
-    pub const NAMES: [(u16, &str); 8] = [
+    pub const NAMES: [(u16, &str); 9] = [
         (CREATE, "create"),
         (DELETE, "delete"),
         (DENY, "deny"),
         (LIST, "list"),
         (PATCH, "patch"),
         (READ, "read"),
+        (SCAN, "scan"),
         (SUDO, "sudo"),
         (UPDATE, "update"),
     ];
 
-    /// Vault's and OpenBao's for what there is not: events, recovery, scans.
-    pub const ELSEWHERE: [&str; 3] = ["subscribe", "recover", "scan"];
+    /// Vault's for what there is not: events, recovery.
+    pub const ELSEWHERE: [&str; 2] = ["subscribe", "recover"];
 }
 
 use capability::{CREATE, DELETE, DENY, LIST, READ, SUDO, UPDATE};

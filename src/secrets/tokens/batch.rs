@@ -2,6 +2,7 @@
 //! write, so they have no accessor, can't be renewed or revoked, have no children, and end with their time or with the
 //! token that made them.
 
+use super::cidrs::Cidr;
 use super::record::is_alive;
 use super::{TokenInfo, TokenKind};
 use crate::clock::UnixMs;
@@ -21,7 +22,7 @@ const PREFIX: &str = "b.";
 const BYTES_MAX: usize = 16 << 10;
 
 /// What a batch token is authenticated as. The last word is the format's version.
-const ABOUT: &[u8] = b"twinkeep batch token 1";
+const ABOUT: &[u8] = b"twinkeep batch token 2";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BatchToken {
@@ -30,6 +31,7 @@ pub struct BatchToken {
     pub path: String,
     pub role: Option<String>,
     pub meta: BTreeMap<String, String>,
+    pub bound_cidrs: Vec<Cidr>,
     pub created_at: UnixMs,
     pub creation_ttl: Duration,
     pub expires_at: UnixMs,
@@ -47,6 +49,7 @@ impl BatchToken {
             path: self.path.clone(),
             role: self.role.clone(),
             meta: self.meta.clone(),
+            bound_cidrs: self.bound_cidrs.clone(),
             created_at: self.created_at,
             creation_ttl: self.creation_ttl,
             expires_at: Some(self.expires_at),

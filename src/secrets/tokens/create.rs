@@ -160,6 +160,7 @@ impl Plan<'_> {
             }
             return Ok((record, kind, None));
         }
+        record.bound_cidrs = self.role.as_ref().map(|role| role.bound_cidrs.clone()).unwrap_or_default();
         record.renewable = kind == TokenKind::Service
             && request.renewable.unwrap_or(true)
             && self.role.as_ref().is_none_or(|role| role.renewable);
@@ -287,6 +288,7 @@ fn store(view: &View, token: SensitiveString, record: TokenRecord, kind: TokenKi
         path: record.path,
         role: record.role,
         meta: record.meta,
+        bound_cidrs: record.bound_cidrs,
         created_at: now,
         creation_ttl: record.creation_ttl,
         expires_at: now.plus(record.ttl),

@@ -1,7 +1,7 @@
 //! The token store. A token is stored under a keyed hash of itself, never as such; its accessor, which is no secret,
 //! names it to operators. A child goes when its parent goes.
 //!
-//! `record` is what is stored of a token, `batch` the tokens that are not stored at all, `create`, `renew`, `revoke` and
+//! `record` is what is stored of a token, `cidrs` where it may come from, `batch` the tokens that are not stored at all, `create`, `renew`, `revoke` and
 //! `roles` what clients ask for, `leases` how long a token may live, `lease_ids` tokens by their leases, `expiry` what ends
 //! by itself.
 //!
@@ -9,6 +9,7 @@
 //! it is refused, and all that descend from it; the sweep of the leader then removes them.
 
 pub mod batch;
+pub mod cidrs;
 pub mod create;
 pub mod leases;
 pub mod roles;
@@ -27,6 +28,7 @@ pub(super) use record::{TOKEN_LENGTH, TokenRecord, good_record, new_root, new_to
 pub(super) use revoke::remove_one;
 
 use self::batch::BatchToken;
+use self::cidrs::Cidr;
 use super::barrier::TokenHash;
 use super::core::{View, decode};
 use super::layout::{self, Record};
@@ -40,6 +42,7 @@ use crate::state::{Class, Stored};
 use crate::storage::{KeyRange, ScanLimit};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// No token is longer; what is offered as one and is longer is refused unread.
@@ -53,6 +56,12 @@ pub struct Caller {
     pub policies: Vec<String>,
     pub display_name: String,
     pub expires_at: Option<UnixMs>,
+    pub kind: TokenKind,
+    pub created_at: UnixMs,
+    pub creation_ttl: Duration,
+    pub meta: BTreeMap<String, String>,
+    /// How many requests it was good for before this one; `None`: they are not counted.
+    pub uses: Option<u64>,
     /// What its policies allowed when it was authenticated.
     pub acl: Acl,
     identity: Identity,
@@ -92,6 +101,8 @@ pub struct TokenInfo {
     pub path: String,
     pub role: Option<String>,
     pub meta: BTreeMap<String, String>,
+    /// Where it may come from; nothing: from anywhere.
+    pub bound_cidrs: Vec<Cidr>,
     pub created_at: UnixMs,
     /// Zero: it lives until it is revoked.
     pub creation_ttl: Duration,
@@ -109,15 +120,14 @@ pub struct TokenInfo {
 
 impl Vault {
     /// Who `token` belongs to, and counts the use of one that is good for so many requests only. An unknown, revoked,
-    /// spent or expired one is `Error::PermissionDenied`, all alike.
+    /// spent or expired one is `Error::PermissionDenied`, all alike, and so is one that may not come from `from`.
     ///
     /// On a standby, as on a follower, this reads what has arrived: a token revoked on the primary a moment ago is
     /// good until the revocation arrives. So an operator can act on a standby whose primary is gone.
-    pub async fn authenticate(&self, token: &SensitiveString) -> Result<Caller> {
+    pub async fn authenticate(&self, token: &SensitiveString, from: Option<IpAddr>) -> Result<Caller> {
         self.core.catch_up_if_leader().await;
-        let found = self.core.read_local(|view| identify(view, token))?;
-        let (mut caller, limited) = found.ok_or(Error::PermissionDenied)?;
-        if let (true, Some(hash)) = (limited, caller.hash()) {
+        let mut caller = self.core.read_local(|view| identify(view, token, from))?.ok_or(Error::PermissionDenied)?;
+        if let (Some(_), Some(hash)) = (caller.uses, caller.hash()) {
             caller.last_use = self.count_use(hash).await?;
         }
         Ok(caller)
@@ -125,8 +135,8 @@ impl Vault {
 
     /// Whether a token is good, as far as this node holds, without counting a use: before anything large is taken from
     /// whoever shows it.
-    pub fn is_good(&self, token: &SensitiveString) -> Result<bool> {
-        self.core.read_local(|view| Ok(identify(view, token)?.is_some()))
+    pub fn is_good(&self, token: &SensitiveString, from: Option<IpAddr>) -> Result<bool> {
+        self.core.read_local(|view| Ok(identify(view, token, from)?.is_some()))
     }
 
     /// Ends the token of a request that was its last one. To be called when the request is done.
@@ -216,33 +226,43 @@ impl Vault {
     }
 }
 
-/// Whose token it is, and whether its uses are counted.
-fn identify(view: &View, token: &SensitiveString) -> Result<Option<(Caller, bool)>> {
+/// Whose token it is, if it is one that may come from there.
+fn identify(view: &View, token: &SensitiveString, from: Option<IpAddr>) -> Result<Option<Caller>> {
     if batch::is_batch(token) {
-        let Some(batch) = batch::open(view, token)? else { return Ok(None) };
-        let caller = Caller {
+        let batch = batch::open(view, token)?.filter(|batch| cidrs::allow(&batch.bound_cidrs, from));
+        let Some(batch) = batch else { return Ok(None) };
+        return Ok(Some(Caller {
             accessor: String::new(),
             policies: batch.policies.clone(),
             display_name: batch.display_name.clone(),
             expires_at: Some(batch.expires_at),
+            kind: TokenKind::Batch,
+            created_at: batch.created_at,
+            creation_ttl: batch.creation_ttl,
+            meta: batch.meta.clone(),
+            uses: None,
             acl: policy::acl(view, &batch.policies)?,
             identity: Identity::Batch(Box::new(batch)),
             last_use: false,
-        };
-        return Ok(Some((caller, false)));
+        }));
     }
     let Some(hash) = hash_of(view, token) else { return Ok(None) };
-    let Some(record) = good_record(view, hash)?.filter(|record| record.uses != Some(0)) else { return Ok(None) };
-    let caller = Caller {
+    let fits = |record: &TokenRecord| record.uses != Some(0) && cidrs::allow(&record.bound_cidrs, from);
+    let Some(record) = good_record(view, hash)?.filter(fits) else { return Ok(None) };
+    Ok(Some(Caller {
         acl: policy::acl(view, &record.policies)?,
         accessor: record.accessor,
         policies: record.policies,
         display_name: record.display_name,
         expires_at: record.expires_at,
+        kind: TokenKind::Service,
+        created_at: record.created_at,
+        creation_ttl: record.creation_ttl,
+        meta: record.meta,
+        uses: record.uses,
         identity: Identity::Stored(hash),
         last_use: false,
-    };
-    Ok(Some((caller, record.uses.is_some())))
+    }))
 }
 
 /// What a token is stored under. Looking it up by a keyed hash takes a time that tells nothing about tokens.

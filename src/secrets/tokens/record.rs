@@ -1,5 +1,6 @@
 //! What is stored of a token.
 
+use super::cidrs::Cidr;
 use super::{TokenInfo, TokenKind};
 use crate::clock::{self, UnixMs};
 use crate::error::Result;
@@ -31,6 +32,7 @@ pub struct TokenRecord {
     pub path: String,
     pub role: Option<String>,
     pub meta: BTreeMap<String, String>,
+    pub bound_cidrs: Vec<Cidr>,
     pub created_at: UnixMs,
     pub creation_ttl: Duration,
     /// What it was given last, by its creation or a renewal.
@@ -57,6 +59,7 @@ impl TokenRecord {
             path: path.to_owned(),
             role: None,
             meta: BTreeMap::new(),
+            bound_cidrs: Vec::new(),
             created_at: now,
             creation_ttl: Duration::ZERO,
             ttl: Duration::ZERO,
@@ -89,6 +92,7 @@ impl TokenRecord {
             path: self.path,
             role: self.role,
             meta: self.meta,
+            bound_cidrs: self.bound_cidrs,
             created_at: self.created_at,
             creation_ttl: self.creation_ttl,
             expires_at: self.expires_at,

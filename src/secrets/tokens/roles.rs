@@ -1,5 +1,6 @@
 //! Token roles: what a token made by `auth/token/create/ROLE` may and must be.
 
+use super::cidrs::Cidr;
 use super::create::TokenKind;
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written, decode};
@@ -28,6 +29,8 @@ pub struct TokenRole {
     /// 0: uses are not counted.
     pub uses: u64,
     pub no_default_policy: bool,
+    /// Where its tokens may come from.
+    pub bound_cidrs: Vec<Cidr>,
     pub kind: RoleKind,
 }
 
@@ -87,6 +90,7 @@ impl TokenRole {
             explicit_max_ttl: Duration::ZERO,
             uses: 0,
             no_default_policy: false,
+            bound_cidrs: Vec::new(),
             kind: RoleKind::default(),
         }
     }

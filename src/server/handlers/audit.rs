@@ -4,11 +4,10 @@ use super::{fields, written};
 use crate::error::{Error, Result};
 use crate::secrets::audit::AuditDevice;
 use crate::server::answer::Answer;
-use crate::server::audit::{BLOCKING, FILE_PATH};
+use crate::server::audit::options::{self, Target};
 use crate::server::call::Call;
 use crate::server::node::blocking;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 pub async fn list(call: Call) -> Result<Answer> {
     let devices = call.node.vault.audit_devices()?;
@@ -17,7 +16,7 @@ pub async fn list(call: Call) -> Result<Answer> {
             "type": device.kind,
             "description": device.description,
             "options": device.options,
-            "local": false,
+            "local": device.local,
             "path": device.path,
         });
         (device.path.clone(), shown)
@@ -29,28 +28,21 @@ pub async fn enable(call: Call) -> Result<Answer> {
     let body = call.object()?;
     let kind = fields::text(&body, "type")?;
     if kind != "file" {
-        return Err(Error::invalid(format!("unknown audit device \"{kind}\": there is `file`")));
+        return Err(Error::invalid(format!("unknown backend type: \"{kind}\" (there is `file`)")));
     }
-    let mut options = BTreeMap::new();
-    for (name, value) in body.get("options").and_then(Value::as_object).into_iter().flatten() {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        match name.as_str() {
-            // An older name of the same.
-            FILE_PATH | "path" => options.insert(FILE_PATH.to_owned(), text),
-            BLOCKING => options.insert(BLOCKING.to_owned(), fields::value_flag(value, BLOCKING)?.to_string()),
-            "log_raw" if text == "true" => return Err(Error::invalid("values are never logged in the clear")),
-            "log_raw" | "hmac_accessor" | "mode" | "format" => None,
-            other => return Err(Error::invalid(format!("the file device has no option `{other}`"))),
-        };
-    }
-    let file = options.get(FILE_PATH).filter(|path| !path.is_empty()).cloned();
-    let file = file.ok_or_else(|| Error::invalid("file_path is required"))?;
+    let asked = body.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
     let node = call.node.clone();
-    blocking(move || node.audit.try_open(&file)).await?;
+    let options = blocking(move || {
+        let options = options::parse(&asked, &node.config.storage.path)?;
+        node.audit.try_open(&Target::of(&options))?;
+        Ok(options)
+    })
+    .await?;
     let device = AuditDevice {
         path: format!("{}/", call.param("path").trim_matches('/')),
         kind,
         description: fields::text(&body, "description")?,
+        local: fields::flag(&body, "local")?.unwrap_or(false),
         options,
         salt: [0; 16],
     };

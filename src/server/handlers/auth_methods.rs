@@ -1,12 +1,11 @@
 //! Ways to log in: there is one, by token, and it can be looked at and tuned like any other of Vault's.
 
-use super::mounts::{TOKEN_TYPE, find, shown, table, tuning};
+use super::mounts::{find, shown, table, tuning, tuning_of};
 use super::{fields, written};
 use crate::error::{Error, Result};
-use crate::secrets::{MountTuning, Table};
+use crate::secrets::Table;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
-use serde_json::json;
 
 /// The one there is.
 const TOKEN: &str = "token";
@@ -29,9 +28,7 @@ pub async fn read(call: Call) -> Result<Answer> {
 pub async fn read_tuning(call: &Call, path: &str) -> Result<Answer> {
     let missing = || Error::invalid(format!("cannot fetch sysview for path \"auth/{path}/\""));
     let mount = find(call, Table::Auth, path).await?.ok_or_else(missing)?;
-    let mut tuning = tuning(call, &mount);
-    tuning["token_type"] = json!(TOKEN_TYPE);
-    Ok(Answer::data_and_top(&tuning))
+    Ok(Answer::data_and_top(&tuning(call, &mount)))
 }
 
 /// Tunes the one there is; enables none.
@@ -56,13 +53,10 @@ pub async fn tune(call: &Call, path: &str) -> Result<Answer> {
         return Err(Error::invalid(format!("tune of path \"auth/{path}/\" failed: no mount entry found")));
     }
     let body = call.object()?;
-    let tuning = MountTuning {
-        description: Some(fields::text(&body, "description")?).filter(|text| !text.is_empty()),
-        options: None,
-        default_ttl: fields::duration(&body, "default_lease_ttl")?,
-        max_ttl: fields::duration(&body, "max_lease_ttl")?,
-    };
-    let done = call.node.vault.auth_tune(path, tuning).await?;
+    if !fields::text(&body, "token_type")?.is_empty() {
+        return Err(Error::invalid("'token_type' cannot be set for 'token' or 'ns_token' auth mounts"));
+    }
+    let done = call.node.vault.auth_tune(path, tuning_of(&body)?).await?;
     Ok(written(Answer::empty(), done.position))
 }
 

@@ -32,7 +32,7 @@ pub async fn in_flight(call: Call) -> Result<Answer> {
     let shown = call.node.requests.under_way().into_iter().map(|request| {
         let shown = json!({
             "start_time": request.since.rfc3339(),
-            "client_remote_address": "",
+            "client_remote_address": request.client.map(|client| client.to_string()).unwrap_or_default(),
             "request_path": request.path,
             "request_method": request.method,
             "client_id": "",

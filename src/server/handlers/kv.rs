@@ -129,11 +129,6 @@ pub async fn destroy(call: Call) -> Result<Answer> {
     Ok(written(Answer::empty(), done.position))
 }
 
-pub async fn list(call: Call) -> Result<Answer> {
-    let Some(mount) = kv2(&call) else { return no_route(call).await };
-    Ok(Answer::keys(&call.node.vault.kv_list(mount, call.param("path")).await?))
-}
-
 pub async fn read_metadata(call: Call) -> Result<Answer> {
     let Some(mount) = kv2(&call) else { return no_route(call).await };
     let found = call.node.vault.kv_metadata(mount, call.param("path")).await?;
@@ -197,9 +192,10 @@ pub async fn write_config(call: Call) -> Result<Answer> {
 }
 
 /// The mount, if it is of KV version 2: the only kind that these routes are for.
-fn kv2(call: &Call) -> Option<MountId> {
+pub fn kv2(call: &Call) -> Option<MountId> {
     // Of the root of `data` or `metadata` only the names below it can be asked for.
-    let named = call.verb == Verb::List || call.path.ends_with("/config") || !call.param("path").is_empty();
+    let lists = matches!(call.verb, Verb::List | Verb::Scan);
+    let named = lists || call.path.ends_with("/config") || !call.param("path").is_empty();
     call.mount.as_ref().filter(|mount| named && mount.kv() == Some(KvKind::Versioned)).map(|mount| mount.id)
 }
 
@@ -305,7 +301,7 @@ fn version_metadata(version: KvVersion) -> VersionMetadata {
     }
 }
 
-fn shown(metadata: KvMetadata) -> Metadata {
+pub fn shown(metadata: KvMetadata) -> Metadata {
     let versions = metadata.versions.iter().map(|(number, info)| {
         let state = VersionState {
             created_time: info.created.rfc3339(),

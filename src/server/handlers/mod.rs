@@ -6,14 +6,17 @@ pub mod auth_methods;
 pub mod autopilot;
 pub mod fields;
 pub mod health;
+pub mod help;
 pub mod info;
 pub mod kv;
+pub mod kv_lists;
 pub mod leases;
 pub mod ledger;
 pub mod link;
 pub mod membership;
 pub mod metrics;
 pub mod mounts;
+pub mod mounts_seen;
 pub mod path;
 pub mod plain;
 pub mod policy;
@@ -58,6 +61,7 @@ fn of_versioned(call: &Call) -> String {
         Verb::Patch => "patch",
         Verb::Delete => "delete",
         Verb::List => "list",
+        Verb::Scan => "scan",
     };
     format!(
         "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If \

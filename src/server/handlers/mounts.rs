@@ -1,9 +1,9 @@
-//! What is mounted where, and the preflight of Vault's CLI.
+//! What is mounted where, and how it is tuned.
 
 use super::{auth_methods, fields, written};
-use crate::api::mounts::{Mount, MountConfig, MountPreflight, Mounts};
+use crate::api::mounts::{Mount, MountConfig, Mounts};
 use crate::error::{Error, Result};
-use crate::secrets::{self, MountRequest, MountTuning, Table};
+use crate::secrets::{self, Listing, MountConfigChange, MountRequest, MountTuning, Table};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use serde_json::{Map, Value, json};
@@ -13,33 +13,10 @@ use std::time::Duration;
 /// The kind of the one way to log in.
 const TOKEN_KIND: &str = "token";
 /// What it makes, as Vault says it.
-pub const TOKEN_TYPE: &str = "default-service";
+const TOKEN_TYPE: &str = "default-service";
 
 pub async fn list(call: Call) -> Result<Answer> {
     Ok(Answer::data_and_top(&table(&call, Table::Secret).await?))
-}
-
-/// Those in which the caller may do anything at all.
-pub async fn ui_mounts(call: Call) -> Result<Answer> {
-    let acl = &call.caller()?.acl;
-    let (mut secret, mut auth) = (table(&call, Table::Secret).await?, table(&call, Table::Auth).await?);
-    secret.retain(|path, _| acl.sees(path));
-    auth.retain(|path, _| acl.sees(&format!("auth/{path}")));
-    Ok(Answer::data(&json!({ "secret": secret, "auth": auth })))
-}
-
-/// Where there is no mount, or none that the caller may see, the answer is 403: the CLI would take 404 for KV version 1.
-pub async fn preflight(call: Call) -> Result<Answer> {
-    let path = call.param("path");
-    let acl = &call.caller()?.acl;
-    let found = call.node.vault.mount_of(path)?;
-    let Some((mount, _)) = found.filter(|(mount, _)| acl.sees(&mount.route())) else {
-        let text = format!(
-            "preflight capability check returned 403, please ensure client's policies grant access to path \"{path}/\""
-        );
-        return Ok(Answer::error(403, &text));
-    };
-    Ok(Answer::data(&MountPreflight { path: mount.path.clone(), mount: shown(&mount) }))
 }
 
 pub async fn read(call: Call) -> Result<Answer> {
@@ -70,10 +47,10 @@ pub async fn write(call: Call) -> Result<Answer> {
         };
     }
     let body = call.object()?;
-    if fields::flag(&body, "local")?.unwrap_or(false) {
-        return Err(Error::invalid("a mount that is kept out of replication is not supported: leave `local` out"));
-    }
     let config = body.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+    for fields in [&body, &config] {
+        expect_own_version(fields, &fields::text(&body, "type")?)?;
+    }
     let mut options = options(&body)?.unwrap_or_default();
     // An older place of the version.
     if let Some(version) = config.get("version").and_then(Value::as_str) {
@@ -83,8 +60,10 @@ pub async fn write(call: Call) -> Result<Answer> {
         kind: fields::text(&body, "type")?,
         description: fields::text(&body, "description")?,
         options,
-        default_ttl: fields::duration(&config, "default_lease_ttl")?.unwrap_or_default(),
-        max_ttl: fields::duration(&config, "max_lease_ttl")?.unwrap_or_default(),
+        local: fields::flag(&body, "local")?.unwrap_or(false),
+        seal_wrap: fields::flag(&body, "seal_wrap")?.unwrap_or(false),
+        external_entropy: fields::flag(&body, "external_entropy_access")?.unwrap_or(false),
+        config: config_change(&config)?,
     };
     let done = call.node.vault.mount_enable(&path, request).await?;
     Ok(written(Answer::empty(), done.position))
@@ -92,15 +71,12 @@ pub async fn write(call: Call) -> Result<Answer> {
 
 async fn tune(call: &Call, path: &str) -> Result<Answer> {
     let body = call.object()?;
-    // Empty texts stand for nothing, as Vault's command line sends them.
-    let description = Some(fields::text(&body, "description")?).filter(|text| !text.is_empty());
-    let tuning = MountTuning {
-        description,
-        options: options(&body)?,
-        default_ttl: fields::duration(&body, "default_lease_ttl")?,
-        max_ttl: fields::duration(&body, "max_lease_ttl")?,
-    };
-    let done = call.node.vault.mount_tune(path, tuning).await?;
+    if !fields::text(&body, "token_type")?.is_empty() {
+        return Err(Error::invalid("'token_type' can only be modified on auth mounts"));
+    }
+    let kind = find(call, Table::Secret, path).await?.map(|mount| mount.kind);
+    expect_own_version(&body, kind.as_deref().unwrap_or_default())?;
+    let done = call.node.vault.mount_tune(path, tuning_of(&body)?).await?;
     if !done.value {
         return Ok(written(Answer::empty(), done.position));
     }
@@ -150,11 +126,60 @@ pub async fn find(call: &Call, of: Table, path: &str) -> Result<Option<secrets::
     Ok(call.node.vault.mounts(of)?.into_iter().find(|mount| mount.path == path))
 }
 
+/// What a tuning's body asks for. As in Vault, an empty description is one.
+pub fn tuning_of(body: &Map<String, Value>) -> Result<MountTuning> {
+    let said = |name: &str| body.get(name).is_some_and(|value| !value.is_null());
+    Ok(MountTuning {
+        description: said("description").then(|| fields::text(body, "description")).transpose()?,
+        options: options(body)?,
+        config: config_change(body)?,
+    })
+}
+
+fn config_change(config: &Map<String, Value>) -> Result<MountConfigChange> {
+    let listing = match config.get("listing_visibility") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(Listing::from_name(&fields::text(config, "listing_visibility")?)?),
+    };
+    Ok(MountConfigChange {
+        default_ttl: lease(config, "default_lease_ttl")?,
+        max_ttl: lease(config, "max_lease_ttl")?,
+        force_no_cache: fields::flag(config, "force_no_cache")?,
+        listing,
+        audit_request_keys: fields::names(config, "audit_non_hmac_request_keys")?,
+        audit_response_keys: fields::names(config, "audit_non_hmac_response_keys")?,
+        passthrough_request_headers: fields::names(config, "passthrough_request_headers")?,
+        allowed_response_headers: fields::names(config, "allowed_response_headers")?,
+    })
+}
+
+/// `system` stands for the region's own.
+fn lease(config: &Map<String, Value>, name: &str) -> Result<Option<Duration>> {
+    match config.get(name) {
+        Some(Value::String(text)) if text == "system" => Ok(Some(Duration::ZERO)),
+        _ => fields::duration(config, name),
+    }
+}
+
+/// There is one version of every engine: the one built in.
+fn expect_own_version(fields: &Map<String, Value>, kind: &str) -> Result<()> {
+    match fields::text(fields, "plugin_version")? {
+        version if version.is_empty() || version == built_in_version() => Ok(()),
+        version => Err(Error::invalid(format!("plugin not found in the catalog: {kind}, version={version}"))),
+    }
+}
+
+/// What Vault calls the version of an engine that comes with it.
+pub fn built_in_version() -> String {
+    format!("v{}+builtin.twinkeep", env!("CARGO_PKG_VERSION"))
+}
+
 fn options(body: &Map<String, Value>) -> Result<Option<BTreeMap<String, String>>> {
     let Some(Value::Object(options)) = body.get("options") else { return Ok(None) };
     let text = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
         _ => Err(Error::invalid("`options` must be an object of strings")),
     };
     options.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_>>().map(Some)
@@ -163,13 +188,17 @@ fn options(body: &Map<String, Value>) -> Result<Option<BTreeMap<String, String>>
 pub fn tuning(call: &Call, mount: &secrets::Mount) -> Value {
     let leases = call.node.config.leases;
     let or = |own: Duration, default: Duration| if own.is_zero() { default } else { own }.as_secs();
-    json!({
-        "default_lease_ttl": or(mount.default_ttl, leases.default_ttl),
-        "max_lease_ttl": or(mount.max_ttl, leases.max_ttl),
-        "description": mount.description,
-        "force_no_cache": false,
-        "options": mount.options,
-    })
+    let mut shown = json!(config_shown(mount));
+    shown["default_lease_ttl"] = or(mount.config.default_ttl, leases.default_ttl).into();
+    shown["max_lease_ttl"] = or(mount.config.max_ttl, leases.max_ttl).into();
+    shown["description"] = json!(mount.description);
+    if mount.external_entropy {
+        shown["external_entropy_access"] = true.into();
+    }
+    if !mount.options.is_empty() {
+        shown["options"] = json!(mount.options);
+    }
+    shown
 }
 
 pub async fn table(call: &Call, table: Table) -> Result<Mounts> {
@@ -184,13 +213,27 @@ pub fn shown(mount: &secrets::Mount) -> Mount {
         accessor: mount.accessor.clone(),
         options: (!mount.options.is_empty()).then(|| mount.options.clone()),
         local: mount.local,
-        config: MountConfig {
-            default_lease_ttl: mount.default_ttl.as_secs(),
-            max_lease_ttl: mount.max_ttl.as_secs(),
-            force_no_cache: false,
-            token_type: (mount.kind == TOKEN_KIND).then(|| TOKEN_TYPE.to_owned()),
-        },
+        seal_wrap: mount.seal_wrap,
+        external_entropy_access: mount.external_entropy,
+        config: config_shown(mount),
+        deprecation_status: mount.is_engine().then(|| "supported".to_owned()),
+        running_plugin_version: built_in_version(),
         uuid: mount.id.to_string(),
         ..Mount::default()
+    }
+}
+
+fn config_shown(mount: &secrets::Mount) -> MountConfig {
+    let config = mount.config.clone();
+    MountConfig {
+        default_lease_ttl: config.default_ttl.as_secs(),
+        max_lease_ttl: config.max_ttl.as_secs(),
+        force_no_cache: config.force_no_cache,
+        listing_visibility: config.listing.map(|listing| listing.name().to_owned()),
+        audit_non_hmac_request_keys: config.audit_request_keys,
+        audit_non_hmac_response_keys: config.audit_response_keys,
+        passthrough_request_headers: config.passthrough_request_headers,
+        allowed_response_headers: config.allowed_response_headers,
+        token_type: (mount.kind == TOKEN_KIND).then(|| TOKEN_TYPE.to_owned()),
     }
 }

@@ -1,5 +1,6 @@
 //! KV version 1 and the cubbyhole: the body itself is the secret, and passes through as text.
 
+use super::kv_lists::scanned;
 use super::{fields, written};
 use crate::error::{Error, Result};
 use crate::secrets::kv::Plain;
@@ -41,11 +42,16 @@ pub async fn list(call: Call) -> Result<Answer> {
     Ok(Answer::keys(&call.node.vault.plain_list(owner(&call)?, call.param("path")).await?))
 }
 
+/// All paths below, however deep.
+pub async fn scan(call: Call) -> Result<Answer> {
+    Ok(scanned(&call.node.vault.plain_scan(owner(&call)?, call.param("path")).await?))
+}
+
 /// What the secret itself says by `ttl` or `lease`, else its mount, else the configuration.
 fn look_again(call: &Call, data: &RawValue) -> Duration {
     let fields: Map<String, Value> = serde_json::from_str(data.get()).unwrap_or_default();
     let said = |name: &str| fields::duration(&fields, name).ok().flatten().filter(|ttl| !ttl.is_zero());
-    let of_mount = || call.mount.as_ref().map(|mount| mount.default_ttl).filter(|ttl| !ttl.is_zero());
+    let of_mount = || call.mount.as_ref().map(|mount| mount.config.default_ttl).filter(|ttl| !ttl.is_zero());
     said("ttl").or_else(|| said("lease")).or_else(of_mount).unwrap_or(call.node.config.leases.default_ttl)
 }
 

@@ -3,7 +3,7 @@
 use super::{fields, written};
 use crate::api::token::TokenLookup;
 use crate::error::{Error, Result};
-use crate::secrets::{Parent, TokenInfo, TokenKind, TokenRequest};
+use crate::secrets::{Cidr, Parent, TokenInfo, TokenKind, TokenRequest};
 use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
@@ -213,6 +213,7 @@ fn shown(info: TokenInfo, id: &str) -> TokenLookup {
     let seconds = |duration: Duration| duration.as_secs();
     TokenLookup {
         accessor: info.accessor,
+        bound_cidrs: info.bound_cidrs.iter().map(Cidr::to_string).collect(),
         creation_time: info.created_at.0 / 1000,
         creation_ttl: seconds(info.creation_ttl),
         display_name: info.display_name,

@@ -1,8 +1,8 @@
 //! Token roles.
 
 use super::{fields, written};
-use crate::error::{Error, Result};
-use crate::secrets::{RoleKind, TokenRole};
+use crate::error::Result;
+use crate::secrets::{Cidr, RoleKind, TokenRole};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use serde_json::json;
@@ -44,10 +44,9 @@ pub async fn write(call: Call) -> Result<Answer> {
         if body.contains_key("token_type") {
             role.kind = RoleKind::from_name(&fields::text(body, "token_type")?)?;
         }
-        // The second is the first one's old name. A bound that is not kept would be worse than none.
-        for name in ["token_bound_cidrs", "bound_cidrs"] {
-            if fields::names(body, name)?.is_some_and(|cidrs| !cidrs.is_empty()) {
-                return Err(Error::invalid(format!("`{name}` is not supported: leave it out")));
+        for name in ["bound_cidrs", "token_bound_cidrs"] {
+            if let Some(blocks) = fields::names(body, name)? {
+                role.bound_cidrs = Cidr::parse_all(&blocks)?;
             }
         }
         role.check()
@@ -80,6 +79,9 @@ fn shown(role: &TokenRole) -> serde_json::Value {
         "token_period": role.period.as_secs(),
         "token_type": role.kind.name(),
     });
+    if !role.bound_cidrs.is_empty() {
+        shown["token_bound_cidrs"] = role.bound_cidrs.iter().map(Cidr::to_string).collect();
+    }
     if role.uses > 0 {
         shown["token_num_uses"] = json!(role.uses);
     }
