@@ -321,7 +321,7 @@ fn the_demo_goes_from_a_token_to_a_promotion_and_leaves_nothing_behind() {
     );
     demo.wait_for("g makes a token");
     demo.press_until("g", "a new activation token of eu-west-1");
-    demo.press_until("\r", "h hand it to us-east-1");
+    demo.press_until("y", "h hand it to us-east-1");
     demo.press_until("h", "Hand the token of eu-west-1 to us-east-1");
     demo.press_until("y", "dials it");
     demo.wait_for("● streaming");

@@ -6,6 +6,8 @@ use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
 use serde::{Deserialize, Serialize};
 
+use super::verification::Verification;
+
 pub use crate::state::{Class, Role};
 
 /// `GET …/status`. Needs no token, like Vault's replication status; holds no secret.
@@ -52,6 +54,10 @@ pub struct PathStatus {
     /// The switchover that this region is in the middle of.
     #[serde(default)]
     pub handover: Option<HandoverInfo>,
+    /// Of a primary: the newest verification of its standbys that its leader began, without the names of what differed, so
+    /// that it is seen from any terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Box<Verification>>,
     /// This region's newest promotion: the one that is under way, else the last one that ended within a day. So that who
     /// lost the terminal that began it finds it from any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -406,6 +412,14 @@ pub struct LossEstimate {
     /// At the last observed rate of writes, about so many. `None`: no rate is known.
     pub likely_entries: Option<u64>,
     pub by_class: Vec<(Class, u64)>,
+    /// What the region to be promoted had applied, of the newest position that it knew its primary to have reached.
+    #[serde(default)]
+    pub applied: Option<Position>,
+    #[serde(default)]
+    pub head: Option<Position>,
+    /// When the newest of the writes that are known to be lost was made, by the primary's clock.
+    #[serde(default)]
+    pub newest_at: Option<UnixMs>,
     /// The statement for people.
     pub words: String,
 }

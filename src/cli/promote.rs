@@ -267,7 +267,7 @@ fn shown(plan: &Plan, path: &str, region: &str) -> String {
 /// The server's statement, or one from its figures.
 fn loss_words(loss: &LossEstimate) -> String {
     if !loss.words.is_empty() {
-        return sentence(&loss.words);
+        return format!("{}{}", sentence(&loss.words), reached_words(loss));
     }
     if nothing_can_be_lost(loss) {
         return "nothing that was acknowledged.".to_owned();
@@ -277,6 +277,13 @@ fn loss_words(loss: &LossEstimate) -> String {
     }
     let likely = loss.likely_entries.map(|likely| format!(", at the last rate about {}", grouped(likely)));
     format!("unknown: at least {} acknowledged writes{}.", grouped(loss.entries), likely.unwrap_or_default())
+}
+
+/// How far the region is, and how new the newest of the rest.
+fn reached_words(loss: &LossEstimate) -> String {
+    let Some((applied, head)) = loss.applied.zip(loss.head) else { return String::new() };
+    let newest = loss.newest_at.map_or_else(String::new, |at| format!(", the newest of {at}"));
+    format!(" Applied {applied} of {head}{newest}.")
 }
 
 fn sentence(words: &str) -> String {

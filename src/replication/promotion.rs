@@ -303,6 +303,9 @@ fn proven_loss(estimate: LossEstimate, fork: Position, at_fork: &Totals, heard: 
     let behind = heard.totals.since(at_fork);
     LossEstimate {
         entries,
+        head: Some(reached),
+        // The newest that was known of need not be the newest that there was.
+        newest_at: estimate.newest_at.filter(|_| entries > 0 && estimate.head == Some(reached)),
         bytes: behind.bytes,
         by_class: behind.by_class(),
         known: true,
@@ -330,6 +333,9 @@ mod tests {
             last_heard_at: None,
             likely_entries: Some(12),
             by_class: vec![(Class::KvWrite, 1)],
+            applied: None,
+            head: None,
+            newest_at: None,
             words: "unknown".into(),
         };
         let mut totals = Totals::default();

@@ -10,6 +10,7 @@ use super::link_record::{self, LinkRecord};
 use super::promotion;
 use super::protocol::{LinkReport, PROTOCOL, PromotionEnd, SyncStage, SyncStanding};
 use super::token_records;
+use super::verification;
 use crate::api::replication::{
     FenceInfo, HandoverInfo, HandoverStage, Lag, LinkState, LinkStatus, NodeStatus, PathStatus, PrimaryInfo,
     RegionInfo, SyncStatus, TokenSummary, WalStatus,
@@ -36,6 +37,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
     let reports = context.ask(|reply| Ask::Reports { reply }).await.unwrap_or_default();
     let mut stored = context.blocking(read).await?;
     let promotion = promotion::newest(context, stored.promotion.take(), &reports).await;
+    let verification = verification::newest(context).await;
     let now = clock::now();
     let (path, standing) = (&stored.path, context.standing());
     let sealed = context.keyring.is_sealed();
@@ -94,6 +96,7 @@ pub(super) async fn status(context: &Arc<Context>) -> Result<PathStatus> {
         }),
         ledger: ledger_wire::summary(path),
         handover: handover(path),
+        verification: verification.map(Box::new),
         promotion: promotion.map(Box::new),
         links: reports.into_iter().map(|report| link(context, report, &stored)).collect(),
         tokens: stored.tokens,

@@ -166,6 +166,10 @@ fn loss_line(loss: &LossEstimate) -> String {
         // Writing to a string can't fail.
         let _ = write!(line, ", {} {}", count(*of), class.name());
     }
+    if let Some((applied, head)) = loss.applied.zip(loss.head) {
+        let newest = loss.newest_at.map_or_else(String::new, |at| format!(", the newest of {at}"));
+        let _ = write!(line, "; applied {applied} of {head}{newest}");
+    }
     line
 }
 

@@ -1,13 +1,13 @@
 //! The failover's screen: from it a promotion is begun, verified, and what is left to do is done. Where one stands follows
 //! from the servers' state, so that another terminal finds the same.
 
-use super::confirm::{Confirm, Focus};
+use super::confirm::{Confirm, Consent};
 use super::dialog::Dialog;
 use super::ledger::ask_why;
 use super::model::{Model, Screen};
 use super::msg::{Change, Effect, Failure, Query, Target};
 use super::promoting;
-use super::promotion::{PromotionDesk, Stage};
+use super::promotion::{PromotionDesk, Stage, TOLD_EVERY};
 use super::targets::{self, target};
 use crate::api::ledger::DemoteRequest;
 use crate::api::replication::{EventLevel, PromoteMode};
@@ -20,8 +20,8 @@ use std::time::Duration;
 /// A verification that runs is asked about this often.
 const VERIFY_ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// A verification of the standbys' disks, since it was begun here.
-#[derive(Debug)]
+/// A verification of the standbys' disks: begun here, or at another terminal and told by the primary's status.
+#[derive(Clone, Debug)]
 pub struct VerifyDesk {
     pub target: Target,
     pub said: Option<Observed<Verification>>,
@@ -29,6 +29,20 @@ pub struct VerifyDesk {
     pub doubt: Option<String>,
     pub asked_at: UnixMs,
     pub asking: bool,
+}
+
+impl VerifyDesk {
+    /// Takes in what the status tells, unless the same was asked for: an answer names what differed, a status does not.
+    fn hear(&mut self, told: Observed<Verification>) {
+        let ended = |said: &Observed<Verification>| said.last().ended_at;
+        let known = self.said.as_ref().is_some_and(|said| {
+            said.last().id == told.last().id && ended(said).is_some() == ended(&told).is_some()
+        });
+        if !known || ended(&told).is_none() {
+            self.said = Some(told);
+            self.doubt = None;
+        }
+    }
 }
 
 pub(super) fn verify(model: &mut Model) {
@@ -40,16 +54,14 @@ pub(super) fn verify(model: &mut Model) {
              again. Reading costs the disks some time.",
             primary.name, primary.name
         )],
-        verb: "Verify".into(),
+        consent: Consent::yes("Verify", model.now),
         command: format!(
             "twinkeep replication verify -address={} -replication-path={}",
             primary.api_address(),
             model.here.path
         ),
-        focus: Focus::Cancel,
         target: target(model, &primary),
         change: Change::Verify,
-        opened_at: model.now,
     };
     model.dialogs.push(Dialog::Confirm(confirm));
 }
@@ -58,7 +70,50 @@ pub(super) fn verify(model: &mut Model) {
 pub(super) fn verifying(model: &mut Model, target: &Target) {
     let (target, asked_at) = (target.clone(), model.now);
     model.here.verify = Some(VerifyDesk { target, said: None, doubt: None, asked_at, asking: true });
-    model.screen = Screen::Failover;
+    model.open(Screen::Failover);
+}
+
+/// The verification that a primary tells of: one that was begun at another terminal, or before this console was started, is
+/// found by itself.
+pub(super) fn take_told(model: &mut Model) {
+    let regions = model.here.world.regions();
+    let told = regions.iter().filter_map(|region| {
+        let status = region.status?;
+        let said = status.last();
+        let verification = said.verification.as_deref()?.clone();
+        let began_at = verification.began_at;
+        let told = Observed::new(verification, status.at(), region.name.clone());
+        Some((began_at, target(model, region), told))
+    });
+    let Some((_, target, told)) = told.max_by_key(|(began_at, ..)| *began_at) else { return };
+    let (runs, asked_at) = (told.last().ended_at.is_none(), model.now);
+    let before = model.here.verify.as_ref().filter(|desk| desk.target.region == target.region);
+    let begun = before.and_then(|desk| desk.said.as_ref()).map(|said| (said.last().id.clone(), said.last().ended_at));
+    match &mut model.here.verify {
+        // What was asked for a moment ago is newer than what any status says of the one before.
+        Some(desk) if desk.target.region == target.region && desk.said.is_none() && desk.asking => return,
+        Some(desk) if desk.target.region == target.region => desk.hear(told.clone()),
+        verify => {
+            let (target, said) = (target.clone(), Some(told.clone()));
+            *verify = Some(VerifyDesk { target, said, doubt: None, asked_at, asking: false });
+        }
+    }
+    match begun {
+        Some((id, _)) if id == told.last().id && runs => {}
+        Some((id, None)) if id == told.last().id => say_ended(model, told.last()),
+        _ if runs => {
+            let words = format!("the standbys of {} are being verified: 5 shows how far it is", target.region);
+            model.toast(EventLevel::Info, words);
+        }
+        _ => {}
+    }
+}
+
+fn say_ended(model: &mut Model, verification: &Verification) {
+    let standbys = verification.standbys.iter();
+    let words: Vec<String> =
+        standbys.map(|standby| format!("{} {}", standby.name, outcome_word(standby.outcome))).collect();
+    model.toast(EventLevel::Info, format!("verified: {}", words.join(", ")));
 }
 
 pub(super) fn verified(model: &mut Model, target: &Target, result: Result<Verification, Failure>) {
@@ -69,15 +124,10 @@ pub(super) fn verified(model: &mut Model, target: &Target, result: Result<Verifi
         Ok(verification) => {
             let news =
                 verification.ended_at.is_some() && desk.said.as_ref().is_none_or(|said| said.last().ended_at.is_none());
-            let words: Vec<String> = verification
-                .standbys
-                .iter()
-                .map(|standby| format!("{} {}", standby.name, outcome_word(standby.outcome)))
-                .collect();
             desk.doubt = None;
-            desk.said = Some(Observed::new(verification, now, target.region.clone()));
+            desk.said = Some(Observed::new(verification.clone(), now, target.region.clone()));
             if news {
-                model.toast(EventLevel::Info, format!("verified: {}", words.join(", ")));
+                say_ended(model, &verification);
             }
         }
         Err(failure) => {
@@ -105,7 +155,8 @@ pub(super) fn ask_verification(model: &mut Model) -> Vec<Effect> {
     let now = model.now;
     let Some(desk) = &mut model.here.verify else { return Vec::new() };
     let Some(said) = &desk.said else { return Vec::new() };
-    let due = !desk.asking && now.since(desk.asked_at) >= VERIFY_ASK_EVERY;
+    // What the primary's status says every second needs no question.
+    let due = !desk.asking && now.since(desk.asked_at) >= VERIFY_ASK_EVERY && now.since(said.at()) >= TOLD_EVERY;
     if said.last().ended_at.is_some() || !due {
         return Vec::new();
     }
@@ -126,22 +177,20 @@ pub(super) fn fence(model: &mut Model, reason: Option<String>) {
             ),
             "What only it has goes into its ledger; nothing is dropped.".into(),
         ],
-        verb: "Fence".into(),
+        consent: Consent::named("Fence", name, model.now),
         command: format!(
             "twinkeep replication demote -reason={reason:?} -address={} -replication-path={}",
             region.api_address(),
             model.here.path
         ),
-        focus: Focus::Cancel,
         target: target(model, &region),
         change: Change::Fence(DemoteRequest { reason }),
-        opened_at: model.now,
     };
     model.dialogs.push(Dialog::Confirm(confirm));
 }
 
 pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
-    model.screen = Screen::Failover;
+    model.open(Screen::Failover);
     let unsettled = model.here.promotion.as_ref().is_some_and(|desk| match &desk.stage {
         Stage::Sent(sent) => !sent.is_settled(),
         _ => false,
@@ -165,7 +214,6 @@ pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
     let mode = if alive { PromoteMode::Planned } else { PromoteMode::Forced };
     model.here.promotion = Some(PromotionDesk {
         target: target.clone(),
-        opened_at: model.now,
         scroll: 0,
         mode,
         stage: Stage::Planning { notice: None },
@@ -182,7 +230,7 @@ pub(super) fn find_promotion(model: &mut Model, argument: Option<String>) -> Vec
             Vec::new()
         }
         None if model.here.promotion.is_some() => {
-            model.screen = Screen::Failover;
+            model.open(Screen::Failover);
             model.dialogs.push(Dialog::Promotion);
             Vec::new()
         }

@@ -1,7 +1,8 @@
 //! The form of a new activation token: how long it is good for, and whether what the standby holds may be replaced.
 
+use super::confirm::{Consent, Decision, Permit};
 use super::list;
-use super::msg::Target;
+use super::msg::{Change, Target};
 use crate::api::replication::TokenRequest;
 use crate::clock::UnixMs;
 use crossterm::event::{KeyCode, KeyEvent};
@@ -26,7 +27,7 @@ pub struct TokenForm {
     /// The same on the command line, without the time.
     pub command: String,
     pub notice: Option<String>,
-    pub opened_at: UnixMs,
+    pub consent: Consent,
 }
 
 /// What a key came to.
@@ -34,11 +35,12 @@ pub struct TokenForm {
 pub enum Filled {
     Open,
     Cancelled,
-    Asked(TokenRequest),
+    Asked(Permit, TokenRequest),
 }
 
 impl TokenForm {
     pub fn new(standby: Target, primary: Option<Target>, opened_at: UnixMs) -> TokenForm {
+        let verb = if primary.is_some() { "Link" } else { "Make it" };
         TokenForm {
             standby,
             primary,
@@ -47,23 +49,42 @@ impl TokenForm {
             replace: false,
             command: String::new(),
             notice: None,
-            opened_at,
+            consent: Consent::yes(verb, opened_at),
         }
     }
 
+    /// No time has a `y` or an `n` in it, so that the answer needs no key of its own.
     pub fn key(&mut self, key: KeyEvent, now: UnixMs) -> Filled {
         self.notice = None;
-        match key.code {
-            KeyCode::Esc => return Filled::Cancelled,
-            _ if now.since(self.opened_at) < super::confirm::TYPED_AHEAD => {}
-            KeyCode::Tab if self.holds.is_some() => self.replace = !self.replace,
-            KeyCode::Enter => match self.request() {
-                Ok(request) => return Filled::Asked(request),
+        match self.consent.key(key, now) {
+            Decision::Cancelled => return Filled::Cancelled,
+            Decision::Confirmed(permit) => match self.request() {
+                Ok(request) => return Filled::Asked(permit, request),
                 Err(why) => self.notice = Some(why),
             },
-            _ => list::edit(&mut self.ttl, key),
+            Decision::Open if self.consent.is_new(now) => {}
+            Decision::Open => match key.code {
+                KeyCode::Char(' ') if self.holds.is_some() => self.replace = !self.replace,
+                KeyCode::Char(_) | KeyCode::Backspace | KeyCode::Delete => list::edit(&mut self.ttl, key),
+                _ => {}
+            },
         }
         Filled::Open
+    }
+
+    /// Where the request goes, and as what.
+    pub fn change(self, request: TokenRequest) -> (Target, Change) {
+        match self.primary {
+            None => (self.standby, Change::GenerateToken(request)),
+            Some(primary) => (primary, Change::Link { standby: self.standby, request }),
+        }
+    }
+
+    /// The whole command line that does the same.
+    pub fn whole_command(&self) -> String {
+        let force = if self.replace { " -force" } else { "" };
+        let asked = format!("generate-token -ttl={}{force}", self.ttl.value());
+        self.command.replacen("generate-token", &asked, 1)
     }
 
     fn request(&self) -> Result<TokenRequest, String> {

@@ -1,6 +1,6 @@
 //! The ledger's screen: entries are marked, looked at, exported, and decided on after a yes.
 
-use super::confirm::{Confirm, Focus};
+use super::confirm::{Confirm, Consent};
 use super::dialog::Dialog;
 use super::model::{Model, Screen};
 use super::msg::{Change, Effect, Query, Target};
@@ -80,22 +80,20 @@ fn chosen(model: &Model) -> (Vec<String>, String, String) {
 struct Decide {
     title: String,
     words: String,
-    verb: &'static str,
+    consent: Consent,
     what: String,
     change: Change,
 }
 
 fn decide(model: &mut Model, target: Target, api: &str, decide: Decide) {
-    let Decide { title, words, verb, what, change } = decide;
+    let Decide { title, words, consent, what, change } = decide;
     let confirm = Confirm {
         title,
         lines: vec![words],
-        verb: verb.into(),
+        consent,
         command: format!("twinkeep replication {what} -address={api} -replication-path={}", model.here.path),
-        focus: Focus::Cancel,
         target,
         change,
-        opened_at: model.now,
     };
     model.dialogs.push(Dialog::Confirm(confirm));
 }
@@ -111,7 +109,8 @@ pub(super) fn replay(model: &mut Model) {
     );
     let change = Change::ReplayLedger(ReplayRequest { all: entries.is_empty(), entries, overwrite: false });
     let title = format!("Replay the ledger of {}", to.region);
-    decide(model, to, &api, Decide { title, words, verb: "Replay", what: format!("ledger replay {flag}"), change });
+    let consent = Consent::yes("Replay", model.now);
+    decide(model, to, &api, Decide { title, words, consent, what: format!("ledger replay {flag}"), change });
 }
 
 /// Only what is named is written over what the new primary has.
@@ -119,14 +118,19 @@ pub(super) fn overwrite(model: &mut Model) {
     let Ok(region) = targets::ledger_region(model) else { return };
     let (to, api) = (target(model, &region), region.api_address());
     let (entries, which, flag) = chosen(model);
+    let told = region.status.and_then(|status| status.last().primary.as_ref()).map(|primary| primary.name.clone());
+    let new_primary = told.unwrap_or_else(|| to.region.clone());
     let words = format!(
-        "From the ledger of {} to the new primary, although it changed the same since, and in place of what is there: {which}.",
+        "From the ledger of {} to {new_primary}, the new primary, although it changed the same since, and in place of what \
+         is there: {which}.",
         to.region
     );
     let change = Change::ReplayLedger(ReplayRequest { all: false, entries, overwrite: true });
     let title = format!("Overwrite with the ledger of {}", to.region);
     let what = format!("ledger replay -overwrite {flag}");
-    decide(model, to, &api, Decide { title, words, verb: "Overwrite", what, change });
+    // What is lost by it is the new primary's.
+    let consent = Consent::named("Overwrite", new_primary, model.now);
+    decide(model, to, &api, Decide { title, words, consent, what, change });
 }
 
 pub(super) fn discard(model: &mut Model, reason: Option<String>) {
@@ -141,7 +145,8 @@ pub(super) fn discard(model: &mut Model, reason: Option<String>) {
     let what = format!("ledger discard {flag} -reason={reason:?}");
     let change = Change::DiscardLedger(DiscardRequest { all: entries.is_empty(), entries, reason });
     let title = format!("Discard from the ledger of {}", to.region);
-    decide(model, to, &api, Decide { title, words, verb: "Discard", what, change });
+    let consent = Consent::named("Discard", &to.region, model.now);
+    decide(model, to, &api, Decide { title, words, consent, what, change });
 }
 
 pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
@@ -158,7 +163,8 @@ pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
     }
     let change = Change::Rejoin(RejoinRequest { reason });
     let title = format!("Bring {} back as a standby", to.region);
-    decide(model, to, &api, Decide { title, words, verb: "Rejoin", what, change });
+    let consent = Consent::named("Rejoin", &to.region, model.now);
+    decide(model, to, &api, Decide { title, words, consent, what, change });
 }
 
 /// The palette with the action's name: what is missing is typed behind it.

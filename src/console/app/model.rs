@@ -93,6 +93,8 @@ pub struct Model {
     /// The others, in no order.
     elsewhere: Vec<Context>,
     pub screen: Screen,
+    /// The screens that led here, the first one first: Esc goes back along them.
+    pub trail: Vec<Screen>,
     pub lists: BTreeMap<Screen, List>,
     pub dialogs: Vec<Dialog>,
     pub toasts: Vec<Toast>,
@@ -130,6 +132,7 @@ impl Model {
             here,
             elsewhere: contexts.collect(),
             screen: if several { Screen::Index } else { Screen::Overview },
+            trail: Vec::new(),
             lists: BTreeMap::new(),
             dialogs: Vec::new(),
             toasts: Vec::new(),
@@ -168,16 +171,51 @@ impl Model {
         self.lists.retain(|screen, _| *screen == Screen::Index);
     }
 
+    /// Where the way back ends.
+    fn home(&self) -> Screen {
+        if self.elsewhere.is_empty() { Screen::Overview } else { Screen::Index }
+    }
+
+    /// Goes to a screen, from which Esc leads back here. One that lies on the way here is gone back to, so that no way is
+    /// longer than there are screens.
+    pub(super) fn open(&mut self, screen: Screen) {
+        if screen == self.screen {
+            return;
+        }
+        match self.trail.iter().position(|before| *before == screen) {
+            Some(at) => self.trail.truncate(at),
+            None if screen == self.home() => self.trail.clear(),
+            None => self.trail.push(self.screen),
+        }
+        self.screen = screen;
+    }
+
+    /// The next screen beside this one: one level is not left by it.
+    pub(super) fn turn_to(&mut self, screen: Screen) {
+        if let Some(at) = self.trail.iter().position(|before| *before == screen) {
+            self.trail.truncate(at);
+        }
+        self.screen = screen;
+    }
+
+    /// One screen back. Says whether there was one.
+    pub(super) fn leave_screen(&mut self) -> bool {
+        let before = self.trail.pop().or((self.screen != self.home()).then(|| self.home()));
+        before.map(|before| self.screen = before).is_some()
+    }
+
     /// Whether Esc has nothing to leave but the model itself.
     pub fn is_at_rest(&self) -> bool {
         let list = self.list();
-        self.dialogs.is_empty() && self.screen == Screen::Overview && !list.is_filtered() && !list.typing
+        let list_at_rest = !list.is_filtered() && !list.typing && list.cursor.is_none();
+        self.dialogs.is_empty() && self.trail.is_empty() && list_at_rest
     }
 
     /// Looks at the same screen and the same region of the same context.
     pub fn keep_place_of(&mut self, other: &Model) {
         self.go_to(other.here.id);
         self.screen = other.screen;
+        self.trail.clone_from(&other.trail);
         self.theme.clone_from(&other.theme);
         self.here.selected.clone_from(&other.here.selected);
         self.lists.clone_from(&other.lists);

@@ -1,7 +1,7 @@
 //! What each action does.
 
 use super::actions::Action;
-use super::confirm::{Confirm, Focus, harmless};
+use super::confirm::{Confirm, Consent, harmless};
 use super::context::WriteRight;
 use super::dialog::Dialog;
 use super::history::MARK;
@@ -24,7 +24,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
     }
     match action {
         Action::Show(screen) => {
-            model.screen = screen;
+            model.open(screen);
             ledger::ask_for_ledger(model)
         }
         Action::NextScreen => turn(model, 1),
@@ -99,7 +99,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             Vec::new()
         }
         Action::Log => {
-            model.screen = Screen::Events;
+            model.open(Screen::Events);
             model.list_mut().filter = tui_input::Input::new(super::history::CONSOLE.into());
             Vec::new()
         }
@@ -193,7 +193,7 @@ pub(super) fn rows(model: &Model) -> (usize, Rest) {
 
 fn turn(model: &mut Model, by: usize) -> Vec<Effect> {
     let at = Screen::ALL.iter().position(|screen| *screen == model.screen).unwrap_or(0);
-    model.screen = Screen::ALL[(at + by) % Screen::ALL.len()];
+    model.turn_to(Screen::ALL[(at + by) % Screen::ALL.len()]);
     Vec::new()
 }
 
@@ -204,14 +204,12 @@ fn select(model: &mut Model, by: usize) -> Vec<Effect> {
     Vec::new()
 }
 
-/// One level at a time: what is typed, the filter, the screen.
+/// One level at a time: what is typed, the filter, then screen by screen the way that one came.
 fn back(model: &mut Model) {
     let list = model.list();
     if list.is_filtered() || list.typing || list.cursor.is_some() {
         model.list_mut().clear_filter();
-    } else if model.screen != Screen::Overview {
-        model.screen = Screen::Overview;
-    } else if !model.toasts.is_empty() {
+    } else if !model.leave_screen() {
         model.toasts.clear();
     }
 }
@@ -242,7 +240,7 @@ fn jump(model: &mut Model, time: Option<String>) {
     let Some(since) = crate::console::domain::units::last_time_of_day(&time, model.now) else {
         return model.hint(EventLevel::Warn, format!("`{time}` is no time of day: like 02:58 or 02:58:41"));
     };
-    model.screen = Screen::Events;
+    model.open(Screen::Events);
     let rows = model.event_rows();
     let at = rows.iter().position(|entry| entry.at >= since);
     let count = rows.len();
@@ -263,7 +261,8 @@ fn go_to_context(model: &mut Model, name: Option<String>) {
     match found {
         Some(id) => {
             model.go_to(id);
-            model.screen = Screen::Overview;
+            model.open(Screen::Index);
+            model.open(Screen::Overview);
         }
         None => {
             let names: Vec<String> = model.contexts().into_iter().map(|context| context.name.clone()).collect();
@@ -300,16 +299,14 @@ fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
              failover."
                 .into(),
         ],
-        verb: "Pause".into(),
+        consent: Consent::yes("Pause", model.now),
         command: format!(
             "twinkeep replication pause -address={} -replication-path={}",
             primary.api_address(),
             model.here.path
         ),
-        focus: Focus::Cancel,
         target: to,
         change: Change::Pause,
-        opened_at: model.now,
     };
     model.dialogs.push(Dialog::Confirm(confirm));
     Vec::new()

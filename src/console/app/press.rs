@@ -1,7 +1,7 @@
 //! What keys do: to the dialog on top if there is one, else to the screen.
 
 use super::actions::{Action, Place};
-use super::confirm::{self, Decision};
+use super::confirm::{Confirm, Consent, Decision, Permit};
 use super::desk::TokenDesk;
 use super::dialog::Dialog;
 use super::form::{Filled, TokenForm};
@@ -101,7 +101,7 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     match model.dialogs.last_mut() {
         None => Vec::new(),
         Some(Dialog::Palette(_)) => press_in_palette(model, key),
-        Some(Dialog::Confirm(confirm)) => match confirm.key(key, now) {
+        Some(Dialog::Confirm(confirm)) => match confirm.consent.key(key, now) {
             Decision::Open => Vec::new(),
             Decision::Cancelled => {
                 model.dialogs.pop();
@@ -109,11 +109,7 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             }
             Decision::Confirmed(permit) => {
                 let Some(Dialog::Confirm(confirm)) = model.dialogs.pop() else { return Vec::new() };
-                if is_too_late(model, &confirm.target, &confirm.change) {
-                    return Vec::new();
-                }
-                begin(model, &confirm.target, &confirm.change);
-                vec![Effect::Do(permit, confirm.target, confirm.change)]
+                send(model, permit, confirm.target, confirm.change)
             }
         },
         Some(Dialog::Faults) => press_in_faults(model, key),
@@ -123,9 +119,9 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 model.dialogs.pop();
                 Vec::new()
             }
-            Filled::Asked(request) => {
+            Filled::Asked(permit, request) => {
                 let Some(Dialog::Form(form)) = model.dialogs.pop() else { return Vec::new() };
-                ask_for_token(model, form, request)
+                ask_for_token(model, permit, form, request)
             }
         },
         Some(Dialog::Token) => press_in_token_dialog(model, key),
@@ -184,29 +180,38 @@ fn press_in_faults(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     fault.map(|fault| Effect::Throw(fault.command.clone())).into_iter().collect()
 }
 
-/// The form's Enter is the consent: its dialog says what will be done, and to whom.
-fn ask_for_token(model: &mut Model, form: TokenForm, request: TokenRequest) -> Vec<Effect> {
-    let TokenForm { standby, primary, .. } = form;
-    match primary {
-        None => {
-            let change = Change::GenerateToken(request);
-            if is_too_late(model, &standby, &change) {
-                return Vec::new();
-            }
-            model.here.desk = TokenDesk::Asked { region: standby.region.clone() };
-            model.dialogs.push(Dialog::Token);
-            vec![Effect::Do(confirm::harmless(), standby, change)]
-        }
-        Some(primary) => {
-            let words = format!("linking {} to {} …", standby.region, primary.region);
-            let change = Change::Link { standby, request };
-            if is_too_late(model, &primary, &change) {
-                return Vec::new();
-            }
-            model.toast(EventLevel::Info, words);
-            vec![Effect::Do(confirm::filled(), primary, change)]
-        }
+/// The form says what will be done, and to whom; where secrets would be replaced, its yes leads to the question that wants
+/// the name.
+fn ask_for_token(model: &mut Model, permit: Permit, form: TokenForm, request: TokenRequest) -> Vec<Effect> {
+    let Some(holds) = form.holds.clone().filter(|_| form.replace) else {
+        let (target, change) = form.change(request);
+        return send(model, permit, target, change);
+    };
+    let region = form.standby.region.clone();
+    let confirm = |model: &Model, (target, change): (Target, Change), command: String| Confirm {
+        title: format!("Replace what {region} holds"),
+        lines: vec![
+            format!("{region} holds {holds}. The sync that follows replaces all of it with the primary's."),
+            "Nothing brings it back but a snapshot: `twinkeep operator raft snapshot save`.".into(),
+        ],
+        consent: Consent::named("Replace", &region, model.now),
+        command,
+        target,
+        change,
+    };
+    let command = form.whole_command();
+    let confirm = confirm(model, form.change(request), command);
+    model.dialogs.push(Dialog::Confirm(confirm));
+    Vec::new()
+}
+
+/// Sends what was consented to, if it may still be done.
+fn send(model: &mut Model, permit: Permit, target: Target, change: Change) -> Vec<Effect> {
+    if is_too_late(model, &target, &change) {
+        return Vec::new();
     }
+    begin(model, &target, &change);
+    vec![Effect::Do(permit, target, change)]
 }
 
 /// What was allowed when the question was asked may not be when it is answered: the time of `:arm` is over, or two regions
@@ -233,16 +238,24 @@ fn press_in_token_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 }
 
 /// Notes that a change is on its way.
-pub(super) fn begin(model: &mut Model, target: &Target, change: &Change) {
-    if let Change::Verify = change {
-        super::failover::verifying(model, target);
-    }
-    if let Change::Connect { .. } = change
-        && let TokenDesk::Held(held) = std::mem::take(&mut model.here.desk)
-    {
-        model.here.desk = TokenDesk::Handing { held, primary: target.region.clone() };
-        if !matches!(model.dialogs.last(), Some(Dialog::Token)) {
+fn begin(model: &mut Model, target: &Target, change: &Change) {
+    match change {
+        Change::Verify => super::failover::verifying(model, target),
+        Change::GenerateToken(_) => {
+            model.here.desk = TokenDesk::Asked { region: target.region.clone() };
             model.dialogs.push(Dialog::Token);
         }
+        Change::Link { standby, .. } => {
+            model.toast(EventLevel::Info, format!("linking {} to {} …", standby.region, target.region));
+        }
+        Change::Connect { .. } => {
+            if let TokenDesk::Held(held) = std::mem::take(&mut model.here.desk) {
+                model.here.desk = TokenDesk::Handing { held, primary: target.region.clone() };
+                if !matches!(model.dialogs.last(), Some(Dialog::Token)) {
+                    model.dialogs.push(Dialog::Token);
+                }
+            }
+        }
+        _ => {}
     }
 }

@@ -1,8 +1,7 @@
 //! A promotion from the plan to its outcome: what its keys do and what its answers mean.
 
 use super::afterwards;
-use super::confirm;
-use super::list;
+use super::confirm::{self, Consent, Decision};
 use super::model::Model;
 use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
 use super::promotion::{Deciding, PromotionDesk, Sent, Stage, Standing};
@@ -13,22 +12,13 @@ use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
 use crossterm::event::{KeyCode, KeyEvent};
 
-/// The id of the promotion that was sent last, so that who crashed finds it again.
-const LAST_PROMOTION: &str = "last-promotion";
 /// No plan is longer.
 const SCROLL_MAX: usize = 200;
 
 pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     let now = model.now;
     if key.code == KeyCode::Esc {
-        model.dialogs.pop();
-        let settled = model.here.promotion.as_ref().is_none_or(|desk| match &desk.stage {
-            Stage::Sent(sent) => sent.is_settled(),
-            Stage::Planning { .. } | Stage::NoPlan { .. } | Stage::Deciding(_) => true,
-        });
-        if settled {
-            model.here.promotion = None;
-        }
+        leave(model);
         return Vec::new();
     }
     let why_not = promotion_forbidden(model);
@@ -55,25 +45,21 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
         Stage::Deciding(deciding) => match key.code {
             KeyCode::Tab => vec![Effect::Ask(target, Query::Plan(desk.mode))],
             KeyCode::BackTab => other_mode(desk),
-            _ if now.since(desk.opened_at) < confirm::TYPED_AHEAD => Vec::new(),
-            KeyCode::Enter => {
-                if let Some(why) = why_not {
-                    deciding.notice = Some(why);
-                    return Vec::new();
-                }
-                match confirm::typed(&target.region, deciding.typed.value()) {
-                    Some(permit) => send(model, permit),
-                    None => {
-                        deciding.notice = Some(format!("type {} exactly as it is written", target.region));
-                        Vec::new()
-                    }
-                }
-            }
             KeyCode::Up | KeyCode::Down => Vec::new(),
             _ => {
                 deciding.notice = None;
-                list::edit(&mut deciding.typed, key);
-                Vec::new()
+                match (deciding.consent.key(key, now), why_not) {
+                    (Decision::Open, _) => Vec::new(),
+                    (Decision::Cancelled, _) => {
+                        leave(model);
+                        Vec::new()
+                    }
+                    (Decision::Confirmed(_), Some(why)) => {
+                        deciding.notice = Some(why);
+                        Vec::new()
+                    }
+                    (Decision::Confirmed(permit), None) => send(model, permit),
+                }
             }
         },
         Stage::Sent(sent) => match key.code {
@@ -89,6 +75,18 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
             }
             _ => Vec::new(),
         },
+    }
+}
+
+/// Closes the dialog. What has no outcome yet is found again.
+fn leave(model: &mut Model) {
+    model.dialogs.pop();
+    let settled = model.here.promotion.as_ref().is_none_or(|desk| match &desk.stage {
+        Stage::Sent(sent) => sent.is_settled(),
+        Stage::Planning { .. } | Stage::NoPlan { .. } | Stage::Deciding(_) => true,
+    });
+    if settled {
+        model.here.promotion = None;
     }
 }
 
@@ -173,8 +171,7 @@ fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
     desk.stage = Stage::Sent(sent);
     let words = format!("asked {} to become primary, promotion {id}", target.region);
     model.here.log.note(now, EventLevel::Warn, "promotion", words);
-    let found_again = Effect::Save { name: LAST_PROMOTION.into(), text: SensitiveString::new(format!("{id}\n")) };
-    vec![found_again, Effect::Do(permit, target, Change::Promote(request))]
+    vec![Effect::Do(permit, target, Change::Promote(request))]
 }
 
 /// Looks after a promotion that was sent from somewhere else, by its id.
@@ -184,9 +181,14 @@ pub(super) fn find(model: &mut Model, id: PromotionId) -> Vec<Effect> {
     let sent = Sent::found(id, model.now);
     let mode = sent.mode;
     model.here.promotion =
-        Some(PromotionDesk { target: target.clone(), opened_at: model.now, scroll: 0, mode, stage: Stage::Sent(sent) });
+        Some(PromotionDesk { target: target.clone(), scroll: 0, mode, stage: Stage::Sent(sent) });
     model.dialogs.push(super::Dialog::Promotion);
     vec![Effect::Ask(target, Query::Promotion(id))]
+}
+
+/// What a promotion takes: the name of the region that becomes primary, typed under the plan that was read.
+fn consent(region: &str, now: crate::clock::UnixMs) -> Consent {
+    Consent::named("Promote", region, now)
 }
 
 pub(super) fn planned(model: &mut Model, target: &Target, result: Result<(Plan, PromotionId), Failure>) {
@@ -196,7 +198,7 @@ pub(super) fn planned(model: &mut Model, target: &Target, result: Result<(Plan, 
         (Stage::Sent(_), _) => {}
         (Stage::Deciding(deciding), Ok((plan, _))) => {
             if plan.hash != deciding.plan.last().hash {
-                deciding.typed.reset();
+                deciding.consent = consent(&target.region, now);
                 deciding.notice = Some("the facts changed: this is a new plan".into());
             }
             deciding.plan = Observed::new(plan, now, target.region.clone());
@@ -208,7 +210,7 @@ pub(super) fn planned(model: &mut Model, target: &Target, result: Result<(Plan, 
                 _ => None,
             };
             let plan = Observed::new(plan, now, target.region.clone());
-            *stage = Stage::Deciding(Deciding { plan, id, typed: tui_input::Input::default(), notice });
+            *stage = Stage::Deciding(Deciding { plan, id, consent: consent(&target.region, now), notice });
         }
         (_, Err(failure)) => desk.stage = Stage::NoPlan { why: failure.words },
     }

@@ -1,23 +1,22 @@
 //! A promotion from plan to outcome. It outlives its dialog: who leaves the dialog finds it again under the same key.
 
+use super::confirm::Consent;
 use super::msg::Target;
 use crate::api::replication::{FenceProof, Plan, PromoteMode, Promotion, PromotionOutcome, Verdict};
 use crate::clock::UnixMs;
 use crate::console::domain::{Evidence, Observed};
 use crate::ids::{Epoch, PromotionId};
 use std::time::Duration;
-use tui_input::Input;
 
 /// A promotion without an outcome is asked about this often.
 pub const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// What was said so lately needs no question: a status comes every second.
-const TOLD_EVERY: Duration = Duration::from_secs(2);
+pub(super) const TOLD_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct PromotionDesk {
     pub target: Target,
-    pub opened_at: UnixMs,
     /// Lines that were scrolled past, where not all fit.
     pub scroll: usize,
     pub mode: PromoteMode,
@@ -44,7 +43,7 @@ pub enum Stage {
 pub struct Deciding {
     pub plan: Observed<Plan>,
     pub id: PromotionId,
-    pub typed: Input,
+    pub consent: Consent,
     pub notice: Option<String>,
 }
 

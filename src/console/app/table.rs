@@ -147,7 +147,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     replication(Action::Fence, "fence", "Of two primaries, have one give way: `:fence REASON`", &["F"])
         .on(Place::On(&[Screen::Overview, Screen::Failover]))
         .hint("fence")
-        .danger(Danger::Asks)
+        .danger(Danger::Typed)
         .takes(Takes::Reason)
         .unless(targets::fence_disabled),
     replication(Action::LedgerMark, "ledger-mark", "Mark the selected write for a decision, or unmark it", &["t"])
@@ -178,7 +178,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         &["O"],
     )
     .on(LEDGER)
-    .danger(Danger::Asks)
+    .danger(Danger::Typed)
     .unless(targets::overwrite_disabled),
     replication(
         Action::LedgerDiscard,
@@ -188,7 +188,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     )
     .on(LEDGER)
     .hint("discard")
-    .danger(Danger::Asks)
+    .danger(Danger::Typed)
     .takes(Takes::Reason)
     .unless(targets::undecided_disabled),
     replication(
@@ -199,7 +199,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     )
     .on(Place::On(&[Screen::Failover, Screen::Ledger]))
     .hint("rejoin")
-    .danger(Danger::Asks)
+    .danger(Danger::Typed)
     .takes(Takes::Reason)
     .unless(targets::rejoin_disabled),
     show(Screen::Index, "index", "All contexts, the worst first", &["0"]),

@@ -123,15 +123,20 @@ pub fn selected_token(model: &Model) -> Found<(RegionView<'_>, TokenInfo)> {
     Ok((region, token.clone()))
 }
 
+/// The region that a token can be made for. One that is fenced by a primary that it knows rejoins that one.
+fn receives(region: RegionView<'_>) -> Found<RegionView<'_>> {
+    let knows_primary = region.status.is_some_and(|status| status.last().primary.is_some());
+    match region.role() {
+        Some(Role::Fenced) if knows_primary => Err(format!("{} is fenced: it rejoins without a token, by J on screen 5", region.name)),
+        _ => Ok(region),
+    }
+}
+
 pub(super) fn generate_disabled(model: &Model) -> Option<String> {
     if let TokenDesk::Asked { region } = &model.here.desk {
         return Some(format!("{region} is making one"));
     }
-    let region = match token_region(model) {
-        Ok(region) => region,
-        Err(why) => return Some(why),
-    };
-    writable(model, region).err()
+    token_region(model).and_then(receives).and_then(|region| writable(model, region)).err()
 }
 
 pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
@@ -144,7 +149,7 @@ pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
 }
 
 pub(super) fn link_disabled(model: &Model) -> Option<String> {
-    let standby = match token_region(model).and_then(|region| writable(model, region)) {
+    let standby = match token_region(model).and_then(receives).and_then(|region| writable(model, region)) {
         Ok(region) => region,
         Err(why) => return Some(why),
     };

@@ -1,6 +1,6 @@
 //! Activation tokens: asked for, handed over, copied, written to a file, revoked.
 
-use super::confirm::{Confirm, Focus};
+use super::confirm::{Confirm, Consent};
 use super::dialog::Dialog;
 use super::form::TokenForm;
 use super::model::Model;
@@ -25,7 +25,7 @@ pub(super) fn generate_token(model: &mut Model) -> Vec<Effect> {
 fn token_form(model: &Model, standby: &RegionView<'_>, primary: Option<&RegionView<'_>>) -> TokenForm {
     let mut form = TokenForm::new(target(model, standby), primary.map(|primary| target(model, primary)), model.now);
     let own =
-        standby.read(model.now).filter(|reading| reading.value.role == Role::Primary && reading.value.entries > 0);
+        standby.read(model.now).filter(|reading| reading.value.role != Role::Standby && reading.value.entries > 0);
     form.holds = own.map(|reading| {
         let status = reading.value;
         format!("{}, {} ({} ago)", entries(status.entries), bytes(status.bytes), duration(reading.age))
@@ -79,19 +79,25 @@ pub(super) fn hand_over(model: &mut Model) -> Vec<Effect> {
             )
         });
     }
+    // A region that was never a standby holds secrets of its own: to replace those wants its name.
+    let own = standby.as_ref().is_some_and(|standby| {
+        standby.status.is_some_and(|status| status.last().role != Role::Standby && status.last().entries > 0)
+    });
+    let consent = match own {
+        true => Consent::named("Hand over", &held.region, model.now),
+        false => Consent::yes("Hand over", model.now),
+    };
     let confirm = Confirm {
         title: format!("Hand the token of {} to {}", held.region, primary.name),
         lines,
-        verb: "Hand over".into(),
+        consent,
         command: format!(
             "twinkeep replication connect -address={} -replication-path={} TOKEN",
             primary.api_address(),
             model.here.path,
         ),
-        focus: Focus::Cancel,
         target: target(model, &primary),
         change: Change::Connect { standby: held.region.clone(), token: held.token.clone() },
-        opened_at: model.now,
     };
     model.dialogs.push(Dialog::Confirm(confirm));
     Vec::new()
@@ -102,17 +108,15 @@ pub(super) fn revoke(model: &mut Model) -> Vec<Effect> {
     let confirm = Confirm {
         title: format!("Revoke the token {} of {}", token.accessor, region.name),
         lines: vec!["Nobody can activate a link with it any more. A link that is already active stays.".into()],
-        verb: "Revoke".into(),
+        consent: Consent::yes("Revoke", model.now),
         command: format!(
             "twinkeep replication revoke-token -address={} -replication-path={} {}",
             region.api_address(),
             model.here.path,
             token.accessor
         ),
-        focus: Focus::Cancel,
         target: target(model, &region),
         change: Change::RevokeToken { accessor: token.accessor },
-        opened_at: model.now,
     };
     model.dialogs.push(Dialog::Confirm(confirm));
     Vec::new()

@@ -60,7 +60,7 @@ pub(super) fn take(model: &mut Model) -> Vec<Effect> {
     let running = matches!(sent.outcome(), Standing::Running | Standing::Unknown);
     let region = target.region.clone();
     let stage = Stage::Sent(sent);
-    model.here.promotion = Some(PromotionDesk { target, opened_at: model.now, scroll: 0, mode, stage });
+    model.here.promotion = Some(PromotionDesk { target, scroll: 0, mode, stage });
     if !running {
         return Vec::new();
     }

@@ -124,11 +124,12 @@ fn paste(model: &mut Model, text: &str) {
         }
         Some(Dialog::Promotion) => {
             if let Some(Stage::Deciding(deciding)) = model.here.promotion.as_mut().map(|desk| &mut desk.stage) {
-                deciding.notice = Some("pasting is refused here: type the name".into());
+                deciding.consent.refuse_paste();
             }
         }
         Some(Dialog::Form(form)) => list::paste(&mut form.ttl, text),
-        Some(Dialog::Confirm(_) | Dialog::Token | Dialog::Faults) | None => {}
+        Some(Dialog::Confirm(confirm)) => confirm.consent.refuse_paste(),
+        Some(Dialog::Token | Dialog::Faults) | None => {}
     }
 }
 
@@ -183,6 +184,7 @@ fn take_context_reports(model: &mut Model, reports: Vec<NodeReport>) -> Vec<Effe
         model.toast(level, text);
     }
     effects.extend(super::told::take(model));
+    super::failover::take_told(model);
     effects
 }
 

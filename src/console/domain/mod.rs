@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod evidence;
 pub mod failover;
 pub mod foreign;
+pub mod loss;
 pub mod node;
 pub mod observed;
 pub mod overall;

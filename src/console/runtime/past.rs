@@ -29,7 +29,9 @@ impl Console {
             match self.recorder.past() {
                 Ok(film) => {
                     let projector = Projector { at: film.ended_at, film, runs: false };
-                    let then = self.then(&projector);
+                    let mut then = self.then(&projector);
+                    // The past is a level of its own: Esc leaves it where it was entered.
+                    then.trail.clear();
                     self.past = Some((projector, then));
                 }
                 Err(error) => drop(app::update(&mut self.model, Msg::Notice(error.to_string()))),

@@ -2,8 +2,8 @@
 
 use super::role::Role;
 use super::widgets::{cell, fitted, hints, lines, paragraph, wrap};
-use super::{Paint, Secrets, cockpit};
-use crate::console::app::confirm::{Confirm, Focus};
+use super::{Paint, Secrets, cockpit, consent};
+use crate::console::app::confirm::Confirm;
 use crate::console::app::desk::{EXPIRY_WARN, HeldToken, TokenDesk};
 use crate::console::app::form::TokenForm;
 use crate::console::app::palette::Palette;
@@ -70,29 +70,12 @@ fn draw_confirm(confirm: &Confirm, paint: Paint<'_>, area: Rect, buf: &mut Buffe
     rows.push(Line::default());
     rows.extend(wrap(&confirm.command, text_width).into_iter().map(|row| Line::from(paint.muted(row))));
     rows.push(Line::default());
-    let button = |name: String, focused: bool| {
-        let (open, close) = if focused { ("[ ", " ]") } else { ("  ", "  ") };
-        let role = if focused { Role::Cursor } else { Role::Text };
-        paint.span(role, format!("{open}{name}{close}"))
-    };
-    let mut buttons = Line::from(vec![
-        button("Cancel".into(), confirm.focus == Focus::Cancel),
-        Span::raw("  "),
-        button(confirm.verb.clone(), confirm.focus == Focus::Confirm),
-    ]);
-    let keys = hints(paint, &[hint("y", "yes"), hint("esc", "no")], text_width);
-    let mut foot = Vec::new();
-    if buttons.width() + 16 <= text_width {
-        buttons.spans.push(Span::raw("   "));
-        buttons.spans.extend(keys.into_iter().flat_map(|line| line.spans));
-        foot.push(buttons);
-    } else {
-        foot.push(buttons);
-        foot.extend(keys);
-    }
+    let purpose = format!("To {}", confirm.consent.verb.to_lowercase());
+    let foot = consent::lines(&confirm.consent, &purpose, &[], paint, text_width);
     let height = (rows.len() + foot.len()) as u16 + 2;
     let title = vec![paint.span(Role::Title, confirm.title.clone())];
-    let inner = paint.dialog(title, Role::Warn, width, height, area, buf);
+    let border = if confirm.consent.name().is_some() { Role::Crit } else { Role::Warn };
+    let inner = paint.dialog(title, border, width, height, area, buf);
     body_and_foot(rows, foot, inner, buf);
 }
 
@@ -190,19 +173,13 @@ fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     }
     rows.push(Line::default());
     if area.height >= ROOMY {
-        let force = if form.replace { " -force" } else { "" };
-        let command =
-            form.command.replacen("generate-token", &format!("generate-token -ttl={}{force}", form.ttl.value()), 1);
+        let command = form.whole_command();
         foot.push(Line::default());
         foot.extend(paragraph(paint, Role::Muted, &command, text_width));
         foot.push(Line::default());
     }
-    let mut keys = vec![hint("enter", if form.primary.is_some() { "link" } else { "make it" })];
-    if form.holds.is_some() {
-        keys.push(hint("tab", "replace its secrets, or not"));
-    }
-    keys.push(hint("esc", "leave"));
-    foot.extend(hints(paint, &keys, text_width));
+    let more = if form.holds.is_some() { vec![hint("space", "replace its secrets, or not")] } else { Vec::new() };
+    foot.extend(consent::lines(&form.consent, "", &more, paint, text_width));
     let height = (rows.len() + foot.len()) as u16 + 2;
     let inner = paint.dialog(vec![paint.span(Role::Title, title)], Role::Selected, width, height, area, buf);
     body_and_foot(rows, foot, inner, buf);

@@ -12,6 +12,7 @@ pub mod theme;
 mod chrome;
 mod cockpit;
 mod columns;
+mod consent;
 mod dialogs;
 mod events;
 mod failover;

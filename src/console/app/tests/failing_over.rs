@@ -7,18 +7,28 @@ fn a_promotion_wants_the_regions_name_typed_and_refuses_a_paste() {
     let mut model = model(fixtures::dark_primary());
     open_plan(&mut model);
     update(&mut model, Msg::Paste("eu-west-1".into()));
-    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+    let Some(Stage::Deciding(deciding)) = model.here.promotion.as_ref().map(|desk| &desk.stage) else { panic!() };
+    assert_eq!(deciding.consent.name(), Some(("eu-west-1", "")));
+    assert!(deciding.consent.notice().unwrap().contains("pasting"));
     type_text(&mut model, "eu-west");
     assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
     type_text(&mut model, "-1");
     let effects = keys(&mut model, "enter");
-    let [Effect::Save { .. }, Effect::Do(_, target, Change::Promote(request))] = effects.as_slice() else {
+    let [Effect::Do(_, target, Change::Promote(request))] = effects.as_slice() else {
         panic!("{effects:?}")
     };
     assert_eq!(target.region, "eu-west-1");
     assert!(request.accept_loss, "the loss stands above the name that was typed");
     assert_eq!((request.plan.as_str(), request.id), ("b1946ac92492d2347c6235b4d2611184", PromotionId([7; 16])));
     assert_eq!(standing(&model), Standing::Running);
+}
+
+/// Opens a question, answers it with a mere yes, which does nothing, and then with the name.
+fn confirm(model: &mut Model, opening: &str, name: &str) -> Vec<Effect> {
+    assert!(keys(model, opening).is_empty(), "{opening} only asks");
+    assert!(keys(model, "y enter backspace").is_empty(), "a yes is not the name of a region");
+    type_text(model, name);
+    keys(model, "enter")
 }
 
 #[test]
@@ -38,7 +48,7 @@ fn sent() -> Model {
     let mut model = model(fixtures::dark_primary());
     open_plan(&mut model);
     type_text(&mut model, "eu-west-1");
-    assert_eq!(keys(&mut model, "enter").len(), 2, "the promotion, and its id into a file");
+    assert_eq!(keys(&mut model, "enter").len(), 1);
     model
 }
 
@@ -95,7 +105,7 @@ fn a_promotion_whose_facts_changed_shows_the_new_plan_and_wants_a_new_consent() 
     update(&mut model, told(Answer::Plan(target, Ok(plan))));
     match &model.here.promotion.as_ref().unwrap().stage {
         Stage::Deciding(deciding) => assert_eq!(
-            (deciding.id, deciding.typed.value(), deciding.notice.as_deref()),
+            (deciding.id, deciding.consent.name().unwrap().1, deciding.notice.as_deref()),
             (PromotionId([8; 16]), "", Some("not promoted, the facts changed: the plan changed"))
         ),
         other => panic!("{other:?}"),
@@ -176,7 +186,7 @@ fn the_ledger_is_asked_for_while_it_is_in_view_and_decided_on_after_a_yes() {
     assert!(words(&effects)[0].starts_with("do us-east-1 ReplayLedger"), "{effects:?}");
     let again = update(&mut model, told(Answer::Decided(target, Ok("2 writes replayed".into()))));
     assert_eq!(words(&again), ["ask us-east-1 Ledger"], "what was decided is looked at");
-    let effects = keys(&mut model, "J y");
+    let effects = confirm(&mut model, "J", "us-east-1");
     assert!(words(&effects)[0].starts_with("do us-east-1 Rejoin"), "{effects:?}");
     keys(&mut model, ":");
     type_text(&mut model, "rejoin");
@@ -196,7 +206,7 @@ fn marked_entries_are_decided_on_and_nothing_is_overwritten_unnamed() {
     assert!(model.dialogs.is_empty(), "nothing is marked");
     keys(&mut model, "down t");
     assert_eq!(model.here.marked.iter().collect::<Vec<_>>(), ["1/3:48218"]);
-    let effects = keys(&mut model, "O y");
+    let effects = confirm(&mut model, "O", "eu-west-1");
     let [Effect::Do(_, _, Change::ReplayLedger(request))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(
         (request.entries.as_slice(), request.all, request.overwrite),
@@ -206,7 +216,7 @@ fn marked_entries_are_decided_on_and_nothing_is_overwritten_unnamed() {
     assert_eq!(model.here.marked.len(), 2, "what was replayed can't be marked");
     keys(&mut model, "x");
     type_text(&mut model, "tested");
-    let effects = keys(&mut model, "enter y");
+    let effects = confirm(&mut model, "enter", "us-east-1");
     let [Effect::Do(_, _, Change::DiscardLedger(request))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((request.entries.len(), request.reason.as_str()), (2, "tested"));
     assert_eq!(words(&keys(&mut model, "e")), ["ask us-east-1 LedgerExport"]);
@@ -219,7 +229,7 @@ fn in_a_split_brain_only_the_older_one_can_be_fenced() {
     assert!(model.toast_in_view().unwrap().text.contains("only fencing"), "{:?}", model.toasts);
     keys(&mut model, "F");
     type_text(&mut model, "eu-has-the-clients");
-    let effects = keys(&mut model, "enter y");
+    let effects = confirm(&mut model, "enter", "us-east-1");
     let [Effect::Do(_, target, Change::Fence(request))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((target.region.as_str(), request.reason.as_str()), ("us-east-1", "eu-has-the-clients"));
 }
@@ -257,11 +267,51 @@ fn a_verification_is_begun_after_a_yes_and_asked_about_until_it_ended() {
         standbys: Vec::new(),
     };
     update(&mut model, told(Answer::Verification(target.clone(), Ok(said(None)))));
-    let later = UnixMs(model.now.0 + 1_100);
+    let later = UnixMs(model.now.0 + 2_100);
     assert_eq!(words(&update(&mut model, Msg::Tick(later))), ["ask us-east-1 Verification(\"v1\")"]);
     update(&mut model, told(Answer::Verification(target.clone(), Ok(said(Some(later))))));
     let later = UnixMs(model.now.0 + 5_000);
     assert!(update(&mut model, Msg::Tick(later)).is_empty());
+}
+
+#[test]
+fn a_verification_begun_at_another_terminal_is_found_in_the_primarys_status() {
+    use crate::api::verification::{OwnDisk, StandbyVerification, Verification, VerifyOutcome};
+    let mut model = model(fixtures::streaming());
+    let telling = |model: &mut Model, outcome, ended_at| {
+        let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Primary, Duration::ZERO);
+        let standby = StandbyVerification {
+            region: fixtures::EU,
+            name: "eu-west-1".into(),
+            outcome,
+            at: None,
+            damaged_buckets: 0,
+            differing_buckets: 0,
+            differing_entries: 0,
+            prefixes: Vec::new(),
+            words: "its disk is read".into(),
+        };
+        us.verification = Some(Box::new(Verification {
+            id: "v9".into(),
+            began_at: NOW,
+            ended_at,
+            own_disk: OwnDisk::Sound,
+            standbys: vec![standby],
+        }));
+        let mut report = fixtures::up(us.clone(), Duration::ZERO);
+        report.status = Some(crate::console::domain::Observed::new(us, model.now, "us-east-1a"));
+        update(model, Msg::Reports(vec![(ContextId(0), report)]))
+    };
+    telling(&mut model, VerifyOutcome::Running, None);
+    assert!(model.toast_in_view().unwrap().text.contains("are being verified"), "{:?}", model.toasts);
+    let later = UnixMs(model.now.0 + 1_500);
+    assert!(update(&mut model, Msg::Tick(later)).is_empty(), "what its status says is not asked for");
+    let told = model.toasts.len();
+    telling(&mut model, VerifyOutcome::Running, None);
+    assert_eq!(model.toasts.len(), told, "once");
+    telling(&mut model, VerifyOutcome::Equal, Some(later));
+    assert_eq!(model.toast_in_view().unwrap().text, "verified: eu-west-1 is equal");
+    assert!(model.here.verify.as_ref().unwrap().said.as_ref().unwrap().last().ended_at.is_some());
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub(super) fn event(name: &str) -> KeyEvent {
         "esc" => named(KeyCode::Esc),
         "enter" => named(KeyCode::Enter),
         "tab" => named(KeyCode::Tab),
+        "backspace" => named(KeyCode::Backspace),
+        "space" => named(KeyCode::Char(' ')),
         "up" => named(KeyCode::Up),
         "down" => named(KeyCode::Down),
         "left" => named(KeyCode::Left),
@@ -101,7 +103,7 @@ pub(super) fn words(effects: &[Effect]) -> Vec<String> {
 }
 
 pub fn give_token(model: &mut Model) {
-    let effects = keys(model, "g enter");
+    let effects = keys(model, "g y");
     let [Effect::Do(_, target, Change::GenerateToken(_))] = effects.as_slice() else {
         panic!("g asks for a token: {effects:?}");
     };

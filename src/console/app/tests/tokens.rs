@@ -57,11 +57,11 @@ fn a_token_is_asked_for_with_its_time_and_a_wrong_time_is_named() {
         other => panic!("{other:?}"),
     };
     assert_eq!(form(&model), ("30m".into(), None));
-    keys(&mut model, "ctrl-u 3 x enter");
+    keys(&mut model, "ctrl-u 3 x y");
     assert!(form(&model).1.unwrap().contains("no duration"));
-    keys(&mut model, "ctrl-u 3 d enter");
+    keys(&mut model, "ctrl-u 3 d y");
     assert!(form(&model).1.unwrap().contains("a day"));
-    let effects = keys(&mut model, "ctrl-u 2 h enter");
+    let effects = keys(&mut model, "ctrl-u 2 h tab enter");
     let [Effect::Do(_, target, Change::GenerateToken(request))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((target.region.as_str(), request.ttl.clone()), ("eu-west-1", Some(serde_json::json!(7_200))));
 }
@@ -69,13 +69,42 @@ fn a_token_is_asked_for_with_its_time_and_a_wrong_time_is_named() {
 #[test]
 fn two_regions_are_linked_in_one_step_and_the_token_is_never_here() {
     let mut model = model(fixtures::unlinked());
-    let effects = keys(&mut model, "l enter");
+    let effects = keys(&mut model, "l y");
     let [Effect::Do(_, primary, Change::Link { standby, .. })] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((primary.region.as_str(), standby.region.as_str()), ("us-east-1", "eu-west-1"));
     assert!(matches!(model.here.desk, TokenDesk::Empty));
     let (primary, standby) = ("us-east-1".to_owned(), "eu-west-1".to_owned());
     update(&mut model, told(Answer::Linked { primary, standby, result: Ok(()) }));
     assert!(model.toast_in_view().unwrap().text.contains("us-east-1 took a token of eu-west-1"));
+}
+
+#[test]
+fn cancel_has_the_focus_in_a_form_as_well() {
+    let mut model = model(fixtures::unlinked());
+    for opening in ["l", "g"] {
+        assert_eq!(words(&keys(&mut model, opening)), [""; 0]);
+        assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+        assert!(model.dialogs.is_empty());
+    }
+}
+
+#[test]
+fn to_replace_secrets_that_a_region_holds_wants_its_name() {
+    let mut world = fixtures::unlinked();
+    let mut eu = fixtures::status(fixtures::EU, crate::api::replication::Role::Primary, Default::default());
+    (eu.dataset, eu.epoch) = (crate::ids::DatasetId([8; 16]), Epoch(1));
+    eu.links.clear();
+    world.take_all([fixtures::up(eu, Default::default())]);
+    let mut model = model(world);
+    assert_eq!(words(&keys(&mut model, "l space y")), [""; 0]);
+    let Some(Dialog::Confirm(confirm)) = model.dialogs.last() else { panic!("{:?}", model.dialogs) };
+    assert_eq!(confirm.consent.name(), Some(("eu-west-1", "")));
+    assert!(confirm.command.contains(" -force") && confirm.lines[0].contains("31 405"), "{confirm:?}");
+    update(&mut model, Msg::Paste("eu-west-1".into()));
+    type_text(&mut model, "eu-west-1");
+    let effects = keys(&mut model, "enter");
+    let [Effect::Do(_, _, Change::Link { request, .. })] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(request.force);
 }
 
 #[test]

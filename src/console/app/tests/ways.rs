@@ -52,6 +52,34 @@ fn screens_turn_by_number_and_by_tab_and_esc_goes_back_one_level() {
 }
 
 #[test]
+fn esc_goes_back_the_way_one_came_and_ends_at_home() {
+    let mut model = model(fixtures::left_behind());
+    keys(&mut model, "5 6 ?");
+    let mut way = Vec::new();
+    for _ in 0..4 {
+        keys(&mut model, "esc");
+        way.push(model.screen);
+    }
+    assert_eq!(way, [Screen::Ledger, Screen::Failover, Screen::Overview, Screen::Overview]);
+    // Between two screens one can go to and fro without a way that grows.
+    keys(&mut model, "5 6 5 6 5 6 esc esc");
+    assert_eq!(model.screen, Screen::Overview);
+    let mut several = models([("prod", fixtures::streaming()), ("lab", fixtures::unlinked())]);
+    keys(&mut several, "enter 3 esc");
+    assert_eq!(several.screen, Screen::Overview);
+    keys(&mut several, "esc");
+    assert_eq!(several.screen, Screen::Index, "the context is a level as well");
+}
+
+#[test]
+fn a_fenced_region_is_not_offered_what_would_be_refused() {
+    let mut model = model(fixtures::left_behind());
+    keys(&mut model, "g");
+    assert!(model.dialogs.is_empty() && model.toast_in_view().unwrap().text.contains("rejoins without a token"));
+    assert!((Action::Link.info().disabled)(&model).unwrap().contains("is fenced"));
+}
+
+#[test]
 fn while_a_filter_is_typed_letters_are_letters() {
     let mut model = model(fixtures::streaming());
     assert_eq!(words(&keys(&mut model, "7 / q p g")), [""; 0]);
@@ -81,7 +109,40 @@ fn a_right_that_ends_while_a_question_is_open_is_none() {
     model.here.write = WriteRight::Write;
     keys(&mut model, "g");
     model.here.write = WriteRight::ReadOnly;
-    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+    assert_eq!(words(&keys(&mut model, "y")), [""; 0]);
+}
+
+#[test]
+fn what_the_table_calls_dangerous_wants_a_name_and_nothing_else_does() {
+    let worlds: [fn() -> World; 4] =
+        [fixtures::streaming, fixtures::unlinked, fixtures::left_behind, fixtures::split_brain];
+    let mut asked = BTreeSet::new();
+    for info in ACTIONS.iter().filter(|info| matches!(info.danger, Danger::Asks | Danger::Typed)) {
+        for world in worlds {
+            let mut model = model(world());
+            if info.action == Action::TokenHandOver && (Action::TokenGenerate.info().disabled)(&model).is_none() {
+                give_token(&mut model);
+                model.dialogs.clear();
+            }
+            model.screen = Screen::Ledger;
+            model.here.ledger = Some(crate::console::domain::Observed::new(fixtures::ledger(), NOW, "us-east-1"));
+            model.here.marked.insert("1/3:48218".into());
+            perform::perform(&mut model, info.action, Some("because".into()));
+            let wants_name = match model.dialogs.last() {
+                Some(Dialog::Confirm(confirm)) => confirm.consent.name().is_some(),
+                Some(Dialog::Form(form)) => form.consent.name().is_some(),
+                Some(Dialog::Promotion) => true,
+                _ => continue,
+            };
+            asked.insert(info.id);
+            assert_eq!(wants_name, info.danger == Danger::Typed, "{}", info.id);
+        }
+    }
+    let dangerous = ACTIONS.iter().filter(|info| matches!(info.danger, Danger::Asks | Danger::Typed));
+    // The fixture's tokens are on a screen of their own.
+    let missing: Vec<&str> =
+        dangerous.map(|info| info.id).filter(|id| !asked.contains(id) && *id != "token-revoke").collect();
+    assert!(missing.is_empty(), "never asked in any of the worlds: {missing:?}");
 }
 
 #[test]

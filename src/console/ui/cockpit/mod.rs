@@ -55,7 +55,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             let arrow = paint.glyphs.arrow;
             let what = mode_word(desk.mode);
             let title = format!("{what} to {region}, epoch {} {arrow} {}", plan.epoch_now, plan.epoch_next);
-            let mut rows = loss_lines(&plan.loss, paint, text_width);
+            let mut rows = loss_lines(region, &reading, paint, text_width);
             rows.push(Line::default());
             rows.extend(evidence_lines(model, paint, text_width));
             rows.extend(plan_lines(&reading, paint, text_width));

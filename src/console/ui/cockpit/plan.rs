@@ -1,16 +1,17 @@
 //! Before it: the loss, the checks, and the name that is typed.
 
-use super::super::Paint;
+use super::super::{Paint, consent};
 use super::super::dialogs::{ROOMY, hint};
 use super::super::role::Role;
 use super::super::widgets::{cell, hints, paragraph, told_age, wrap};
 use super::other;
-use crate::api::replication::{Check, LossEstimate, Plan, PromoteMode};
+use crate::api::replication::{Check, Plan, PromoteMode};
 use crate::console::app::afterwards::mode_word;
 use crate::console::app::promotion::Deciding;
 use crate::console::app::{Model, promotion_forbidden};
 use crate::console::domain::Reading;
-use crate::console::domain::units::{bytes, count, duration, plural};
+use crate::console::domain::loss::{LossLook, loss_statement};
+use crate::console::domain::units::duration;
 use ratatui::text::{Line, Span};
 
 /// Where the facts of a plan's checks begin, behind verdict and name.
@@ -56,23 +57,16 @@ pub(super) fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: u
     rows
 }
 
-pub(super) fn loss_lines(loss: &LossEstimate, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
-    let amount = format!("{}, {}", plural(loss.entries, "write", "writes"), bytes(loss.bytes));
-    let (role, head) = match (loss.known, loss.entries) {
-        (true, 0) => (Role::Ok, format!("{} nothing is lost", paint.glyphs.ok)),
-        (true, _) => (Role::Crit, format!("{} {amount} will be lost", paint.glyphs.crit)),
-        (false, _) => (Role::Unknown, format!("{} loss unknown: at least {amount}", paint.glyphs.unknown)),
+pub(super) fn loss_lines(region: &str, reading: &Reading<'_, Plan>, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    let said = loss_statement(region, reading.value, reading.age);
+    let (role, glyph) = match said.look {
+        LossLook::Nothing => (Role::Ok, paint.glyphs.ok),
+        LossLook::Some => (Role::Crit, paint.glyphs.crit),
+        LossLook::Unknown => (Role::Unknown, paint.glyphs.unknown),
+        LossLook::NoStatement => (Role::Muted, paint.glyphs.stale),
     };
-    let likely = loss.likely_entries.filter(|_| !loss.known);
-    let likely = likely.map_or_else(String::new, |likely| format!(", likely about {}", count(likely)));
-    let mut rows = paragraph(paint, role, &format!("{head}{likely}"), width);
-    if !loss.by_class.is_empty() {
-        let classes: Vec<String> =
-            loss.by_class.iter().map(|(class, of)| format!("{} {}", count(*of), class.name())).collect();
-        let known = if loss.known { "of these" } else { "known of these" };
-        rows.extend(indented(paint, Role::Muted, &format!("{known}: {}", classes.join(", ")), width));
-    }
-    rows.extend(indented(paint, Role::Text, &loss.words, width));
+    let mut rows = paragraph(paint, role, &format!("{glyph} {}", said.head), width);
+    rows.extend(said.more.iter().flat_map(|more| indented(paint, Role::Text, more, width)));
     rows
 }
 
@@ -95,31 +89,23 @@ pub(super) fn decide_lines(
     if let Some(notice) = &deciding.notice {
         foot.extend(wrap(notice, width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))));
     }
-    let mut keys = Vec::new();
+    let mode = deciding.plan.last().mode;
+    let mut keys = vec![hint("tab", "look again"), hint("shift-tab", format!("{} instead", mode_word(other(mode))))];
     match promotion_forbidden(model) {
-        Some(why) => foot.extend(paragraph(paint, Role::Crit, &format!("{} {why}", paint.glyphs.cut), width)),
+        Some(why) => {
+            foot.extend(paragraph(paint, Role::Crit, &format!("{} {why}", paint.glyphs.cut), width));
+            keys.push(hint("esc", "leave"));
+            foot.extend(hints(paint, &keys, width));
+        }
         None => {
-            let consent =
-                if deciding.may_lose() { "To accept this loss and promote, type " } else { "To promote, type " };
-            let question = if width >= 70 { consent } else { "Type " };
-            foot.push(Line::from(vec![
-                paint.text(question),
-                paint.span(Role::Title, region.to_owned()),
-                paint.text(": "),
-                paint.span(Role::Input, deciding.typed.value().to_owned()),
-                paint.span(Role::Cursor, " "),
-            ]));
-            keys.push(hint("enter", "promote"));
+            let purpose =
+                if deciding.may_lose() { "To accept this loss and promote" } else { "To promote" };
+            if height >= ROOMY {
+                foot.extend(paragraph(paint, Role::Muted, &command(model, region, mode, deciding), width));
+            }
+            foot.extend(consent::lines(&deciding.consent, purpose, &keys, paint, width));
         }
     }
-    let mode = deciding.plan.last().mode;
-    keys.push(hint("tab", "look again"));
-    keys.push(hint("shift-tab", format!("{} instead", mode_word(other(mode)))));
-    keys.push(hint("esc", "leave"));
-    if height >= ROOMY {
-        foot.extend(paragraph(paint, Role::Muted, &command(model, region, mode, deciding), width));
-    }
-    foot.extend(hints(paint, &keys, width));
     foot
 }
 

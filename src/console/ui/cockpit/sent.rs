@@ -10,6 +10,7 @@ use crate::api::replication::{
 use crate::console::app::Model;
 use crate::console::app::afterwards::{recovery, state_word, step_word};
 use crate::console::app::promotion::{Sent, Standing};
+use crate::console::domain::loss::lost_words;
 use crate::console::domain::units::{duration, millis};
 use ratatui::text::{Line, Span};
 
@@ -135,7 +136,7 @@ pub(super) fn sent_lines(
         }
         say(Role::Text, &fence_words(model, sent, promotion));
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
-            say(Role::Text, &format!("Lost: {}", loss.words));
+            say(Role::Text, &format!("Lost: {}", lost_words(loss)));
         }
         if let Some(words) = recovery(sent) {
             say(Role::Muted, &words);

@@ -3,7 +3,7 @@
 use super::{Facts, seconds};
 use crate::api::replication::LossEstimate;
 use crate::clock::UnixMs;
-use crate::state::Class;
+use crate::state::{Class, Role};
 
 /// Of a switchover: the primary stops first.
 pub(in super::super) fn nothing_lost(last_heard_at: Option<UnixMs>) -> LossEstimate {
@@ -15,11 +15,20 @@ pub(in super::super) fn nothing_lost(last_heard_at: Option<UnixMs>) -> LossEstim
         last_heard_at,
         likely_entries: None,
         by_class: Vec::new(),
+        applied: None,
+        head: None,
+        newest_at: None,
         words: "nothing: the primary stops first, and all that it acknowledged is here before this region opens".into(),
     }
 }
 
 impl Facts<'_> {
+    /// Of a region that is not promoted: "nothing is lost" would be an answer to another question.
+    pub(super) fn no_statement(&self) -> LossEstimate {
+        let words = format!("no statement: this region is {}, and can't be promoted", self.ctx.path.role);
+        LossEstimate { known: false, words, ..nothing_lost(None) }
+    }
+
     /// What would be lost. Exact only if the primary is known to take no more writes: because it gave up to this region,
     /// which has not given the right back. Any other failover can't know before it meets the primary again.
     pub(super) fn loss(&self) -> LossEstimate {
@@ -28,6 +37,9 @@ impl Facts<'_> {
         if let Some(gave_up) = &path.handover.gave_up {
             let (name, next) = (&gave_up.to.name, path.epoch.next());
             return unknown(format!("unknown: {name} may have opened epoch {next} and taken writes, which stay there"));
+        }
+        if path.role != Role::Standby {
+            return self.no_statement();
         }
         let Some(heard) = self.heard else {
             return unknown("unknown: the primary was not heard since this node leads".to_owned());
@@ -41,7 +53,10 @@ impl Facts<'_> {
             };
             let ms = heard.header.head_at.since(path.applied_at).as_millis() as u64;
             let (bytes, by_class) = if entries == 0 { (0, Vec::new()) } else { (behind.bytes, behind.by_class()) };
-            return LossEstimate { entries, bytes, ms, by_class, words, ..nothing_lost(Some(heard.at)) };
+            let newest_at = (entries > 0).then_some(heard.header.head_at);
+            let (applied, head) = (Some(path.applied), Some(reached));
+            let nothing = nothing_lost(Some(heard.at));
+            return LossEstimate { entries, bytes, ms, by_class, applied, head, newest_at, words, ..nothing };
         }
         let silent_ms = self.silent_ms.unwrap_or_default();
         let entries = heard.header.head.index.saturating_sub(path.applied.index);
@@ -64,6 +79,9 @@ impl Facts<'_> {
             last_heard_at: Some(heard.at),
             likely_entries: likely,
             by_class,
+            applied: Some(path.applied),
+            head: Some(heard.header.head),
+            newest_at: (entries > 0).then_some(heard.header.head_at),
             words,
         }
     }

@@ -17,6 +17,7 @@ use super::standby::{Heard, RootsCompared, Standby};
 use crate::api::replication::{Check, LossEstimate, Plan, PromoteMode, Verdict};
 use crate::clock::UnixMs;
 use crate::ids::Position;
+use crate::state::Role;
 
 /// While the primary still writes, the loss changes with each heartbeat; the plan's hash only tells whether it is more.
 const LIVE_LOSS_MAX: u64 = 1_000;
@@ -43,6 +44,7 @@ pub(super) fn plan(ctx: &Context, standby: &Standby, asking: &Asking, outside: &
     let (stopped_at, roots) = (asking.gave_up_at(ctx), standby.roots_compared());
     let facts = Facts { ctx, heard, outside, mode, stopped_at, roots, silent_ms, live };
     let (checks, loss) = match mode {
+        PromoteMode::Planned if ctx.path.role != Role::Standby => (facts.of_switchover(), facts.no_statement()),
         PromoteMode::Planned => (facts.of_switchover(), nothing_lost(heard.map(|heard| heard.at))),
         PromoteMode::Forced => (facts.of_failover(), facts.loss()),
     };
