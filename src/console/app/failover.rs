@@ -35,9 +35,10 @@ impl VerifyDesk {
     /// Takes in what the status tells, unless the same was asked for: an answer names what differed, a status does not.
     fn hear(&mut self, told: Observed<Verification>) {
         let ended = |said: &Observed<Verification>| said.last().ended_at;
-        let known = self.said.as_ref().is_some_and(|said| {
-            said.last().id == told.last().id && ended(said).is_some() == ended(&told).is_some()
-        });
+        let known = self
+            .said
+            .as_ref()
+            .is_some_and(|said| said.last().id == told.last().id && ended(said).is_some() == ended(&told).is_some());
         if !known || ended(&told).is_none() {
             self.said = Some(told);
             self.doubt = None;
@@ -212,12 +213,8 @@ pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
     // A primary that answers is switched over; one that does not is failed over. The other way is a key away.
     let alive = model.pair().as_ref().and_then(|pair| pair.primary()).is_some_and(|primary| !primary.is_dark());
     let mode = if alive { PromoteMode::Planned } else { PromoteMode::Forced };
-    model.here.promotion = Some(PromotionDesk {
-        target: target.clone(),
-        scroll: 0,
-        mode,
-        stage: Stage::Planning { notice: None },
-    });
+    model.here.promotion =
+        Some(PromotionDesk { target: target.clone(), scroll: 0, mode, stage: Stage::Planning { notice: None } });
     model.dialogs.push(Dialog::Promotion);
     vec![Effect::Ask(target, Query::Plan(mode))]
 }

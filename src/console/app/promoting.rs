@@ -180,8 +180,7 @@ pub(super) fn find(model: &mut Model, id: PromotionId) -> Vec<Effect> {
     let target = targets::target(model, &region);
     let sent = Sent::found(id, model.now);
     let mode = sent.mode;
-    model.here.promotion =
-        Some(PromotionDesk { target: target.clone(), scroll: 0, mode, stage: Stage::Sent(sent) });
+    model.here.promotion = Some(PromotionDesk { target: target.clone(), scroll: 0, mode, stage: Stage::Sent(sent) });
     model.dialogs.push(super::Dialog::Promotion);
     vec![Effect::Ask(target, Query::Promotion(id))]
 }

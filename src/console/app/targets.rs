@@ -127,7 +127,9 @@ pub fn selected_token(model: &Model) -> Found<(RegionView<'_>, TokenInfo)> {
 fn receives(region: RegionView<'_>) -> Found<RegionView<'_>> {
     let knows_primary = region.status.is_some_and(|status| status.last().primary.is_some());
     match region.role() {
-        Some(Role::Fenced) if knows_primary => Err(format!("{} is fenced: it rejoins without a token, by J on screen 5", region.name)),
+        Some(Role::Fenced) if knows_primary => {
+            Err(format!("{} is fenced: it rejoins without a token, by J on screen 5", region.name))
+        }
         _ => Ok(region),
     }
 }

@@ -51,7 +51,10 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration) -> LossStatement
         (true, _) => (LossLook::Some, format!("{} will be lost{newest}", amount(loss))),
         (false, _) => {
             let likely = loss.likely_entries.map(|likely| format!("; at the last rate about {}", count(likely)));
-            (LossLook::Unknown, format!("loss unknown: at least {}{newest}{}", amount(loss), likely.unwrap_or_default()))
+            (
+                LossLook::Unknown,
+                format!("loss unknown: at least {}{newest}{}", amount(loss), likely.unwrap_or_default()),
+            )
         }
     };
     if !loss.by_class.is_empty() {
@@ -69,9 +72,10 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration) -> LossStatement
 
 /// What was lost, as far as it is known by now, for a report.
 pub fn lost_words(loss: &LossEstimate) -> String {
-    let of = loss.applied.zip(loss.head).map(|(applied, head)| {
-        format!(" (applied {} of {}{})", position(applied), position(head), newest(loss))
-    });
+    let of = loss
+        .applied
+        .zip(loss.head)
+        .map(|(applied, head)| format!(" (applied {} of {}{})", position(applied), position(head), newest(loss)));
     format!("{}{}", loss.words, of.unwrap_or_default())
 }
 

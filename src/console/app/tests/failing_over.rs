@@ -14,9 +14,7 @@ fn a_promotion_wants_the_regions_name_typed_and_refuses_a_paste() {
     assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
     type_text(&mut model, "-1");
     let effects = keys(&mut model, "enter");
-    let [Effect::Do(_, target, Change::Promote(request))] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
+    let [Effect::Do(_, target, Change::Promote(request))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(target.region, "eu-west-1");
     assert!(request.accept_loss, "the loss stands above the name that was typed");
     assert_eq!((request.plan.as_str(), request.id), ("b1946ac92492d2347c6235b4d2611184", PromotionId([7; 16])));

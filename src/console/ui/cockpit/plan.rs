@@ -1,9 +1,9 @@
 //! Before it: the loss, the checks, and the name that is typed.
 
-use super::super::{Paint, consent};
 use super::super::dialogs::{ROOMY, hint};
 use super::super::role::Role;
 use super::super::widgets::{cell, hints, paragraph, told_age, wrap};
+use super::super::{Paint, consent};
 use super::other;
 use crate::api::replication::{Check, Plan, PromoteMode};
 use crate::console::app::afterwards::mode_word;
@@ -57,7 +57,12 @@ pub(super) fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: u
     rows
 }
 
-pub(super) fn loss_lines(region: &str, reading: &Reading<'_, Plan>, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+pub(super) fn loss_lines(
+    region: &str,
+    reading: &Reading<'_, Plan>,
+    paint: Paint<'_>,
+    width: usize,
+) -> Vec<Line<'static>> {
     let said = loss_statement(region, reading.value, reading.age);
     let (role, glyph) = match said.look {
         LossLook::Nothing => (Role::Ok, paint.glyphs.ok),
@@ -98,8 +103,7 @@ pub(super) fn decide_lines(
             foot.extend(hints(paint, &keys, width));
         }
         None => {
-            let purpose =
-                if deciding.may_lose() { "To accept this loss and promote" } else { "To promote" };
+            let purpose = if deciding.may_lose() { "To accept this loss and promote" } else { "To promote" };
             if height >= ROOMY {
                 foot.extend(paragraph(paint, Role::Muted, &command(model, region, mode, deciding), width));
             }
