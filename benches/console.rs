@@ -207,6 +207,7 @@ fn status(place: &Place, now: UnixMs) -> PathStatus {
         fence: None,
         ledger: None,
         handover: None,
+        verification: None,
         promotion: None,
         links: vec![link],
         tokens: TokenSummary { used: 1, ..TokenSummary::default() },

@@ -43,7 +43,8 @@ pub fn lines(
         button(&consent.verb, focus == Focus::Confirm),
     ]);
     let own: &[(&str, &str)] = match consent.name() {
-        Some(_) => &[("enter", "does it"), ("esc", "leave")],
+        Some(_) if focus == Focus::Confirm => &[("enter", "does it"), ("esc", "leave")],
+        Some(_) => &[("esc", "leave")],
         None => &[("y", "yes"), ("esc", "no")],
     };
     let mut keys: Vec<(String, String)> = more.to_vec();
