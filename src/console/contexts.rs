@@ -46,7 +46,8 @@ pub struct Defaults {
     pub write: bool,
 }
 
-/// The contexts of a file that are meant, in its order; all, where none is named. Mistakes in the others are theirs.
+/// The contexts of a file that are meant, in its order; all, where none is named. A mistake in one of several is shown as
+/// that context's, and the others are attached to; in one that was named it is an error.
 /// `variable` is the environment.
 pub fn load(
     file: &Path,
@@ -69,52 +70,76 @@ fn parse(
         let known: Vec<&str> = table.keys().map(String::as_str).collect();
         return Err(Error::invalid(format!("no context `{unknown}`: there are {}", known.join(", "))));
     }
+    let table: Vec<(String, toml::Value)> =
+        table.into_iter().filter(|(name, _)| meant.is_empty() || meant.contains(name)).collect();
     let mut contexts = Vec::new();
-    for (name, value) in table.into_iter().filter(|(name, _)| meant.is_empty() || meant.contains(name)) {
-        let wrong = |words: String| Error::invalid(format!("[{name}]: {words}"));
-        let entry: Entry = value.try_into().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
-        if entry.addresses.is_empty() {
-            return Err(wrong("`addresses` is empty: name a node of each region".into()));
+    let mut mistakes = Vec::new();
+    for (name, value) in table {
+        match context(&name, value, defaults, &variable) {
+            Ok(context) => contexts.push(context),
+            // Who named it wants this one and no other.
+            Err(words) if !meant.is_empty() => return Err(Error::invalid(format!("[{name}]: {words}"))),
+            Err(words) => {
+                mistakes.push(format!("[{name}]: {words}"));
+                contexts.push(ContextSpec { name, mistake: Some(words), ..ContextSpec::default() });
+            }
         }
-        let home = |path: &str| match (path.strip_prefix("~/"), variable("HOME")) {
-            (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-            _ => PathBuf::from(path),
-        };
-        let tokens = match (&entry.token_file, &entry.token_env) {
-            (Some(_), Some(_)) => return Err(wrong("`token_file` or `token_env`, not both".into())),
-            (Some(path), None) => {
-                let text = std::fs::read_to_string(home(path)).map_err(|error| wrong(format!("{path}: {error}")))?;
-                vec![SensitiveString::new(text.trim())]
-            }
-            (None, Some(name)) => {
-                let token = variable(name).ok_or_else(|| wrong(format!("the variable {name} is not set")))?;
-                vec![SensitiveString::new(token.trim())]
-            }
-            (None, None) => defaults.tokens.clone(),
-        };
-        let trust = match (&entry.tls_fingerprint, &entry.ca_cert) {
-            (Some(_), Some(_)) => return Err(wrong("`ca_cert` or `tls_fingerprint`, not both".into())),
-            (Some(print), None) => Trust::Pinned(print.parse().map_err(|error| wrong(format!("{error}")))?),
-            (None, Some(path)) => Trust::CaFile(home(path)),
-            (None, None) => defaults.trust.clone(),
-        };
-        let write = match (entry.read_only, defaults.write) {
-            (true, _) => WriteRight::Locked,
-            (false, true) => WriteRight::Write,
-            (false, false) => WriteRight::ReadOnly,
-        };
-        contexts.push(ContextSpec {
-            addresses: entry.addresses,
-            tokens,
-            trust,
-            path: entry.path.unwrap_or_else(|| defaults.path.clone()),
-            write,
-            banner: entry.banner,
-            theme: entry.theme,
-            name,
-        });
+    }
+    if !contexts.is_empty() && mistakes.len() == contexts.len() {
+        return Err(Error::invalid(mistakes.join("; ")));
     }
     Ok(contexts)
+}
+
+/// One context, or what is wrong with it, in words.
+fn context(
+    name: &str,
+    value: toml::Value,
+    defaults: &Defaults,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> std::result::Result<ContextSpec, String> {
+    let entry: Entry = value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    if entry.addresses.is_empty() {
+        return Err("`addresses` is empty: name a node of each region".into());
+    }
+    let home = |path: &str| match (path.strip_prefix("~/"), variable("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => PathBuf::from(path),
+    };
+    let tokens = match (&entry.token_file, &entry.token_env) {
+        (Some(_), Some(_)) => return Err("`token_file` or `token_env`, not both".into()),
+        (Some(path), None) => {
+            let text = std::fs::read_to_string(home(path)).map_err(|error| format!("{path}: {error}"))?;
+            vec![SensitiveString::new(text.trim())]
+        }
+        (None, Some(name)) => {
+            let token = variable(name).ok_or_else(|| format!("the variable {name} is not set"))?;
+            vec![SensitiveString::new(token.trim())]
+        }
+        (None, None) => defaults.tokens.clone(),
+    };
+    let trust = match (&entry.tls_fingerprint, &entry.ca_cert) {
+        (Some(_), Some(_)) => return Err("`ca_cert` or `tls_fingerprint`, not both".into()),
+        (Some(print), None) => Trust::Pinned(print.parse().map_err(|error| format!("{error}"))?),
+        (None, Some(path)) => Trust::CaFile(home(path)),
+        (None, None) => defaults.trust.clone(),
+    };
+    let write = match (entry.read_only, defaults.write) {
+        (true, _) => WriteRight::Locked,
+        (false, true) => WriteRight::Write,
+        (false, false) => WriteRight::ReadOnly,
+    };
+    Ok(ContextSpec {
+        name: name.to_owned(),
+        addresses: entry.addresses,
+        tokens,
+        trust,
+        path: entry.path.unwrap_or_else(|| defaults.path.clone()),
+        write,
+        banner: entry.banner,
+        theme: entry.theme,
+        mistake: None,
+    })
 }
 
 #[cfg(test)]
@@ -163,6 +188,16 @@ mod tests {
         assert_eq!(prod.iter().map(|context| context.name.as_str()).collect::<Vec<_>>(), ["prod"]);
         let unknown = read_some(text, &["prd".to_owned()]).unwrap_err().to_string();
         assert!(unknown.contains("no context `prd`: there are lab, prod"), "{unknown}");
+    }
+
+    #[test]
+    fn where_none_is_named_a_mistake_is_shown_as_its_contexts_and_the_rest_is_attached_to() {
+        let text = "[lab]\naddresses = [\"h\"]\ntoken_env = \"NONE\"\n[prod]\naddresses = [\"h\"]";
+        let all = read(text).unwrap();
+        let of = |name: &str| all.iter().find(|context| context.name == name).unwrap();
+        assert_eq!(of("lab").mistake.as_deref(), Some("the variable NONE is not set"));
+        assert_eq!((of("lab").addresses.len(), of("prod").mistake.as_ref()), (0, None));
+        assert!(read_some(text, &["lab".to_owned()]).is_err());
     }
 
     #[test]

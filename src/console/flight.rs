@@ -229,6 +229,7 @@ impl Film {
             theme: None,
             addresses: context.addresses.clone(),
             write: WriteRight::Past,
+            mistake: None,
         });
         let contexts = contexts.collect();
         let mut model =
@@ -325,6 +326,7 @@ mod tests {
                 theme: None,
                 addresses: vec![fixtures::address(fixtures::US, 0)],
                 write: WriteRight::Write,
+                mistake: None,
             }],
             theme: "dark".into(),
             themes: vec!["dark".into()],

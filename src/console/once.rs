@@ -49,7 +49,7 @@ pub async fn once(options: AttachOptions, format: Format) -> Result<Seen> {
     let quiet = |alarms: Vec<super::domain::Alarm>| !alarms.iter().any(|alarm| alarm.level == EventLevel::Alarm);
     let well = contexts
         .iter()
-        .all(|context| quiet(context.alarms(model.now)) && context.world.nodes().iter().all(|node| node.is_up()));
+        .all(|context| context.mistake.is_none() && quiet(context.alarms(model.now)) && context.world.all_answer());
     Ok(Seen { text, well })
 }
 

@@ -50,6 +50,8 @@ pub struct ContextSpec {
     pub banner: Option<String>,
     /// Worn while this context is looked at.
     pub theme: Option<String>,
+    /// Why it can't be attached to: it is shown with that, and nobody is called.
+    pub mistake: Option<String>,
 }
 
 impl Default for ContextSpec {
@@ -63,6 +65,7 @@ impl Default for ContextSpec {
             write: WriteRight::ReadOnly,
             banner: None,
             theme: None,
+            mistake: None,
         }
     }
 }
@@ -187,17 +190,33 @@ pub(super) fn usual_theme() -> &'static str {
     if plain { WITHOUT_COLOUR } else { DEFAULT }
 }
 
-pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Prepared> {
-    if options.contexts.is_empty() || options.contexts.iter().any(|context| context.addresses.is_empty()) {
+/// The addresses of a context as clients understand them, each once; or what is wrong with it.
+fn attachable(context: &ContextSpec, themes: &[String]) -> Result<Vec<String>> {
+    if let Some(mistake) = &context.mistake {
+        return Err(Error::invalid(mistake.clone()));
+    }
+    if context.addresses.is_empty() {
         return Err(Error::invalid("no server to attach to: name a node of each region, such as http://10.1.1.1:8200"));
     }
+    if let Some(name) = context.theme.as_ref().filter(|theme| !themes.contains(theme)) {
+        return Err(no_theme(name, themes));
+    }
+    let mut addresses = understood(&context.addresses, &context.trust)?;
+    let mut seen = std::collections::BTreeSet::new();
+    addresses.retain(|address| seen.insert(address.clone()));
+    Ok(addresses)
+}
+
+fn no_theme(name: &str, themes: &[String]) -> Error {
+    Error::invalid(format!("there is no theme `{name}`: there are {}", themes.join(", ")))
+}
+
+pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Prepared> {
     let look = look(&options);
     let depth = look.depth;
     let names = look.themes.names();
-    for name in options.theme.iter().chain(options.contexts.iter().filter_map(|context| context.theme.as_ref())) {
-        if !names.contains(name) {
-            return Err(Error::invalid(format!("there is no theme `{name}`: there are {}", names.join(", "))));
-        }
+    if let Some(name) = options.theme.as_ref().filter(|theme| !names.contains(theme)) {
+        return Err(no_theme(name, &names));
     }
     let theme = options.theme.unwrap_or_else(|| usual_theme().into());
     let mut warnings = look.themes.warnings.clone();
@@ -205,24 +224,33 @@ pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Pre
     let mut sessions = Vec::new();
     let mut contexts = Vec::new();
     for (at, context) in options.contexts.into_iter().enumerate() {
-        let mut addresses = understood(&context.addresses, &context.trust)?;
-        let mut seen = std::collections::BTreeSet::new();
-        addresses.retain(|address| seen.insert(address.clone()));
-        sessions.push(SessionOptions {
-            context: ContextId(at),
-            path: context.path.clone(),
-            addresses: addresses.clone(),
-            tokens: context.tokens,
-            trust: context.trust,
-        });
+        let attached = attachable(&context, &names);
+        let mistake = attached.as_ref().err().map(ToString::to_string);
+        let addresses = attached.unwrap_or_default();
+        if mistake.is_none() {
+            sessions.push(SessionOptions {
+                context: ContextId(at),
+                path: context.path.clone(),
+                addresses: addresses.clone(),
+                tokens: context.tokens,
+                trust: context.trust,
+            });
+        }
         contexts.push(ContextOptions {
             name: context.name,
             path: context.path,
             banner: context.banner,
-            theme: context.theme.filter(|_| depth != ColourDepth::None),
+            theme: context.theme.filter(|theme| depth != ColourDepth::None && names.contains(theme)),
             addresses,
             write: context.write,
+            mistake,
         });
+    }
+    if sessions.is_empty() {
+        // There is nobody to show beside what is wrong.
+        let mistakes: Vec<String> = contexts.into_iter().filter_map(|context| context.mistake).collect();
+        let nobody = "no server to attach to: name a node of each region, such as http://10.1.1.1:8200".to_owned();
+        return Err(Error::invalid(if mistakes.is_empty() { nobody } else { mistakes.join("; ") }));
     }
     let model = ModelOptions { now: clock.now(), contexts, theme, themes: names, keymap, quiet: options.quiet };
     Ok(Prepared { sessions, model, look, warnings, record: options.record })

@@ -22,6 +22,8 @@ pub enum Action {
     ZoomIn,
     ZoomOut,
     Palette,
+    /// All that is wrong, in whole sentences.
+    Alarms,
     Back,
     TokenGenerate,
     Link,

@@ -7,7 +7,8 @@ use super::history::{EventLog, Samples};
 use super::promotion::PromotionDesk;
 use crate::api::ledger::LedgerPage;
 use crate::clock::UnixMs;
-use crate::console::domain::{Alarm, Observed, Overall, PairView, RegionView, World, overall};
+use crate::api::replication::EventLevel;
+use crate::console::domain::{Alarm, Observed, Overall, PairView, RegionView, Standing, World, overall};
 use std::collections::BTreeSet;
 
 /// Contexts by their place in the contexts file, or on the command line.
@@ -42,6 +43,8 @@ pub struct ContextOptions {
     pub theme: Option<String>,
     pub addresses: Vec<String>,
     pub write: WriteRight,
+    /// Why nobody is called here.
+    pub mistake: Option<String>,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,7 @@ pub struct Context {
     pub banner: Option<String>,
     pub theme: Option<String>,
     pub write: WriteRight,
+    pub mistake: Option<String>,
     pub world: World,
     /// By name, since regions may come and their order is that of discovery. `None`: nobody chose.
     pub selected: Option<String>,
@@ -76,6 +80,7 @@ impl Context {
             banner: options.banner,
             theme: options.theme,
             write: options.write,
+            mistake: options.mistake,
             world: World::of_addresses(options.addresses.iter().map(String::as_str)),
             selected: None,
             desk: TokenDesk::Empty,
@@ -119,11 +124,23 @@ impl Context {
         self.world.pair(self.selected_index(now), now)
     }
 
+    /// That it was not attached to, and why.
+    fn mistaken(&self) -> Option<Alarm> {
+        let text = format!("not attached: {}", self.mistake.as_ref()?);
+        Some(Alarm { level: EventLevel::Warn, text, brief: "not attached".into() })
+    }
+
     pub fn alarms(&self, now: UnixMs) -> Vec<Alarm> {
+        if let Some(mistaken) = self.mistaken() {
+            return vec![mistaken];
+        }
         self.world.alarms(now)
     }
 
     pub fn overall(&self, now: UnixMs) -> Overall {
+        if let Some(Alarm { text, .. }) = self.mistaken() {
+            return Overall { standing: Standing::Unknown, words: text, wrong: 1 };
+        }
         overall(&self.world, self.pair(now).as_ref(), now)
     }
 }

@@ -7,6 +7,10 @@ use super::palette::Palette;
 #[derive(Debug)]
 pub enum Dialog {
     Palette(Palette),
+    /// All that is wrong, scrolled past so many lines.
+    Alarms {
+        scroll: usize,
+    },
     Confirm(Confirm),
     /// What a new activation token shall be.
     Form(TokenForm),

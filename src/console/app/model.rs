@@ -253,6 +253,22 @@ impl Model {
         self.here.alarms(self.now)
     }
 
+    /// What is wrong in the context that is looked at; on the index in all of them, each with its name.
+    pub fn alarms_in_view(&self) -> Vec<Alarm> {
+        if self.screen != Screen::Index {
+            return self.alarms();
+        }
+        let rows = self.context_rows().into_iter();
+        let named = rows.flat_map(|(context, _)| {
+            let title = context.title();
+            let name = move |alarm: Alarm| Alarm { text: format!("{title}: {}", alarm.text), ..alarm };
+            context.alarms(self.now).into_iter().map(name)
+        });
+        let mut alarms: Vec<Alarm> = named.collect();
+        alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.level));
+        alarms
+    }
+
     pub fn list(&self) -> List {
         self.lists.get(&self.screen).cloned().unwrap_or_default()
     }

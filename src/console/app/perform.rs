@@ -50,6 +50,10 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             model.dialogs.push(Dialog::Palette(Palette::default()));
             Vec::new()
         }
+        Action::Alarms => {
+            model.dialogs.push(Dialog::Alarms { scroll: 0 });
+            Vec::new()
+        }
         Action::Back => {
             back(model);
             Vec::new()

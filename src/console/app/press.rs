@@ -14,6 +14,8 @@ use super::promoting::press_in_promotion;
 use crate::api::replication::{EventLevel, TokenRequest};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+/// Lines that the list of all alarms is scrolled by at most.
+const ALARMS_SCROLL_MAX: usize = 500;
 /// What keys do in the dialog of a new token.
 const TOKEN_KEYS: [Action; 4] = [Action::TokenReveal, Action::TokenHandOver, Action::TokenCopy, Action::TokenSave];
 
@@ -112,6 +114,15 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 send(model, permit, confirm.target, confirm.change)
             }
         },
+        Some(Dialog::Alarms { scroll }) => {
+            match key.code {
+                KeyCode::Esc | KeyCode::Enter | KeyCode::Char('!' | 'q') => drop(model.dialogs.pop()),
+                KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
+                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(ALARMS_SCROLL_MAX),
+                _ => {}
+            }
+            Vec::new()
+        }
         Some(Dialog::Faults) => press_in_faults(model, key),
         Some(Dialog::Form(form)) => match form.key(key, now) {
             Filled::Open => Vec::new(),

@@ -243,6 +243,8 @@ pub const ACTIONS: &[ActionInfo] = &[
         .of(Group::Lists)
         .on(LISTS)
         .unless(targets::copy_disabled),
+    action(Action::Alarms, "alarms", "All that is wrong, in whole sentences, the worst first", &["!"])
+        .unless(targets::alarms_disabled),
     action(Action::Palette, "palette", "Find an action by name", &[":"]).hint("command"),
     action(Action::Back, "back", "Back out one level", &["esc"]),
     action(Action::Past(Look::Back), "back-10s", "Look back: 10 seconds", &["["]),

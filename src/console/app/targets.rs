@@ -334,6 +334,10 @@ pub fn selected_text(model: &Model) -> Option<String> {
     }
 }
 
+pub(super) fn alarms_disabled(model: &Model) -> Option<String> {
+    model.alarms_in_view().is_empty().then(|| "nothing wrong was observed".into())
+}
+
 pub(super) fn jump_disabled(model: &Model) -> Option<String> {
     (model.here.log.entries().len() == 0).then(|| "nothing happened yet".into())
 }
@@ -384,5 +388,5 @@ pub(super) fn region_disabled(model: &Model) -> Option<String> {
 }
 
 pub(super) fn retry_disabled(model: &Model) -> Option<String> {
-    model.here.world.nodes().iter().all(|node| node.is_up()).then(|| "all nodes answer".into())
+    model.here.world.all_answer().then(|| "all nodes answer".into())
 }

@@ -129,7 +129,7 @@ fn paste(model: &mut Model, text: &str) {
         }
         Some(Dialog::Form(form)) => list::paste(&mut form.ttl, text),
         Some(Dialog::Confirm(confirm)) => confirm.consent.refuse_paste(),
-        Some(Dialog::Token | Dialog::Faults) | None => {}
+        Some(Dialog::Alarms { .. } | Dialog::Token | Dialog::Faults) | None => {}
     }
 }
 

@@ -4,7 +4,7 @@ use super::foreign;
 use super::node::Contact;
 use super::pair::{LinkLook, PairView, are_rivals, pair};
 use super::region::RegionView;
-use super::units::{duration, lag_ms, plural, skew};
+use super::units::{self, duration, lag_ms, plural, skew};
 use super::world::World;
 use crate::api::replication::EventLevel;
 use crate::api::replication::Role;
@@ -26,6 +26,8 @@ pub const TOKEN_EXPIRY_WARN: Duration = Duration::from_secs(5 * 60);
 pub struct Alarm {
     pub level: EventLevel,
     pub text: String,
+    /// The same in a few words, where several share a line.
+    pub brief: String,
 }
 
 /// All that is wrong or soon will be. Empty means that nothing wrong was *observed*.
@@ -44,7 +46,7 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
     let heard = regions.iter().filter(|region| region.status.is_some()).count();
     let claims = regions.iter().filter(|region| region.role() == Some(Role::Primary)).count();
     if heard > 0 && heard == regions.len() && claims == 0 {
-        found.alarm("no region in view is primary: nothing takes writes".into());
+        found.alarm("no primary", "no region in view is primary: nothing takes writes".into());
     }
     found.0.sort_by_key(|alarm| std::cmp::Reverse(alarm.level));
     found.0.dedup();
@@ -55,12 +57,12 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
 pub(super) struct Found(Vec<Alarm>);
 
 impl Found {
-    pub(super) fn alarm(&mut self, text: String) {
-        self.0.push(Alarm { level: EventLevel::Alarm, text });
+    pub(super) fn alarm(&mut self, brief: impl Into<String>, text: String) {
+        self.0.push(Alarm { level: EventLevel::Alarm, text, brief: brief.into() });
     }
 
-    pub(super) fn warn(&mut self, text: String) {
-        self.0.push(Alarm { level: EventLevel::Warn, text });
+    pub(super) fn warn(&mut self, brief: impl Into<String>, text: String) {
+        self.0.push(Alarm { level: EventLevel::Warn, text, brief: brief.into() });
     }
 }
 
@@ -68,19 +70,25 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     let name = &region.name;
     if let Some(silence) = region.silence() {
         match region.heard_age(now) {
-            _ if silence.speaks => found.warn(format!("{name}: {}", silence.error)),
+            _ if silence.speaks => found.warn(format!("{name} errs"), format!("{name}: {}", silence.error)),
             Some(age) => {
                 let role = region.role().map_or_else(String::new, |role| format!(" ({role})"));
-                found.alarm(format!("{name}{role} does not answer: last heard {} ago", duration(age)));
+                let text = format!("{name}{role} does not answer: last heard {} ago", duration(age));
+                found.alarm(format!("{name} silent {}", duration(age)), text);
             }
-            None => found.alarm(format!("{name} never answered: tried for {}", duration(now.since(silence.since)))),
+            None => {
+                let text = format!("{name} never answered: tried for {}", duration(now.since(silence.since)));
+                found.alarm(format!("{name} never answered"), text);
+            }
         }
         return;
     }
     for node in &region.nodes {
         if let Contact::Gone { since, .. } = node.contact {
             let node = region.peer_name(node);
-            found.warn(format!("node {node} of {name} does not answer, for {}", duration(now.since(since))));
+            let silent = duration(now.since(since));
+            let text = format!("node {node} of {name} does not answer, for {silent}");
+            found.warn(format!("{node} silent {silent}"), text);
         }
     }
     if let (None, Some(foreign)) = (region.status, region.foreign) {
@@ -88,26 +96,29 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     }
     let Some(status) = region.status.map(|status| status.last()) else { return };
     if status.sealed {
-        found.alarm(format!("{name} is sealed: unseal it with `twinkeep operator unseal`"));
+        let text = format!("{name} is sealed: unseal it with `twinkeep operator unseal`");
+        found.alarm(format!("{name} sealed"), text);
     } else if let Some(closed) = &status.closed {
-        found.alarm(format!("{name}: {closed}"));
+        found.alarm(format!("{name} closed"), format!("{name}: {closed}"));
     } else if status.role == Role::Primary && !status.writable {
-        found.alarm(format!("{name} is primary and takes no writes"));
+        found.alarm(format!("{name} takes no writes"), format!("{name} is primary and takes no writes"));
     }
     if let Some(handover) = &status.handover {
-        found.warn(handover.words(name));
+        found.warn("switchover under way", handover.words(name));
     }
     if region.leader().is_none() {
-        found.warn(format!("{name} has no leader"));
+        found.warn(format!("{name} leaderless"), format!("{name} has no leader"));
     }
     // One that follows keeps what fenced it, as a proof for others.
     if let Some(fence) = status.fence.as_ref().filter(|_| status.role == Role::Fenced) {
-        found.warn(format!("{name} is fenced by epoch {}: it reached {}", fence.by_epoch, fence.reached));
+        let text = format!("{name} is fenced by epoch {}: it reached {}", fence.by_epoch, fence.reached);
+        found.warn(format!("{name} fenced"), text);
     }
     if let Some(at) = status.tokens.next_expiry_at {
         let left = at.since(status.observed_at);
         if status.tokens.issued > 0 && !left.is_zero() && left < TOKEN_EXPIRY_WARN {
-            found.warn(format!("an unused token of {name} expires in {}", duration(left)));
+            let text = format!("an unused token of {name} expires in {}", duration(left));
+            found.warn(format!("token expires in {}", duration(left)), text);
         }
     }
 }
@@ -117,15 +128,17 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         let claim = |region: &RegionView<'_>| {
             region.status.map_or_else(String::new, |status| format!("{} (epoch {})", region.name, status.last().epoch))
         };
-        found.alarm(format!("SPLIT BRAIN: {} and {} both claim primary", claim(&pair.left), claim(&pair.right)));
+        let text = format!("SPLIT BRAIN: {} and {} both claim primary", claim(&pair.left), claim(&pair.right));
+        found.alarm("SPLIT BRAIN", text);
         return;
     }
     let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return };
     if are_rivals(primary, standby) {
         let (old, new) = (&standby.name, &primary.name);
-        found.warn(format!(
-            "{old} said last that it is primary: until it is heard, nothing proves that it gave way to {new}"
-        ));
+        found.warn(
+            format!("{old} not proven fenced"),
+            format!("{old} said last that it is primary: until it is heard, nothing proves that it gave way to {new}"),
+        );
         return;
     }
     match (pair.link.look, &pair.link.said) {
@@ -134,11 +147,12 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
             let ledger = standby.status.and_then(|status| status.last().ledger.as_ref());
             let open = ledger.map_or(0, |ledger| ledger.unreviewed + ledger.older_unreviewed);
             let open = plural(open, "write", "writes");
-            found.warn(format!("{} waits to rejoin {}: {open} undecided in its ledger", standby.name, primary.name));
+            let text = format!("{} waits to rejoin {}: {open} undecided in its ledger", standby.name, primary.name);
+            found.warn(format!("{} waits to rejoin", standby.name), text);
         }
         (LinkLook::Refused, Some(link)) => {
             let why = link.value.error.as_deref().unwrap_or("no reason given");
-            found.alarm(format!("{} refused the link: {why}", standby.name));
+            found.alarm("link refused", format!("{} refused the link: {why}", standby.name));
         }
         (LinkLook::Connecting, Some(link)) if !standby.is_dark() && !primary.is_dark() => {
             let since = link.value.since;
@@ -146,38 +160,38 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
             let status = primary.status.map_or(since, |status| status.last().observed_at);
             let down = status.since(since);
             if down >= LINK_DOWN_WARN {
-                found.warn(format!("the link is down, for {}", duration(down)));
+                let text = format!("the link is down, for {}", duration(down));
+                found.warn(format!("link down {}", duration(down)), text);
             }
         }
-        (LinkLook::Paused, _) => found.warn("the link is paused: the standby falls behind".into()),
+        (LinkLook::Paused, _) => found.warn("link paused", "the link is paused: the standby falls behind".into()),
         _ => {}
     }
     if let Some(vault) = &pair.vault
         && pair.link.look == LinkLook::Connecting
     {
         let (kind, state) = (vault.kind, &vault.connection);
-        found.alarm(format!("the {kind} replication of {} to {} is down: `{state}`", primary.name, standby.name));
+        let text = format!("the {kind} replication of {} to {} is down: `{state}`", primary.name, standby.name);
+        found.alarm(format!("{kind} down"), text);
     }
     let forecast = pair.link.said.as_ref().and_then(|link| link.value.forecast);
     if let Some(forecast) = forecast.filter(|forecast| forecast.ms < FORECAST_WARN_MS) {
-        let keys = plural(forecast.keys, "key", "keys");
-        let when = match forecast.ms {
-            0 => "has left the log".to_owned(),
-            ms => format!("leaves the log in {}", duration(Duration::from_millis(ms))),
-        };
-        found.warn(format!("{} {when}, then about {keys} to sync", standby.name));
+        let brief = format!("{} {}", standby.name, units::leaves_log(forecast));
+        found.warn(brief, format!("{} {}", standby.name, units::forecast(forecast)));
     }
     match pair.lag() {
         Some(lag) if lag.lag.ms >= LAG_WARN_MS => {
             let behind = plural(lag.lag.entries, "entry", "entries");
-            found.warn(format!("{} is {} and {behind} behind", standby.name, lag_ms(lag.lag.ms)));
+            let text = format!("{} is {} and {behind} behind", standby.name, lag_ms(lag.lag.ms));
+            found.warn(format!("lag {}", lag_ms(lag.lag.ms)), text);
         }
         _ => {}
     }
     if let Some(apart) = pair.clock_skew_ms.filter(|ms| ms.abs() >= SKEW_WARN_MS) {
-        found.warn(format!("the clock of {} is {} off that of {}", standby.name, skew(apart), primary.name));
+        let text = format!("the clock of {} is {} off that of {}", standby.name, skew(apart), primary.name);
+        found.warn(format!("clocks {}", skew(apart)), text);
     }
     if let Some(words) = &pair.disagreement {
-        found.warn(words.clone());
+        found.warn("the sides disagree", words.clone());
     }
 }

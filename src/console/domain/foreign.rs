@@ -178,14 +178,14 @@ pub(super) fn alarms(region: &RegionView<'_>, foreign: &Observed<Foreign>, found
         let own = own.last();
         let which = region.peer_name(node);
         if !own.initialized {
-            found.warn(format!("{which} of {name} is not initialised"));
+            found.warn(format!("{which} not initialised"), format!("{which} of {name} is not initialised"));
         } else if own.sealed {
             let shares = own.unseal.map_or_else(String::new, |(given, needed)| format!(", {given} of {needed} shares"));
-            found.alarm(format!("{which} of {name} is sealed{shares}"));
+            found.alarm(format!("{which} sealed"), format!("{which} of {name} is sealed{shares}"));
         }
     }
     if said.initialized && said.leader == Leads::Nobody {
-        found.alarm(format!("{name} has no leader: nothing takes writes"));
+        found.alarm(format!("{name} leaderless"), format!("{name} has no leader: nothing takes writes"));
     }
     if let Some(raft) = &said.raft {
         let told = raft.last();
@@ -193,19 +193,22 @@ pub(super) fn alarms(region: &RegionView<'_>, foreign: &Observed<Foreign>, found
             if peer.healthy == Some(false) {
                 let heard =
                     peer.last_contact.map_or_else(String::new, |age| format!(", last heard {} ago", duration(age)));
-                found.warn(format!("autopilot calls {} of {name} unhealthy{heard}", peer.id));
+                let text = format!("autopilot calls {} of {name} unhealthy{heard}", peer.id);
+                found.warn(format!("{} unhealthy", peer.id), text);
             } else if let Some(age) = peer.last_contact.filter(|age| *age > CONTACT_WARN && !peer.leader) {
-                found.warn(format!("{} of {name} was last heard by its leader {} ago", peer.id, duration(age)));
+                let text = format!("{} of {name} was last heard by its leader {} ago", peer.id, duration(age));
+                found.warn(format!("{} silent {}", peer.id, duration(age)), text);
             }
         }
         let voters = told.peers.iter().filter(|peer| peer.voter).count();
         if told.failure_tolerance == Some(0) && voters > 1 {
             let voters = plural(voters as u64, "voter", "voters");
-            found.warn(format!("{name} loses its majority with the next node: {voters}, none to spare"));
+            let text = format!("{name} loses its majority with the next node: {voters}, none to spare");
+            found.warn(format!("{name}: no node to spare"), text);
         }
     }
     if let Some(fault) = said.replication_fault() {
-        found.alarm(format!("{name}: {fault}"));
+        found.alarm(format!("{name} at fault"), format!("{name}: {fault}"));
     }
 }
 

@@ -51,6 +51,8 @@ pub struct RegionView<'a> {
     /// Its name, or the address while the name is unknown.
     pub name: String,
     pub nodes: Vec<&'a NodeView>,
+    /// Silent ones that the region says it does not have any more.
+    pub left: Vec<&'a NodeView>,
     /// The newest answer, the leader's if it is as good as new.
     pub status: Option<&'a Observed<PathStatus>>,
     /// Of a cluster that is no Twinkeep: the leader's word if it is as good as new, else the newest.

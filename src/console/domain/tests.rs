@@ -107,3 +107,54 @@ fn of_several_pairs_in_view_a_region_is_shown_with_its_own_partner() {
     let pair = world.pair(at, NOW).unwrap();
     assert_eq!(pair.primary().map(|region| region.name.as_str()), Some("us-east-1"));
 }
+
+#[test]
+fn a_node_that_was_replaced_is_no_node_that_does_not_answer() {
+    use std::time::Duration;
+    let mut us = fixtures::status(US, Role::Primary, Duration::ZERO);
+    let old = fixtures::gone(
+        {
+            let mut old = us.clone();
+            old.region.node = us.nodes[2].name.clone();
+            old.region.api_addr = us.nodes[2].api_addr.clone();
+            old
+        },
+        Duration::from_secs(90),
+    );
+    // Before the region says otherwise it is a node that does not answer.
+    let mut world = fixtures::world([fixtures::up(us.clone(), Duration::ZERO), old.clone()]);
+    assert_eq!((world.regions()[0].nodes.len(), world.all_answer()), (2, false));
+    assert!(world.alarms(NOW).iter().any(|alarm| alarm.text.contains("us-east-1c")));
+    // Replaced by a node of another name at another address.
+    us.nodes[2].name = "us-east-1d".into();
+    us.nodes[2].api_addr = "http://10.1.1.9:8200".into();
+    world.take_all([fixtures::up(us.clone(), Duration::ZERO)]);
+    let region = &world.regions()[0];
+    assert_eq!((region.nodes.len(), region.left.len(), region.size()), (1, 1, 3));
+    assert!(!world.alarms(NOW).iter().any(|alarm| alarm.text.contains("us-east-1c")), "{:?}", world.alarms(NOW));
+    // It comes back: whoever answers is in view.
+    let mut back = old;
+    back.contact = crate::console::domain::Contact::Up { since: NOW };
+    world.take_all([back]);
+    assert_eq!(world.regions()[0].left.len(), 0);
+}
+
+#[test]
+fn a_node_that_was_removed_before_it_ever_answered_is_no_region_of_its_own() {
+    use std::time::Duration;
+    let mut us = fixtures::status(US, Role::Primary, Duration::ZERO);
+    let never = NodeReport {
+        contact: crate::console::domain::Contact::Gone {
+            since: NOW,
+            error: "refused".into(),
+            attempts: 3,
+            retry_at: None,
+        },
+        ..NodeReport::new(fixtures::address(US, 2))
+    };
+    let mut world = fixtures::world([fixtures::up(us.clone(), Duration::ZERO), never]);
+    assert_eq!(world.regions()[0].nodes.len(), 2);
+    us.nodes.truncate(2);
+    world.take_all([fixtures::up(us, Duration::ZERO)]);
+    assert_eq!((world.regions().len(), world.regions()[0].left.len()), (1, 1));
+}

@@ -1,5 +1,6 @@
 //! Numbers as people read them: grouped counts, bytes, durations, rates. One place, so that all screens agree.
 
+use crate::api::replication::Forecast;
 use crate::clock::UnixMs;
 use std::time::Duration;
 
@@ -104,6 +105,19 @@ pub fn position(position: crate::ids::Position) -> String {
 }
 
 /// The share of the whole. Zero of zero is done; a share is only 1 when all is done.
+/// When a standby leaves the log: `leaves the log in 14m 00s`.
+pub fn leaves_log(forecast: Forecast) -> String {
+    match forecast.ms {
+        0 => "has left the log".to_owned(),
+        ms => format!("leaves the log in {}", duration(Duration::from_millis(ms))),
+    }
+}
+
+/// The same with what it would take to catch up then.
+pub fn forecast(forecast: Forecast) -> String {
+    format!("{}, then about {} to sync", leaves_log(forecast), plural(forecast.keys, "key", "keys"))
+}
+
 pub fn share(done: u64, total: u64) -> f64 {
     match (done, total) {
         (_, 0) => 1.0,

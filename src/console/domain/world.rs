@@ -3,7 +3,7 @@
 //! Which node belongs to which region is found out when reports come in, not when somebody looks: a frame looks many times.
 
 use super::alarm::{self, Alarm};
-use super::node::{NodeReport, NodeView, normal_address, short_address};
+use super::node::{Contact, NodeReport, NodeView, normal_address, short_address};
 use super::region::RegionView;
 use crate::clock::UnixMs;
 use crate::ids::RegionId;
@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 pub struct World {
     nodes: Vec<NodeView>,
     sorted: Vec<Sorted>,
+    /// The region that each address was last said to belong to: a node that was removed before it ever answered is nobody
+    /// new.
+    homes: BTreeMap<String, (RegionId, String)>,
     /// What is wrong, as of a moment: a frame asks several times.
     alarms: RefCell<Option<(UnixMs, Vec<Alarm>)>>,
 }
@@ -25,6 +28,8 @@ struct Sorted {
     id: Option<RegionId>,
     name: String,
     nodes: Vec<usize>,
+    /// Those that do not answer, and that the region does not have any more: removed, or replaced by another.
+    left: Vec<usize>,
 }
 
 impl World {
@@ -35,8 +40,14 @@ impl World {
         world
     }
 
+    /// All that are called, those that left included.
     pub fn nodes(&self) -> &[NodeView] {
         &self.nodes
+    }
+
+    /// Whether every node of every region answers.
+    pub fn all_answer(&self) -> bool {
+        self.sorted.iter().flat_map(|region| &region.nodes).all(|at| self.nodes[*at].is_up())
     }
 
     /// Takes reports in; the report of an unknown address is a new node.
@@ -47,6 +58,8 @@ impl World {
                 None => self.nodes.push(report),
             }
         }
+        let hearsay = self.hearsay();
+        self.homes.extend(hearsay);
         self.sorted = self.sort();
         *self.alarms.get_mut() = None;
     }
@@ -68,9 +81,10 @@ impl World {
     /// did. A node that never answered belongs to the region that says so, else it stands for itself.
     pub fn regions(&self) -> Vec<RegionView<'_>> {
         let view = |sorted: &Sorted| {
-            let nodes = sorted.nodes.iter().map(|at| &self.nodes[*at]).collect();
-            let mut region =
-                RegionView { id: sorted.id, name: sorted.name.clone(), nodes, status: None, foreign: None };
+            let of = |places: &[usize]| places.iter().map(|at| &self.nodes[*at]).collect();
+            let (nodes, left) = (of(&sorted.nodes), of(&sorted.left));
+            let (id, name) = (sorted.id, sorted.name.clone());
+            let mut region = RegionView { id, name, nodes, left, status: None, foreign: None };
             region.status = region.best_status();
             region.foreign = region.best_foreign();
             region
@@ -79,13 +93,12 @@ impl World {
     }
 
     fn sort(&self) -> Vec<Sorted> {
-        let hearsay = self.hearsay();
         let mut regions: Vec<Sorted> = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
             let own = node.status.as_ref().map(|status| &status.last().region);
             let own = own.map(|region| (region.id, region.name.clone()));
             let own = own.or_else(|| node.foreign.as_ref().and_then(|foreign| foreign.last().cluster.clone()));
-            let (id, name) = match own.or_else(|| hearsay.get(&node.address).cloned()) {
+            let (id, name) = match own.or_else(|| self.homes.get(&node.address).cloned()) {
                 Some((id, name)) => (Some(id), name),
                 None => (None, short_address(&node.address).to_owned()),
             };
@@ -96,10 +109,29 @@ impl World {
             });
             match known {
                 Some(region) => region.nodes.push(at),
-                None => regions.push(Sorted { id, name, nodes: vec![at] }),
+                None => regions.push(Sorted { id, name, nodes: vec![at], left: Vec::new() }),
             }
         }
+        for region in &mut regions {
+            let all = std::mem::take(&mut region.nodes);
+            (region.left, region.nodes) = all.iter().partition(|at| self.has_left(&self.nodes[**at], &all));
+        }
         regions
+    }
+
+    /// Whether its region, as one of its nodes tells it now, does not have this node any more. While no node of a region
+    /// answers, nobody can say so.
+    fn has_left(&self, node: &NodeView, of_region: &[usize]) -> bool {
+        let answering = || of_region.iter().map(|at| &self.nodes[*at]).filter(|other| other.is_up());
+        let newest = answering().filter_map(|other| other.status.as_ref()).max_by_key(|status| status.at());
+        let told = newest.map_or(&[][..], |status| &status.last().nodes);
+        let silent = matches!(node.contact, Contact::Gone { .. } | Contact::Erring { .. });
+        if !silent || told.is_empty() || told.iter().any(|told| normal_address(&told.api_addr) == node.address) {
+            return false;
+        }
+        // Under the same name it may be reached by another address than its own, or answer elsewhere by now.
+        let named = node.name().filter(|name| told.iter().any(|told| told.name == **name));
+        named.is_none_or(|name| answering().any(|other| other.name() == Some(name)))
     }
 
     /// Which region an address belongs to, by what other nodes say.

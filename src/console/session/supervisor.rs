@@ -200,8 +200,10 @@ fn discover(shared: &Arc<Shared>, status: &PathStatus) {
     }
     let named: Vec<String> = {
         let board = shared.board.borrow();
+        // One that does not answer where it was may answer where its region says it is by now.
         let same_region = board
             .of(shared.options.context)
+            .filter(|report| matches!(report.contact, Contact::Up { .. }))
             .filter_map(|report| report.status.as_ref())
             .map(|status| &status.last().region);
         same_region.filter(|region| region.id == status.region.id).map(|region| region.node.clone()).collect()

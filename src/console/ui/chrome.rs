@@ -163,8 +163,10 @@ fn verdict_words(model: &Model, overall: &Overall, tier: Tier) -> (String, Strin
         let (link, generate) = (key_of(model, Action::Link), key_of(model, Action::TokenGenerate));
         words = format!("{words}: {link} links the regions, {generate} makes a token");
     }
-    let hidden = overall.wrong.saturating_sub(1 + further_shown(tier));
-    (words, if hidden > 0 { format!(" (+{hidden} more)") } else { String::new() })
+    let hidden = if model.screen == Screen::Index { 0 } else { overall.wrong.saturating_sub(1) };
+    // Where there is no line for the others, the key that lists them stands beside their number.
+    let more = format!(" (+{hidden}: {})", key_of(model, Action::Alarms));
+    (words, if hidden > 0 && tier <= Tier::Narrow { more } else { String::new() })
 }
 
 /// The sentence behind the sign; what does not fit there goes on in a second line. How much else is wrong is never cut.
@@ -181,9 +183,6 @@ fn verdict_rows(overall: &Overall, paint: Paint<'_>, (words, more): (&str, &str)
     vec![first, fitted(&rest, width.saturating_sub(2 + more.width())) + more]
 }
 
-fn further_shown(tier: Tier) -> usize {
-    if tier == Tier::Wide { ALARM_LINES_MAX - 1 } else { 0 }
-}
 
 /// What else is wrong, where there is room for it.
 fn further_alarms(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Vec<Line<'static>> {
@@ -191,11 +190,48 @@ fn further_alarms(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Ve
         return Vec::new();
     }
     let alarms = model.alarms();
+    let further = alarms.get(1..).unwrap_or_default();
     let line = |alarm: &Alarm| {
         let (role, glyph) = paint.level(alarm.level);
         Line::from(paint.span(role, fitted(&format!(" {glyph} {}", alarm.text), usize::from(width))))
     };
-    alarms.iter().skip(1).take(further_shown(tier)).map(line).collect()
+    let few = match tier {
+        Tier::Wide => ALARM_LINES_MAX - 1,
+        Tier::Normal => 1,
+        Tier::Narrow | Tier::Tiny => 0,
+    };
+    match further.len() {
+        fit if fit <= few => further.iter().map(line).collect(),
+        _ if few == 0 => Vec::new(),
+        _ => {
+            let whole = further.iter().take(few - 1).map(line);
+            whole.chain([brief_alarms(model, &further[few - 1..], paint, width)]).collect()
+        }
+    }
+}
+
+/// Several alarms on one line, in a few words each; what does not fit is counted, and a key lists all.
+fn brief_alarms(model: &Model, alarms: &[Alarm], paint: Paint<'_>, width: u16) -> Line<'static> {
+    let width = usize::from(width);
+    let all = format!("  {} lists all", key_of(model, Action::Alarms));
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    let mut used = 1;
+    for (at, alarm) in alarms.iter().enumerate() {
+        let (role, glyph) = paint.level(alarm.level);
+        let words = format!(" {glyph} {} ", alarm.brief);
+        let rest = alarms.len() - at;
+        // Room for the count of those behind it stays free, unless it is the last one.
+        let reserved = all.width() + if rest > 1 { 6 } else { 0 };
+        if used + words.width() + reserved > width {
+            let count = format!(" +{rest}");
+            spans.push(paint.span(Role::Warn, count));
+            break;
+        }
+        used += words.width();
+        spans.push(paint.span(role, words));
+    }
+    spans.push(paint.span(Role::Key, all));
+    Line::from(spans)
 }
 
 fn key_of(model: &Model, action: Action) -> String {

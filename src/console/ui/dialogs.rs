@@ -24,6 +24,7 @@ pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &
         Dialog::Palette(palette) => draw_palette(model, palette, paint, area, buf),
         Dialog::Confirm(confirm) => draw_confirm(confirm, paint, area, buf),
         Dialog::Form(form) => draw_form(form, paint, area, buf),
+        Dialog::Alarms { scroll } => draw_alarms(model, *scroll, paint, area, buf),
         Dialog::Faults => draw_faults(model, paint, area, buf),
         Dialog::Token => draw_token(model, paint, area, buf),
         Dialog::Promotion => cockpit::draw(model, paint, area, buf),
@@ -183,6 +184,28 @@ fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let height = (rows.len() + foot.len()) as u16 + 2;
     let inner = paint.dialog(vec![paint.span(Role::Title, title)], Role::Selected, width, height, area, buf);
     body_and_foot(rows, foot, inner, buf);
+}
+
+fn draw_alarms(model: &Model, scroll: usize, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+    let width = WIDTH.max(area.width * 2 / 3).min(area.width);
+    let text_width = usize::from(width).saturating_sub(4);
+    let mut rows = Vec::new();
+    for alarm in model.alarms_in_view() {
+        let (role, glyph) = paint.level(alarm.level);
+        for (at, words) in wrap(&alarm.text, text_width.saturating_sub(2)).into_iter().enumerate() {
+            let head = if at == 0 { paint.span(role, format!("{glyph} ")) } else { Span::raw("  ") };
+            rows.push(Line::from(vec![head, paint.span(role, words)]));
+        }
+    }
+    if rows.is_empty() {
+        rows.push(Line::from(paint.text("nothing wrong is observed any more")));
+    }
+    let foot = vec![esc(paint, "close")];
+    let height = (rows.len() + foot.len()) as u16 + 2;
+    let title = vec![paint.span(Role::Title, "all that is wrong")];
+    let inner = paint.dialog(title, Role::Warn, width, height, area, buf);
+    let room = usize::from(inner.height).saturating_sub(foot.len());
+    body_and_foot(scrolled(rows, scroll, room, paint), foot, inner, buf);
 }
 
 fn draw_faults(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {

@@ -205,6 +205,7 @@ pub fn node_values(
         figure(peer.and_then(|peer| peer.last_term)),
         heard,
         unknown(),
+        peer.map_or_else(unknown, |peer| Value::new(Role::Muted, peer.version.clone())),
         Value::new(Role::Muted, address.map_or("", short_address)),
     ];
     values.truncate(COLUMNS.len());

@@ -12,15 +12,18 @@ use crate::console::domain::units::{count, duration, plural, skew};
 use crate::console::domain::{Access, Contact, NodeRow, NodeView, Reading, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
+
+/// Facts of the region that keep their room while its nodes are listed.
+const FACT_ROWS_MAX: usize = 6;
 
 const fn column(title: &'static str, width: usize, align: Align, rank: u8) -> Column {
     Column { title, width, align, rank }
 }
 
-pub(super) const COLUMNS: [Column; 10] = [
+pub(super) const COLUMNS: [Column; 11] = [
     column("node", 14, Align::Left, 0),
     column("", 8, Align::Left, 2),
     column("answers", 16, Align::Left, 1),
@@ -30,6 +33,7 @@ pub(super) const COLUMNS: [Column; 10] = [
     column("term", 5, Align::Right, 7),
     column("contact", 9, Align::Right, 8),
     column("clock", 9, Align::Right, 9),
+    column("version", 9, Align::Left, 10),
     column("address", 20, Align::Left, 5),
 ];
 
@@ -50,16 +54,32 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     let mut text = vec![header(&COLUMNS, &fit, paint)];
     let rows = rows(model, &region, paint);
     let list = model.list();
-    let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(6).max(1), Rest::First);
+    let facts = facts(model, &region, paint, inner.width);
+    let room = usize::from(inner.height).saturating_sub(facts.len().min(FACT_ROWS_MAX) + 2).max(1);
+    // What has no column of its own stands below each node, as long as all nodes have room for it.
+    let below = if fit.len() < COLUMNS.len() { Below::Each } else { Below::None };
+    let below = if below == Below::Each && rows.len() * 2 > room { Below::Selected } else { below };
+    let window_rows = match below {
+        Below::Each => room / 2,
+        Below::Selected => room.saturating_sub(1),
+        Below::None => room,
+    };
+    let (range, selected) = window(&list, rows.len(), window_rows.max(1), Rest::First);
     let top = range.start;
     for (at, values) in rows.into_iter().enumerate().skip(range.start).take(range.len()) {
+        let rest = match below {
+            Below::Each => Some(rest_line(&fit, &values, inner.width, paint)),
+            Below::Selected if selected == Some(at) => Some(rest_line(&fit, &values, inner.width, paint)),
+            Below::Selected | Below::None => None,
+        };
         let line = row(&COLUMNS, &fit, values, paint);
         let here = list.cursor.is_some() && selected == Some(at) && at >= top;
         paint.hit(Rect { y: inner.y + text.len() as u16, height: 1, ..inner }, || Hit::Row(at));
         text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });
+        text.extend(rest);
     }
     text.push(Line::default());
-    text.extend(facts(model, &region, paint, inner.width));
+    text.extend(facts);
     lines(text, inner, buf);
     if let Some(reading) = region.read(model.now) {
         let foot = Rect { y: area.bottom().saturating_sub(1), height: 1.min(area.height), ..area };
@@ -71,6 +91,36 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
             buf,
         );
     }
+}
+
+/// Whether a line below a node has what found no column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    None,
+    Selected,
+    Each,
+}
+
+/// The columns that do not fit, with their titles: `term 4 · contact 0.4s · address 10.1.1.1:8200`.
+fn rest_line(fit: &[(usize, usize)], values: &[Value], width: u16, paint: Paint<'_>) -> Line<'static> {
+    let mut spans = vec![Span::raw("  ")];
+    let mut used = 2;
+    for (at, column) in COLUMNS.iter().enumerate().filter(|(at, _)| !fit.iter().any(|(shown, _)| shown == at)) {
+        let value = &values[at];
+        if value.text.is_empty() {
+            continue;
+        }
+        let words = if column.title == "address" { value.text.clone() } else { format!("{} {}", column.title, value.text) };
+        let air = if used > 2 { " \u{b7} " } else { "" };
+        let needed = air.width() + words.width();
+        if used + needed > usize::from(width) {
+            break;
+        }
+        used += needed;
+        let role = if value.role == Role::Text { Role::Muted } else { value.role };
+        spans.extend([paint.muted(air), paint.span(role, words)]);
+    }
+    Line::from(spans)
 }
 
 /// Without a frame: a node in two lines, what it is and how far, then what is wrong with it.
@@ -88,7 +138,7 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
         text.push(Line::from_iter([ratatui::text::Span::raw(" ")].into_iter().chain(filter)));
     }
     for values in rows(model, region, paint) {
-        let [name, duty, answers, seal, applied, ..] = &values[..] else { continue };
+        let [name, duty, answers, seal, applied, _, term, ..] = &values[..] else { continue };
         let room = usize::from(area.width).saturating_sub(answers.text.width() + 4);
         text.push(Line::from(vec![
             paint.span(name.role, format!(" {} ", cell(&name.text, room.min(22)))),
@@ -98,6 +148,7 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
             paint.span(duty.role, format!("   {}", duty.text)),
             paint.span(seal.role, format!(" {}", seal.text)),
             paint.span(applied.role, format!(" at {}", applied.text)),
+            paint.span(term.role, format!(" term {}", term.text)),
         ]));
     }
     text.extend(facts(model, region, paint, area.width.saturating_sub(1)).into_iter().map(|fact| {
@@ -118,7 +169,8 @@ fn rows(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Vec<Val
             let mut values = vec![Value::new(Role::Muted, ""); COLUMNS.len()];
             values[0] = Value::new(Role::Text, row.name().to_owned());
             values[2] = contact(model, row.seen, paint);
-            values[9] = Value::new(Role::Muted, short_address(&row.address()));
+            values[9] = version(model, row.seen);
+            values[10] = Value::new(Role::Muted, short_address(&row.address()));
             values
         }
     };
@@ -164,8 +216,21 @@ fn told_row(
         figure(node.term),
         heard,
         clock,
+        version(model, seen),
         Value::new(Role::Muted, short_address(&node.api_addr)),
     ]
+}
+
+/// What the node itself says that it runs: in the middle of an upgrade its neighbours run something else.
+fn version(model: &Model, seen: Option<&NodeView>) -> Value {
+    let reading = seen.and_then(|seen| seen.status.as_ref()).map(|status| status.read(model.now));
+    match reading {
+        Some(reading) => {
+            let role = if reading.is_old() { Role::Stale } else { Role::Muted };
+            Value::new(role, reading.value.region.version.clone())
+        }
+        None => Value::new(Role::Unknown, "?"),
+    }
 }
 
 /// Whether the node answers this console.
@@ -199,6 +264,10 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
             None => "calling now".into(),
         };
         facts.extend(paragraph(paint, Role::Warn, &format!("{name}: {error}; {next}"), usize::from(width)));
+    }
+    for node in &region.left {
+        let words = format!("{} is no member of the region any more", short_address(&node.address));
+        facts.extend(paragraph(paint, Role::Muted, &words, usize::from(width)));
     }
     let (role, words) = match region.access() {
         Access::Accepted => (Role::Ok, "takes this console's token"),

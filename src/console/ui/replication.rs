@@ -7,8 +7,9 @@ use super::{Paint, Tier, foreign};
 use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
 use crate::console::app::Model;
-use crate::console::domain::units::{byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew};
-use crate::console::domain::{FRESH_FOR, PairView, Reading, RegionView};
+use crate::console::domain::alarm::FORECAST_WARN_MS;
+use crate::console::domain::units::{self, byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew};
+use crate::console::domain::{FRESH_FOR, LinkLook, PairView, Reading, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -170,6 +171,32 @@ fn position_lines(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, width: u
     ]
 }
 
+/// Whether the standby stays within what the primary's log keeps, and what it takes if it does not.
+fn retention_lines(pair: &PairView<'_>, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+    let (Some(said), Some(standby)) = (&pair.link.said, pair.standby()) else { return Vec::new() };
+    // Only the primary keeps a log for others.
+    if !said.value.outgoing {
+        return Vec::new();
+    }
+    let (role, words) = match said.value.forecast {
+        Some(at) => {
+            let role = if at.ms < FORECAST_WARN_MS { Role::Warn } else { Role::Text };
+            (role, format!("{} {}", standby.name, units::forecast(at)))
+        }
+        None if pair.link.look == LinkLook::Streaming => {
+            (Role::Text, format!("{} stays within the log for a day and more", standby.name))
+        }
+        None => (Role::Unknown, format!("how long the log reaches back for {} is not known", standby.name)),
+    };
+    let mut rows = paragraph(paint, role, &words, width.saturating_sub(11));
+    for (at, row) in rows.iter_mut().enumerate() {
+        let words: String = row.spans.drain(..).map(|span| span.content.into_owned()).collect();
+        let label = if at == 0 { "retention" } else { "" };
+        row.spans = vec![paint.muted(cell(label, 11)), paint.aged(said, role, words)];
+    }
+    rows
+}
+
 fn link_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'static>> {
     let (role, glyph) = paint.link(pair.link.look);
     let Some(said) = &pair.link.said else {
@@ -209,6 +236,7 @@ fn link_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'st
         }
         rows.push(Line::from(spans));
     }
+    rows.extend(retention_lines(pair, paint, usize::from(width)));
     if let Some(words) = &pair.disagreement {
         rows.extend(paragraph(paint, Role::Warn, &format!("{} {words}", paint.glyphs.warn), usize::from(width)));
     }

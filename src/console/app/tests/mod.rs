@@ -42,6 +42,7 @@ pub fn models<const N: usize>(worlds: [(&str, World); N]) -> Model {
         theme: None,
         addresses: Vec::new(),
         write: WriteRight::Write,
+        mistake: None,
     });
     let mut model = Model::new(ModelOptions {
         quiet: false,

@@ -4,8 +4,8 @@ use super::super::role::Role;
 use super::super::widgets::{few_rows, fitted, lines};
 use super::super::{Paint, foreign};
 use crate::console::domain::FRESH_FOR;
-use crate::console::domain::alarm::SKEW_WARN_MS;
-use crate::console::domain::units::{byte_rate, bytes, duration, entries, lag_ms, millis, rate, skew};
+use crate::console::domain::alarm::{FORECAST_WARN_MS, SKEW_WARN_MS};
+use crate::console::domain::units::{self, byte_rate, bytes, duration, entries, lag_ms, millis, rate, skew};
 use crate::console::domain::{LinkLook, PairView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -53,6 +53,11 @@ pub(super) fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut 
         if moving {
             let through = format!("{} · {}", rate(link.entries_per_s), byte_rate(link.bytes_per_s));
             rows.push(Line::from(paint.aged(said, Role::Text, fitted(&through, usize::from(area.width)))).centered());
+        }
+        if let Some(at) = link.forecast {
+            let role = if at.ms < FORECAST_WARN_MS { Role::Warn } else { Role::Muted };
+            let words = fitted(&units::leaves_log(at), usize::from(area.width));
+            rows.push(Line::from(paint.aged(said, role, words)).centered());
         }
         let trip = link.round_trip_ms.map_or_else(|| "no round trip yet".into(), millis);
         let tls = if link.tls { "TLS" } else { "no TLS" };

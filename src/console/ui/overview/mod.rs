@@ -8,7 +8,7 @@ mod narrow;
 pub use lag::sync_lines;
 
 use super::role::Role;
-use super::widgets::{cell, lines};
+use super::widgets::{cell, lines, paragraph};
 use super::{Paint, Tier, events};
 use crate::console::app::Model;
 use crate::console::domain::PairView;
@@ -27,6 +27,10 @@ const LAG_ROWS: u16 = 4;
 const LAG_ROWS_HIGH: u16 = 12;
 
 pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
+    if let Some(mistake) = &model.here.mistake {
+        let words = format!("This context is not attached to: {mistake}. Correct it, then attach again.");
+        return lines(paragraph(paint, Role::Warn, &words, usize::from(area.width)), area, buf);
+    }
     if tier == Tier::Narrow {
         return narrow::draw(model, paint, area, buf);
     }
