@@ -6,8 +6,8 @@ use super::failover::VerifyDesk;
 use super::history::{EventLog, Samples};
 use super::promotion::PromotionDesk;
 use crate::api::ledger::LedgerPage;
-use crate::clock::UnixMs;
 use crate::api::replication::EventLevel;
+use crate::clock::UnixMs;
 use crate::console::domain::{Alarm, Observed, Overall, PairView, RegionView, Standing, World, overall};
 use std::collections::BTreeSet;
 

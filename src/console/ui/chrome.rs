@@ -183,7 +183,6 @@ fn verdict_rows(overall: &Overall, paint: Paint<'_>, (words, more): (&str, &str)
     vec![first, fitted(&rest, width.saturating_sub(2 + more.width())) + more]
 }
 
-
 /// What else is wrong, where there is room for it.
 fn further_alarms(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Vec<Line<'static>> {
     if model.screen == Screen::Index {

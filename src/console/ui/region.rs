@@ -110,7 +110,8 @@ fn rest_line(fit: &[(usize, usize)], values: &[Value], width: u16, paint: Paint<
         if value.text.is_empty() {
             continue;
         }
-        let words = if column.title == "address" { value.text.clone() } else { format!("{} {}", column.title, value.text) };
+        let words =
+            if column.title == "address" { value.text.clone() } else { format!("{} {}", column.title, value.text) };
         let air = if used > 2 { " \u{b7} " } else { "" };
         let needed = air.width() + words.width();
         if used + needed > usize::from(width) {

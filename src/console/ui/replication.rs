@@ -8,7 +8,9 @@ use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
 use crate::console::app::Model;
 use crate::console::domain::alarm::FORECAST_WARN_MS;
-use crate::console::domain::units::{self, byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew};
+use crate::console::domain::units::{
+    self, byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew,
+};
 use crate::console::domain::{FRESH_FOR, LinkLook, PairView, Reading, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
