@@ -3,28 +3,58 @@
 use crate::error::{Error, Result};
 use std::time::Duration;
 
-/// Units from the largest to the smallest, with their seconds.
-const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+/// Go's units and `d`, with their nanoseconds.
+const UNITS: [(&str, u64); 8] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60 * 1_000_000_000),
+    ("h", 3_600 * 1_000_000_000),
+    ("d", 86_400 * 1_000_000_000),
+];
 
-/// A number of seconds, or numbers with the units `d`, `h`, `m`, `s`, the largest first, each at most once.
+/// No duration is longer, in nanoseconds: as many years as Go's longest.
+const NANOS_MAX: u128 = i64::MAX as u128;
+/// So many digits behind the point tell something: nanoseconds of a second.
+const DIGITS_MAX: usize = 9;
+
+/// A number of seconds, or numbers with units as Go writes them: `90s`, `1h30m`, `1.5h`, `500ms`; and `1d`.
 pub fn parse(text: &str) -> Result<Duration> {
     let wrong =
         || Error::invalid(format!("`{text}` is no duration: expected seconds, or a form like 90s, 30m, 1h30m or 1d"));
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }
-    let mut rest = text;
-    let mut units = UNITS.iter();
-    let mut seconds: u64 = 0;
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut nanos: u128 = 0;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let unit = rest[digits..].chars().next().ok_or_else(wrong)?;
-        let (_, factor) = units.find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-        seconds = number.checked_mul(*factor).and_then(|more| seconds.checked_add(more)).ok_or_else(wrong)?;
-        rest = &rest[digits + unit.len_utf8()..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let (number, behind) = rest.split_at(end);
+        let unit = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(unit);
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        nanos = nanos.saturating_add(nanos_of(number, *factor).ok_or_else(wrong)?);
+        rest = behind;
     }
-    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_secs(seconds)) }
+    if nanos > NANOS_MAX || text.trim_start_matches('+').is_empty() {
+        return Err(wrong());
+    }
+    Ok(Duration::from_nanos(nanos as u64))
+}
+
+/// `None` of what is no number, or too large a one.
+fn nanos_of(number: &str, factor: u64) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u64>().ok() };
+    let fraction = &fraction[..fraction.len().min(DIGITS_MAX)];
+    let scale = 10_u128.pow(fraction.len() as u32);
+    let below = u128::from(digits(fraction)?) * u128::from(factor) / scale;
+    Some(u128::from(digits(whole)?) * u128::from(factor) + below)
 }
 
 /// The same from JSON, where Vault takes a number of seconds as well as a string.
@@ -57,8 +87,23 @@ mod tests {
 
     #[test]
     fn what_vault_takes_is_read() {
-        let cases =
-            [("0", 0), ("300", 300), ("45s", 45), ("30m", 1800), ("1h30m", 5400), ("1d", 86_400), ("2d1s", 172_801)];
+        let cases = [
+            ("0", 0),
+            ("300", 300),
+            ("45s", 45),
+            ("30m", 1800),
+            ("1h30m", 5400),
+            ("1d", 86_400),
+            ("2d1s", 172_801),
+            ("1.5h", 5400),
+            ("30m1h", 5400),
+            ("1h1h", 7200),
+            ("1500ms", 1),
+            ("500ms", 0),
+            (".5m", 30),
+            ("+5s", 5),
+            ("1.s", 1),
+        ];
         for (text, expected) in cases {
             assert_eq!(seconds(text), Some(expected), "{text}");
         }
@@ -68,9 +113,21 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in
-            ["", "m", "-1", "1.5h", "30m1h", "1h1h", "5x", "99999999999999999999", "400000000000000000d", "1ü", "10 s"]
-        {
+        for text in [
+            "",
+            "m",
+            "+",
+            "-1",
+            "1.5",
+            "1..5h",
+            ".h",
+            "5x",
+            "5S",
+            "99999999999999999999",
+            "400000000000000000d",
+            "1ü",
+            "10 s",
+        ] {
             assert_eq!(seconds(text), None, "{text}");
         }
         assert!(from_json(&serde_json::json!(-3)).is_err());

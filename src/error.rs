@@ -38,6 +38,9 @@ pub enum Error {
     Unknown(String),
     #[error("request body too large: {got} bytes, at most {max} are taken")]
     TooLarge { got: u64, max: u64 },
+    /// In Vault's words: what may be stored is bounded, whatever the request may be.
+    #[error("put failed due to value being too large; got {got} bytes, max: {max} bytes")]
+    ValueTooLarge { got: u64, max: u64 },
     /// Stored data or a peer's bytes that do not decode or do not verify.
     #[error("corrupt: {0}")]
     Corrupt(String),

@@ -262,7 +262,7 @@ async fn mounts_of_both_versions_cubbyholes_and_wrapping() {
     let wrapped: Value = wrap("secret/data/w").send().await.expect("an answer").json().await.expect("JSON");
     let holder = Http::of(&region.nodes[0], wrapped["wrap_info"]["token"].as_str().expect("a token"));
     assert_eq!(holder.send("POST", "sys/wrapping/unwrap", "").await.1["data"]["data"]["x"], "wrapped");
-    assert_eq!(holder.send("POST", "sys/wrapping/unwrap", "").await.0, 403);
+    assert_eq!(holder.send("POST", "sys/wrapping/unwrap", "").await, gone);
     let missing = wrap("secret/data/none").send().await.expect("an answer");
     assert_eq!(missing.status(), StatusCode::NOT_FOUND, "an error is not wrapped");
 }
@@ -383,13 +383,19 @@ async fn every_request_with_a_token_is_written_down() {
         r#"{"type":"kv","config":{"audit_non_hmac_request_keys":["shown"],"audit_non_hmac_response_keys":"shown"}}"#;
     assert_eq!(http.send("PUT", "sys/mounts/plain", keys).await.0, 204);
     assert_eq!(
-        http.send("PUT", "plain/a", r#"{"shown":"in the clear","pin":4711,"deep":{"shown":"CanaryValue"}}"#).await.0,
+        http.send(
+            "PUT",
+            "plain/a",
+            r#"{"shown":"in the clear","pin":4711081547110815,"deep":{"shown":"CanaryValue"}}"#
+        )
+        .await
+        .0,
         204
     );
     assert_eq!(http.get("plain/a").await.0, 200);
     let text = fs::read_to_string(&log).expect("the audit log");
     assert_eq!(text.matches("in the clear").count(), 3, "{text}");
-    assert!(!text.contains("4711") && !text.contains("CanaryValue"), "{text}");
+    assert!(!text.contains("4711081547110815") && !text.contains("CanaryValue"), "{text}");
     let raw = json!({"type": "file", "options": {"file_path": log, "log_raw": "true"}}).to_string();
     assert_eq!(http.send("PUT", "sys/audit/raw", raw).await.0, 400);
 
@@ -491,6 +497,47 @@ async fn mounts_are_tuned_whole_and_seen_by_whom_they_are_for() {
     let (status, help) = some.get("open/data/p/a?help=1").await;
     assert!(status == 200 && help["help"].as_str().is_some_and(|text| text.contains("PATCH")), "{help}");
     assert_eq!(nobody.get("sys/mounts?help=1").await.0, 403);
+
+    // Pages of other origins: none, then those that are named; their browsers ask first.
+    let from = async |method: &str, origin: &str| {
+        let request = http.request(method, "sys/seal-status").header("origin", origin);
+        let answer = request.header("access-control-request-method", "PUT").send().await.expect("an answer");
+        let told = |name| answer.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+        (answer.status().as_u16(), told("access-control-allow-origin"), told("access-control-allow-headers"))
+    };
+    assert_eq!(from("GET", "https://a.b").await, (200, None, None));
+    let cors = r#"{"allowed_origins":["https://a.b"],"allowed_headers":"X-Foo"}"#;
+    assert_eq!(http.send("PUT", "sys/config/cors", cors).await.0, 204);
+    assert_eq!(from("GET", "https://a.b").await, (200, Some("https://a.b".into()), None));
+    assert_eq!(from("GET", "https://evil").await.0, 403);
+    let (status, origin, headers) = from("OPTIONS", "https://a.b").await;
+    assert!(status == 200 && origin.is_some() && headers.is_some_and(|names| names.ends_with("X-Foo")));
+    assert_eq!(http.get("sys/config/cors").await.1["data"]["allowed_origins"], json!(["https://a.b"]));
+    assert_eq!(http.send("DELETE", "sys/config/cors", "").await.0, 204);
+    assert_eq!(http.get("sys/config/cors").await.1["data"], json!({"enabled": false}));
+    assert_eq!(http.send("PUT", "sys/config/ui/headers/x-custom", r#"{"values":["a","b"]}"#).await.0, 204);
+    assert_eq!(http.get("sys/config/ui/headers/X-Custom").await.1["data"], json!({"value": "a"}));
+    assert_eq!(http.send("PUT", "sys/config/ui/headers/X-Vault-A", r#"{"values":["a"]}"#).await.0, 400);
+    assert_eq!(http.send("PUT", "sys/config/auditing/request-headers/X-Vault-Token", "").await.0, 400);
+    assert_eq!(http.get("sys/plugins/catalog/secret/kv").await.1["data"]["builtin"], true);
+
+    // What a path does not take, and what is no path, in Vault's words; nothing of it without a token.
+    let text = |words: &str| json!({ "errors": [format!("1 error occurred:\n\t* {words}\n\n")] });
+    assert_eq!(http.send("DELETE", "auth/token/create", "").await, (405, text("unsupported operation")));
+    assert_eq!(nobody.send("DELETE", "auth/token/create", "").await.0, 403);
+    assert_eq!(http.get("sys/none").await, (404, text("unsupported path")));
+    assert_eq!(
+        http.send("PUT", "secret/data/a/", r#"{"data":{}}"#).await,
+        error("cannot write to a path ending in '/'")
+    );
+    let large = format!(r#"{{"data":{{"x":"{}"}}}}"#, "a".repeat(1_100_000));
+    let (status, said) = http.send("PUT", "secret/data/large", large).await;
+    assert!(
+        status == 413
+            && said["errors"][0]
+                .as_str()
+                .is_some_and(|text| text.starts_with("put failed due to value being too large"))
+    );
 
     // A role's tokens come from where it says, whatever they say of themselves.
     for (role, block) in [("here", "127.0.0.0/8"), ("there", "10.0.0.0/8")] {

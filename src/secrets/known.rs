@@ -1,10 +1,11 @@
-//! What every request reads, decoded once: the mount table, the audit devices and policies. A decoded record counts only as long as the
+//! What every request reads, decoded once: the mount table, the audit devices, policies and settings. A decoded record counts only as long as the
 //! stored bytes are those it was decoded from, so a sync or a new leader needs to tell nobody. Sealing drops it.
 
 use super::audit::AuditTable;
 use super::core::View;
 use super::mounts::MountTable;
 use super::policy::Policy;
+use super::settings::Settings;
 use crate::error::Result;
 use crate::sensitive::Sensitive;
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub struct Known {
     pub mounts: Decoded<MountTable>,
     pub policies: Decoded<Policy>,
     pub audit: Decoded<AuditTable>,
+    pub settings: Decoded<Settings>,
 }
 
 /// By storage key: the stored bytes and what they mean.

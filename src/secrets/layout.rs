@@ -31,6 +31,7 @@ const KV1: u8 = 11;
 const CUBBYHOLE: u8 = 12;
 const KEY_TERMS: u8 = 13;
 const AUDIT: u8 = 14;
+const SETTINGS: u8 = 15;
 /// All that lies in a mount is under one of these, then the mount's id.
 const OF_MOUNTS: [u8; 4] = [KV_METADATA, KV_VERSION, KV_CONFIG, KV1];
 
@@ -65,6 +66,8 @@ pub enum Record<'a> {
     Role(&'a str),
     /// `[0E]` → postcard of `audit::AuditTable`.
     Audit,
+    /// `[0F]` → postcard of `settings::Settings`.
+    Settings,
     /// `[0A] keyed hash of the name` → postcard of `policy::store::PolicyRecord`.
     Policy(&'a str),
     /// `[0B] mount id, segments` in a mount, `[0C] half the token's hash, segments` in a cubbyhole → the JSON text.
@@ -89,6 +92,7 @@ impl Record<'_> {
             Record::Expiry(at, hash) => join(EXPIRY, &[&at.0.to_be_bytes(), hash]),
             Record::Role(name) => join(ROLE, &[&barrier.token_hash(TokenHash::Role, name)]),
             Record::Audit => join(AUDIT, &[]),
+            Record::Settings => join(SETTINGS, &[]),
             Record::Plain(shelf, path) => path_key(barrier, shelf.kind(), shelf.id(), path.segments())?.0.into(),
             Record::Policy(name) => join(POLICY, &[&barrier.token_hash(TokenHash::Policy, name)]),
         })
@@ -117,6 +121,7 @@ pub fn place(key: &[u8]) -> Place<'_> {
         CUBBYHOLE => Place::Kind("cubbyhole"),
         KEY_TERMS => Place::Kind("sys/key-status"),
         AUDIT => Place::Kind("sys/audit"),
+        SETTINGS => Place::Kind("sys/config"),
         _ => Place::Kind("an unknown kind of record"),
     }
 }

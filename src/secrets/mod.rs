@@ -24,6 +24,7 @@ pub mod rekey;
 pub mod root_generation;
 pub mod rotation;
 pub mod seal;
+pub mod settings;
 pub mod snapshot;
 pub mod tokens;
 pub mod vault;

@@ -15,6 +15,9 @@ use crate::state::{Class, Op};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// No answer is kept for longer: a hundred years, so that its end is a time that can be written down.
+const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// Where in the cubbyhole the answer lies.
 const RESPONSE: &str = "response";
 
@@ -39,7 +42,7 @@ impl Vault {
     /// Keeps `answer`, the JSON text of what `path` answered, for `ttl`.
     pub async fn wrap(&self, path: &str, ttl: Duration, answer: SensitiveString) -> Result<Written<Wrapped>> {
         let (token, path) = (new_token(), path.to_owned());
-        let ttl = ttl.min(self.core.leases().max_ttl);
+        let ttl = ttl.min(TTL_MAX);
         let lock = blake3::hash(token.expose().as_bytes()).as_bytes().to_vec();
         let wrap = move |view: &View| keep(view, token, path, ttl, &answer);
         self.core.write(Class::TokenCreate, Lock::Within(Gate::Tokens, lock), wrap).await

@@ -191,7 +191,7 @@ fn status_of(error: &Error) -> u16 {
         Error::Invalid(_) | Error::Conflict(_) => 400,
         Error::PermissionDenied => 403,
         Error::NotFound(_) => 404,
-        Error::TooLarge { .. } => 413,
+        Error::TooLarge { .. } | Error::ValueTooLarge { .. } => 413,
         Error::WrongRole(_) => STATUS_WRONG_ROLE,
         Error::Sealed | Error::Uninitialised | Error::Unavailable(_) | Error::NotLeader(_) => 503,
         Error::Unknown(_) | Error::Corrupt(_) | Error::Storage(_) | Error::Internal(_) => 500,

@@ -26,6 +26,12 @@ const PROTECTED: &[(Option<Verb>, &str)] = &[
     (None, "sys/audit"),
     (None, "sys/audit/*path"),
     (None, "sys/auth/*path"),
+    (None, "sys/config/cors"),
+    (None, "sys/config/ui/headers"),
+    (None, "sys/config/ui/headers/:name"),
+    (None, "sys/config/auditing/request-headers"),
+    (None, "sys/config/auditing/request-headers/:name"),
+    (Some(Verb::Read), "sys/plugins/catalog/:kind/:name"),
     (None, "sys/in-flight-req"),
     (None, "sys/leases/lookup/*prefix"),
     (None, "sys/leases/revoke-prefix/*prefix"),
@@ -67,7 +73,11 @@ pub fn authorise(route: &Route, call: &Call, operation: Operation) -> Result<boo
 /// How long the caller wants its answer wrapped; `None`: not at all.
 pub fn wrap_ttl(call: &Call) -> Result<Option<Duration>> {
     let Some(text) = call.header(WRAP_HEADER).map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-    Ok(Some(duration::parse(text)?).filter(|ttl| !ttl.is_zero()))
+    if text.starts_with('-') {
+        return Err(Error::invalid("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative"));
+    }
+    let wrong = |error| Error::invalid(format!("error parsing X-Vault-Wrap-TTL header: {error}"));
+    Ok(Some(duration::parse(text).map_err(wrong)?).filter(|ttl| !ttl.is_zero()))
 }
 
 pub async fn operation(route: &Route, call: &Call) -> Result<Operation> {

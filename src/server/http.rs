@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::audit::{Outcome, Trail};
 use super::authorise;
 use super::call::{self, Call, within};
+use super::cors::{self, Verdict};
 use super::forward::{self, CLIENT_ADDRESS, FORWARDED_BY, Forwarded, NOT_LEADER, UNPROVEN};
 use super::handlers::help::{HELP_PATTERN, help};
 use super::handlers::{no_route, wrapping};
@@ -37,8 +38,9 @@ const LEADER_IF_ANY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two attempts to reach a leader, if nothing changed meanwhile.
 const LEADER_PAUSE: Duration = Duration::from_millis(100);
 
+const UNWRAP: &str = "sys/wrapping/unwrap";
 /// What answers about wrapped answers is not wrapped once more.
-const NOT_WRAPPED: &[&str] = &["sys/wrapping/unwrap", "sys/wrapping/lookup", "sys/wrapping/rewrap"];
+const NOT_WRAPPED: &[&str] = &[UNWRAP, "sys/wrapping/lookup", "sys/wrapping/rewrap"];
 
 /// The route of what is at no path: refused like any other without a token, then 404.
 static NO_ROUTE: Route = Route {
@@ -47,6 +49,16 @@ static NO_ROUTE: Route = Route {
     who: Who::Client,
     runs: Runs::Leader,
     handler: |call| Box::pin(no_route(call)),
+    doc: "",
+};
+
+/// … and of a path that is there for other methods, which is nobody's business who has no token.
+static OTHER_METHODS: Route = Route {
+    verb: Verb::Read,
+    pattern: "*path",
+    who: Who::Operator,
+    runs: Runs::Here,
+    handler: |call| Box::pin(async move { Ok(method_not_allowed(&routes::at(&call.path, call.within()))) }),
     doc: "",
 };
 
@@ -67,6 +79,11 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
     let mut pattern = "";
     let visitor = request.extensions().get().copied();
     let forwarded = request.headers().contains_key(FORWARDED_BY);
+    let origin = match cors::judge(&node, &method, request.headers()) {
+        Verdict::Usual => None,
+        Verdict::Allowed(origin) => Some(origin),
+        Verdict::Answered(answer) => return *answer,
+    };
     let client = client_of(&node, request.headers(), visitor);
     let mut guard = node.requests.begin(method.as_str(), request.uri().path(), client);
     let deadline = if request.uri().path().contains(FILES_AT) { FILE_DEADLINE } else { REQUEST_DEADLINE };
@@ -75,11 +92,14 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
         Ok(answered) => answered,
         Err(_) => Err(Error::Unknown(format!("the request took longer than {} s", deadline.as_secs()))),
     };
-    let response = match answered {
+    let mut response = match answered {
         Ok(response) => response,
         Err(Error::PermissionDenied) => unproven(&node, visitor, forwarded).into_response(),
         Err(error) => Answer::from(error).into_response(),
     };
+    if let Some(origin) = origin {
+        cors::tell(&mut response, origin);
+    }
     // The pattern, not the path: a path holds the names of secrets.
     guard.answered(response.status().as_u16());
     let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis() as u64);
@@ -132,10 +152,17 @@ async fn handle(
     let (route, params) = match routes::find(verb, &path, within) {
         _ if wants_help => (&HELP, Params::default()),
         Found::Route(route, params) => (route, params),
-        Found::OtherMethods(methods) => return Ok(method_not_allowed(&parts, &methods)),
+        Found::OtherMethods(others) if others.iter().all(|route| route.who == Who::Anyone) => {
+            return Ok(method_not_allowed(&others).into_response());
+        }
+        Found::OtherMethods(_) => (&OTHER_METHODS, Params::default()),
         Found::Nothing => (&NO_ROUTE, Params::default()),
     };
     *pattern = route.pattern;
+    let writes = matches!(verb, Some(Verb::Write | Verb::Patch)) && matches!(route.who, Who::Client | Who::Operator);
+    if writes && parts.uri.path().ends_with('/') {
+        return Err(Error::invalid("cannot write to a path ending in '/'"));
+    }
     // The room that a body takes is held until its request is answered.
     let (held, upload) = if route.takes_file() {
         expect_good_token(&node, &parts, client)?;
@@ -205,6 +232,12 @@ async fn run_audited(route: &Route, mut call: Call) -> Result<Answer> {
         trail.request(&call).await?;
     }
     let answered = match (authenticated, permit) {
+        // Whose own token wraps nothing any more is told so, as Vault does.
+        (Err(Error::PermissionDenied), _)
+            if route.pattern == UNWRAP && call.token().is_some() && call.body.is_empty() =>
+        {
+            Err(crate::secrets::wrapping::invalid())
+        }
         (Err(error), _) => Err(error),
         (Ok(caller), permit) => run_as(route, call.clone(), caller, permit).await,
     };
@@ -354,9 +387,11 @@ fn redirect(path: String, parts: &Parts) -> Response<Body> {
     Answer::empty().with_status(307).with_header("location", &format!("{path}{query}")).into_response()
 }
 
-fn method_not_allowed(parts: &Parts, methods: &[&str]) -> Response<Body> {
-    let text = format!("unsupported operation: this path takes {}, not {}", methods.join(", "), parts.method);
-    Answer::error(405, &text).with_header("allow", &methods.join(", ")).into_response()
+/// Vault's words; which methods a path takes stands in the header.
+fn method_not_allowed(routes: &[&Route]) -> Answer {
+    let mut methods: Vec<&str> = routes.iter().map(|route| route.verb.methods()).collect();
+    methods.dedup();
+    Answer::error(405, "1 error occurred:\n\t* unsupported operation\n\n").with_header("allow", &methods.join(", "))
 }
 
 fn without_body(mut response: Response<Body>) -> Response<Body> {

@@ -9,6 +9,7 @@
 //! * `connections`, `bodies`, `upload`, `failures`: the bounds on what strangers may hold open, send and try; `visitor`: who
 //!   they are.
 //! * `audit`: what is written down of requests, with the ids that `request_id` gives them.
+//! * `cors`: web pages of other origins.
 //! * `requests`, `host`: what operators are told of the node and its machine.
 //! * `process`: no core dumps, no memory in the swap.
 //! * `tls`, `signals`: certificates, reload, stop.
@@ -22,6 +23,7 @@ mod autopilot;
 mod bodies;
 mod call;
 mod connections;
+mod cors;
 mod decoders;
 mod failures;
 mod forward;

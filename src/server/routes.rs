@@ -4,8 +4,8 @@ use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
     audit, auth_methods, autopilot, health, info, kv, kv_lists, leases, ledger, link, membership, metrics, mounts,
-    mounts_seen, path, plain, policy, rekey, replication_status, root_generation, rotation, seal, snapshot, token,
-    token_roles, tools, wrapping,
+    mounts_seen, path, plain, plugins, policy, rekey, replication_status, root_generation, rotation, seal, settings,
+    snapshot, token, token_roles, tools, wrapping,
 };
 use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Scan, Write};
@@ -158,6 +158,20 @@ pub static ROUTES: &[Route] = routes! {
     List "sys/version-history" Operator Here info::version_history, "the version that runs";
     Read "sys/in-flight-req" Operator Here info::in_flight, "the requests under way on the node";
     Read "sys/config/state/sanitized" Operator Here info::config, "the node's configuration, without what is secret in it";
+    Read "sys/config/cors" Client Leader settings::cors, "which web pages of other origins may use the API";
+    Write "sys/config/cors" Client Leader settings::cors_write, "let web pages of other origins use the API";
+    Delete "sys/config/cors" Client Leader settings::cors_delete, "let none";
+    List "sys/config/ui/headers" Client Leader settings::ui_headers, "headers that were set for web pages";
+    Read "sys/config/ui/headers/:name" Client Leader settings::ui_header, "one of them; all its values with `?multivalue=true`";
+    Write "sys/config/ui/headers/:name" Client Leader settings::ui_header_write, "set a header for web pages; there are none yet";
+    Delete "sys/config/ui/headers/:name" Client Leader settings::ui_header_delete, "take it back";
+    Read "sys/config/auditing/request-headers" Client Leader settings::audited_headers, "request headers in the audit log";
+    Read "sys/config/auditing/request-headers/:name" Client Leader settings::audited_header, "one of them, and whether as a hash";
+    Write "sys/config/auditing/request-headers/:name" Client Leader settings::audited_header_write, "show a request header in the audit log";
+    Delete "sys/config/auditing/request-headers/:name" Client Leader settings::audited_header_delete, "show it no longer";
+    Read "sys/plugins/catalog" Client Leader plugins::all, "the engines there are, all built in";
+    List "sys/plugins/catalog/:kind" Client Leader plugins::of_kind, "those of a kind: `auth`, `database`, `secret`";
+    Read "sys/plugins/catalog/:kind/:name" Client Leader plugins::one, "one of them";
     Read "sys/metrics" Operator Here metrics::metrics, "gauges and counters; `?format=prometheus`";
     Write "sys/wrapping/wrap" Client Leader wrapping::wrap, "keep a value for who holds the token that is answered";
     Write "sys/wrapping/unwrap" Client Leader wrapping::unwrap, "fetch a wrapped answer, once";
@@ -274,7 +288,7 @@ pub static ROUTES: &[Route] = routes! {
 pub enum Found {
     Route(&'static Route, Params),
     /// The path exists, for these methods.
-    OtherMethods(Vec<&'static str>),
+    OtherMethods(Vec<&'static Route>),
     Nothing,
 }
 
@@ -286,9 +300,7 @@ pub fn find(verb: Option<Verb>, path: &str, within: Option<Within>) -> Found {
         if Some(route.verb) == verb {
             return Found::Route(route, params);
         }
-        if !others.contains(&route.verb.methods()) {
-            others.push(route.verb.methods());
-        }
+        others.push(route);
     }
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
 }
@@ -337,10 +349,10 @@ mod tests {
 
     #[test]
     fn a_path_with_other_methods_is_told_from_no_path() {
-        let Found::OtherMethods(methods) = find(Some(Verb::Delete), "sys/init", None) else {
+        let Found::OtherMethods(routes) = find(Some(Verb::Delete), "sys/init", None) else {
             panic!("sys/init is a path")
         };
-        assert_eq!(methods, ["GET", "POST"]);
+        assert_eq!(routes.iter().map(|route| route.verb.methods()).collect::<Vec<_>>(), ["GET", "POST"]);
         assert!(matches!(find(Some(Verb::Read), "sys/nothing", None), Found::Nothing));
         assert!(matches!(find(None, "sys/init", None), Found::OtherMethods(_)));
     }

@@ -175,7 +175,7 @@ fn check_cas(cas: Option<u64>, metadata: &KvMetadata, required_by_mount: bool) -
 /// Fails if it is no JSON object or too large. The parser's own words could quote the secret: they are left out.
 pub fn check_object(data: &str) -> Result<()> {
     if data.len() > DATA_BYTES_MAX {
-        return Err(Error::TooLarge { got: data.len() as u64, max: DATA_BYTES_MAX as u64 });
+        return Err(Error::ValueTooLarge { got: data.len() as u64, max: DATA_BYTES_MAX as u64 });
     }
     let value: &RawValue = serde_json::from_str(data).map_err(|_| Error::invalid("data is no valid JSON"))?;
     match value.get().as_bytes().first() {

@@ -47,7 +47,7 @@ async fn what_is_no_json_object_is_refused_without_quoting_it() {
     }
     let huge = format!("{{\"x\":\"{}\"}}", "y".repeat(1 << 20));
     let error = f.vault.kv_put(f.kv, "a", SensitiveString::new(huge), None).await.unwrap_err();
-    assert!(matches!(error, Error::TooLarge { .. }));
+    assert!(matches!(error, Error::ValueTooLarge { .. }));
 }
 
 #[tokio::test]

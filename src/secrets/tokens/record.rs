@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Letters and digits of a token and of an accessor: 166 and 142 bits.
-const TOKEN_CHARS: usize = 28;
+/// Letters and digits of a token and of an accessor: 154 and 142 bits. A token is as long as Vault's.
+const TOKEN_CHARS: usize = 26;
 const ACCESSOR_CHARS: usize = 24;
 const TOKEN_PREFIX: &str = "s.";
 

@@ -31,6 +31,7 @@ pub struct Entry {
     allowed: Option<bool>,
     path: String,
     data: Map<String, Value>,
+    headers: Vec<(String, String, bool)>,
     numbers: Numbers,
 }
 
@@ -59,6 +60,7 @@ impl Entry {
             allowed,
             path: format!("{}{slash}", call.path),
             data: data_of(call),
+            headers: headers_of(call),
             numbers,
         }
     }
@@ -110,6 +112,12 @@ impl Entry {
         if !self.data.is_empty() {
             let plain = self.mount.as_ref().map(|mount| &mount.config.audit_request_keys[..]).unwrap_or_default();
             request.insert("data".into(), self.hashed(&self.data, plain, hasher));
+        }
+        if !self.headers.is_empty() {
+            let shown = self.headers.iter().map(|(name, value, hmac)| {
+                (name.clone(), json!([if *hmac { hasher.hash(value) } else { value.clone() }]))
+            });
+            request.insert("headers".into(), Value::Object(shown.collect()));
         }
         if let Some(client) = call.client {
             request.insert("remote_address".into(), json!(client.ip().to_canonical()));
@@ -258,6 +266,13 @@ fn data_of(call: &Call) -> Map<String, Value> {
     }
     let said = call.query.pairs().filter(|(name, _)| !["list", "scan", "help"].contains(name));
     said.map(|(name, value)| (name.to_owned(), Value::String(value.to_owned()))).collect()
+}
+
+/// The headers that the audit log is to show, and whether as hashes.
+fn headers_of(call: &Call) -> Vec<(String, String, bool)> {
+    let Ok(settings) = call.node.vault.settings() else { return Vec::new() };
+    let named = settings.audited_headers.iter();
+    named.filter_map(|(name, hmac)| Some((name.clone(), call.header(name)?.to_owned(), *hmac))).collect()
 }
 
 /// The same with every text, and every number that is a client's, as its hash. The names of fields stay.

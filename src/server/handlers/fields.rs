@@ -84,5 +84,5 @@ fn set<'a>(body: &'a Body, name: &str) -> Option<&'a Value> {
 
 /// The value itself may be secret: it is not quoted.
 fn wrong(name: &str, expected: &str) -> Error {
-    Error::invalid(format!("`{name}` must be {expected}"))
+    Error::invalid(format!("Field validation failed: error converting input for field \"{name}\": expected {expected}"))
 }

@@ -8,6 +8,9 @@ use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::state::Role;
 
+/// What Vault calls the code of a node that can't reach its leader.
+const LEADER_UNREACHABLE: &str = "haunhealthycode";
+
 /// What Go writes for no time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
@@ -45,15 +48,21 @@ pub async fn health(call: Call) -> Result<Answer> {
         ("drsecondarycode", code::STANDBY_REGION)
     } else if health.closed.is_some() {
         ("closedcode", code::CLOSED)
-    } else if standing.is_leader || call.query.flag("standbyok") {
+    } else if standing.is_leader || (standing.leader.is_some() && call.query.flag("standbyok")) {
         ("activecode", code::ACTIVE)
     } else if standing.leader.is_none() {
-        ("standbycode", code::LEADER_UNREACHABLE)
+        (LEADER_UNREACHABLE, code::LEADER_UNREACHABLE)
     } else {
         ("standbycode", code::FOLLOWER)
     };
-    let status = call.query.number(name)?.unwrap_or(default);
+    let status = [name, other_name(name)].iter().find_map(|name| call.query.number(name).transpose());
+    let status = status.transpose()?.unwrap_or(default);
     Ok(Answer::plain(&health).with_status(status))
+}
+
+/// Whoever overrides the code of a follower, but not of one without a leader, means both.
+fn other_name(name: &str) -> &str {
+    if name == LEADER_UNREACHABLE { "standbycode" } else { name }
 }
 
 pub async fn leader(call: Call) -> Result<Answer> {

@@ -1,6 +1,7 @@
 //! `?help=1` on any path: what it takes, from the table of routes.
 
-use crate::error::{Error, Result};
+use super::nothing_at;
+use crate::error::Result;
 use crate::secrets::KvKind;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
@@ -15,12 +16,7 @@ pub async fn help(call: Call) -> Result<Answer> {
     let routes = routes::at(&call.path, call.within());
     let below = below(&call);
     if routes.is_empty() && below.is_empty() {
-        let text = if call.path.starts_with("sys/") || call.path.starts_with("auth/token/") {
-            "1 error occurred:\n\t* unsupported path\n\n".to_owned()
-        } else {
-            format!("no handler for route \"{}\". route entry not found.", call.path)
-        };
-        return Err(Error::NotFound(text));
+        return Err(nothing_at(&call.path));
     }
     Ok(Answer::plain(&json!({ "help": text(&call.path, &routes, &below), "see_also": null, "openapi": null })))
 }

@@ -239,6 +239,27 @@ fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
+/// Vault's parts of names, as they are written in JSON. What follows them keeps its underscores.
+const DOTTED: &[(&str, &str)] = &[
+    ("vault_core_replication_dr_", "vault.core.replication.dr."),
+    ("vault_core_replication_performance_", "vault.core.replication.performance."),
+    ("vault_replication_wal_", "vault.replication.wal."),
+    ("vault_core_", "vault.core."),
+    ("vault_expire_", "vault.expire."),
+    ("vault_raft_", "vault.raft."),
+];
+
+fn dotted(name: &str) -> String {
+    let found = DOTTED.iter().find_map(|(prefix, dotted)| Some(format!("{dotted}{}", name.strip_prefix(prefix)?)));
+    found.unwrap_or_else(|| name.to_owned())
+}
+
+/// As Go writes a time that no format was asked for.
+fn go_time(rfc3339: &str) -> String {
+    let seconds = rfc3339.get(..19).unwrap_or(rfc3339);
+    format!("{} +0000 UTC", seconds.replace('T', " "))
+}
+
 fn as_json(samples: &[Sample]) -> Value {
     let of = |kind: Kind| -> Vec<Value> {
         let named = samples.iter().filter(|sample| sample.kind == kind);
@@ -247,7 +268,7 @@ fn as_json(samples: &[Sample]) -> Value {
                 let labels: Map<String, Value> =
                     sample.labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
                 // Vault's JSON has its names with dots.
-                let name = sample.name.replacen("vault_", "vault.", 1);
+                let name = dotted(sample.name);
                 match kind {
                     Kind::Gauge => json!({ "Name": name, "Value": sample.value, "Labels": labels }),
                     Kind::Counter => {
@@ -258,7 +279,7 @@ fn as_json(samples: &[Sample]) -> Value {
             .collect()
     };
     json!({
-        "Timestamp": crate::clock::now().rfc3339(),
+        "Timestamp": go_time(&crate::clock::now().rfc3339()),
         "Gauges": of(Kind::Gauge),
         "Points": [],
         "Counters": of(Kind::Counter),
@@ -269,6 +290,19 @@ fn as_json(samples: &[Sample]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_in_json_have_vaults_dots_and_a_name_of_ours_none() {
+        for (name, expected) in [
+            ("vault_core_in_flight_requests", "vault.core.in_flight_requests"),
+            ("vault_core_replication_dr_primary", "vault.core.replication.dr.primary"),
+            ("vault_replication_wal_last_dr_wal", "vault.replication.wal.last_dr_wal"),
+            ("twinkeep_lag_entries", "twinkeep_lag_entries"),
+        ] {
+            assert_eq!(dotted(name), expected);
+        }
+        assert_eq!(go_time("2026-11-23T15:46:30.123Z"), "2026-11-23 15:46:30 +0000 UTC");
+    }
 
     #[test]
     fn one_name_stands_together_and_labels_are_escaped() {

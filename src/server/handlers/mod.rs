@@ -19,12 +19,14 @@ pub mod mounts;
 pub mod mounts_seen;
 pub mod path;
 pub mod plain;
+pub mod plugins;
 pub mod policy;
 pub mod rekey;
 pub mod replication_status;
 pub mod root_generation;
 pub mod rotation;
 pub mod seal;
+pub mod settings;
 pub mod snapshot;
 pub mod token;
 pub mod token_roles;
@@ -47,7 +49,18 @@ pub async fn no_route(call: Call) -> Result<Answer> {
     if call.mount.as_ref().is_some_and(|mount| mount.kv() == Some(KvKind::Versioned)) {
         return Ok(Answer::warning(&of_versioned(&call)).with_status(404));
     }
-    Err(Error::NotFound(format!("no handler for route \"{}\". route entry not found.", call.path)))
+    Err(nothing_at(&call.path))
+}
+
+/// Vault's words for a path that no engine takes, and for one that the engine there does not.
+pub fn nothing_at(path: &str) -> Error {
+    let built_in = ["sys", "auth/token"]
+        .iter()
+        .any(|mount| path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    Error::NotFound(match built_in {
+        true => "1 error occurred:\n\t* unsupported path\n\n".to_owned(),
+        false => format!("no handler for route \"{path}\". route entry not found."),
+    })
 }
 
 /// What Vault says to whoever takes a mount of KV version 2 for one of version 1.

@@ -157,7 +157,7 @@ fn named(call: &Call) -> Result<SensitiveString> {
 
 fn accessor(call: &Call) -> Result<String> {
     let accessor = fields::text(&call.object()?, "accessor")?;
-    if accessor.is_empty() { Err(Error::invalid("missing accessor")) } else { Ok(accessor) }
+    if accessor.is_empty() { Err(Error::invalid("1 error occurred:\n\t* missing accessor\n\n")) } else { Ok(accessor) }
 }
 
 fn invalid_accessor(error: Error) -> Result<Answer> {
