@@ -97,7 +97,7 @@
 //! `Refused(Fenced)` with what its ledger holds, and waits until its operator lets it rejoin; over entries that nobody
 //! reviewed only with a reason. The next introduction leads to a diff sync.
 //!
-//! A replay (`ledger`, `accept`) sends entries to the new primary with the operator's token. They are written there only
+//! A replay (`ledger`, `accept`, `look`) sends entries to the new primary with the operator's token. They are written there only
 //! over values that both lines share, or over earlier entries of the same ledger; which entries were taken is agreed on in
 //! the same commit, so that none is written twice.
 //!
@@ -171,6 +171,7 @@ mod kept;
 mod ledger;
 mod ledger_wire;
 mod links;
+mod look;
 mod news;
 mod opening;
 mod promotion;

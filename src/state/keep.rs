@@ -42,7 +42,10 @@ impl Draft<'_> {
             self.batch.put(Tree::Region, key.to_bytes(), postcard::to_stdvec(&entry)?);
         }
         self.path.ledger = Some(ledger);
-        self.path.primary = Some(keep.primary.clone());
+        // A standby still follows another: it takes this one for its primary when it leaves its line.
+        if self.path.role == Role::Fenced {
+            self.path.primary = Some(keep.primary.clone());
+        }
         Ok(Outcome::Changed)
     }
 

@@ -16,10 +16,11 @@ use super::rate::Rate;
 use super::reorder::{Offered, Reorder};
 use super::report::{Applied, LagReport};
 use crate::clock::UnixMs;
-use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
+use crate::ids::{DatasetId, Position, RegionId, SyncId};
 use crate::state::diff::Held;
+use crate::state::line::extends;
 use crate::state::merkle::Nodes;
-use crate::state::{Command, KeepDiverged, PathChange, RegionChange, Role, SyncKind, SyncState};
+use crate::state::{Command, EpochStart, KeepDiverged, PathChange, RegionChange, Role, SyncKind, SyncState};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -42,6 +43,8 @@ pub(super) struct Standby {
     again_at: u64,
     heard: Option<Heard>,
     roots: VecDeque<Root>,
+    /// The line that these are of.
+    history: Vec<EpochStart>,
     compared: Option<RootsCompared>,
     /// Of what is agreed on here.
     progress: Rate,
@@ -56,8 +59,8 @@ pub(super) struct Standby {
     told: Told,
 }
 
-/// What a stream belongs to: data set, followed epoch, sync.
-type Line = (DatasetId, Epoch, Option<SyncId>);
+/// What a stream belongs to: data set, start of the followed epoch, sync.
+type Line = (DatasetId, Option<EpochStart>, Option<SyncId>);
 
 struct Waiting {
     id: RequestId,
@@ -163,10 +166,17 @@ impl Standby {
 
     /// Looks at new facts: answers what is done, drops what is of no use. Returns introductions to look at anew.
     pub fn settle(&mut self, ctx: &mut Context) -> Vec<(RequestId, RegionId, Request)> {
-        let line = (ctx.path.dataset, followed(&ctx.path), ctx.path.sync.as_ref().map(|sync| sync.id));
+        // With who opened the epoch: two regions may have opened one, each on a line of its own.
+        let start = ctx.path.history.last().copied();
+        let line = (ctx.path.dataset, start, ctx.path.sync.as_ref().map(|sync| sync.id));
         let whole = ctx.path.is_whole();
         let finished = self.line.is_some_and(|(dataset, ..)| dataset == line.0) && whole && !self.was_whole;
         let same_stream = self.line.is_none_or(|old| (old.0, old.1) == (line.0, line.1) && (old.2 == line.2 || whole));
+        if self.history != ctx.path.history {
+            // Another line's root at the same position is of another state.
+            self.roots.retain(|root| extends(&ctx.path.history, &self.history, root.at));
+            self.history.clone_from(&ctx.path.history);
+        }
         if !same_stream || ctx.path.role != Role::Standby {
             self.reorder.clear();
         }
@@ -530,8 +540,9 @@ fn introduce(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> I
         Role::Fenced | Role::Standby => {}
     }
     let known = path.primary.as_ref();
-    let same_primary = followed(path) == header.epoch && known.is_some_and(|known| known.region == from);
-    if path.role == Role::Fenced || !same_primary {
+    // The epoch alone does not tell: two regions may have opened it.
+    let same_line = path.history == hello.history && known.is_some_and(|known| known.region == from);
+    if path.role == Role::Fenced || !same_line {
         return match fork::meet(ctx, from, header, hello) {
             Meeting::Stay(refused) => Introduction::Refuse(refused),
             Meeting::Keep(keep) => Introduction::Keep(keep),

@@ -506,6 +506,7 @@ stories! {
     a_diverged_region_keeps_a_ledger_and_rejoins
     a_diverged_standby_keeps_its_surplus
     one_of_two_primaries_is_demoted
+    a_standby_of_the_wrong_one_of_two_primaries
     a_switchover_loses_nothing
     a_switchover_is_cancelled_before_the_give_up
     a_switchover_is_declined_after_the_give_up

@@ -126,6 +126,20 @@ fn the_simulator_sees_a_right_taken_back_unheard() {
     assert!(found.is_some(), "no severed world saw it");
 }
 
+/// Two primaries of one epoch: nothing of either is lost unseen, and once an operator chose, all follow one of them.
+#[test]
+fn two_primaries_of_one_epoch_come_together_once_one_is_demoted() {
+    let mut seen = world::Coverage::default();
+    for seed in 0..100 {
+        let mut world = World::rash(seed, None);
+        if let Err(broken) = world.run() {
+            panic!("rash world {seed}: {broken}\n\nbefore it:\n{}", world.newest_trace());
+        }
+        seen.add(&world.coverage);
+    }
+    assert!(seen.demoted > 0 && seen.kept_writes > 0 && seen.replayed > 0, "no rash world was one: {seen:?}");
+}
+
 fn caught(mutation: Mutation) {
     let found = run_many(SEEDS_TO_CATCH, Some(mutation));
     assert!(found.is_some(), "{SEEDS_TO_CATCH} worlds did not see {mutation:?}");

@@ -2,6 +2,8 @@
 
 use super::super::super::context::Mutation;
 use super::super::super::*;
+use super::world::Replay;
+use crate::api::ledger::AcceptOutcome;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
 use crate::state::scrub::Frozen;
@@ -44,13 +46,14 @@ pub struct Proposal {
     pub command: Command,
 }
 
-#[derive(Clone, Copy)]
 pub enum Proposer {
     Core {
         term: u64,
         id: ProposalId,
     },
     Client,
+    /// Entries of a ledger: the replay, and what became of each entry that is not written now.
+    Replay(Box<Replay>, Vec<Option<AcceptOutcome>>),
     /// The driver's housekeeping.
     Keeper,
 }

@@ -1,12 +1,11 @@
 //! The same position of a data set means the same data, wherever and whenever a whole region stands there.
 
-use super::{Invariant, Region, Seen};
-use crate::ids::{DatasetId, Position};
+use super::{Invariant, Place, Region, Seen};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub struct SamePositionSameState {
-    digests: BTreeMap<(DatasetId, Position), ([u8; 32], usize)>,
+    digests: BTreeMap<Place, ([u8; 32], usize)>,
 }
 
 impl Invariant for SamePositionSameState {
@@ -17,7 +16,7 @@ impl Invariant for SamePositionSameState {
             return Ok(());
         }
         let digest = region.digest();
-        let (first, by) = *self.digests.entry((after.dataset, after.applied)).or_insert((digest, region.index));
+        let (first, by) = *self.digests.entry(Place::on(after, after.applied)).or_insert((digest, region.index));
         match first == digest {
             true => Ok(()),
             false => Err(format!("regions {by} and {} differ at {}", region.index, after.applied)),

@@ -1,22 +1,20 @@
 //! A whole region that leaves its line has every write that lies behind the fork in its ledger, as it was written, but
 //! those that its log no longer held: these it counts.
 
-use super::super::super::super::epoch::holds;
-use super::{Invariant, Region, Seen};
-use crate::ids::{DatasetId, Position};
+use super::{Invariant, Place, Region, Seen};
 use crate::state::{Batch, LedgerId, PathState, Role};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub struct WhatIsLeftIsKept {
-    written: BTreeMap<(DatasetId, Position), Batch>,
+    written: BTreeMap<Place, Batch>,
 }
 
 impl Invariant for WhatIsLeftIsKept {
     fn see(&mut self, region: &Region, seen: &Seen) -> Result<(), String> {
         match seen {
             Seen::Written { at, batch } => {
-                self.written.insert((region.state.path().dataset, *at), (*batch).clone());
+                self.written.insert(Place::on(&region.state.path(), *at), (*batch).clone());
                 Ok(())
             }
             Seen::Agreed { before, after } if left(before, after) => self.is_kept(region, before, after),
@@ -35,10 +33,9 @@ fn left(before: &PathState, after: &PathState) -> bool {
 
 impl WhatIsLeftIsKept {
     fn is_kept(&self, region: &Region, before: &PathState, after: &PathState) -> Result<(), String> {
-        let held = |at: &Position| at.index <= before.applied.index && holds(&before.history, *at);
-        let of_line = self.written.iter().filter(|((dataset, at), _)| *dataset == before.dataset && held(at));
-        let left = of_line.filter(|((_, at), _)| !holds(&after.history, *at));
-        for ((_, at), batch) in left {
+        let held = |place: &Place| place.at.index <= before.applied.index && place.lies_on(before);
+        let left = self.written.iter().filter(|(place, _)| held(place) && !place.lies_on(after));
+        for (Place { at, .. }, batch) in left {
             let Some(ledger) = &after.ledger else {
                 return Err(format!("region {} left {at} without a ledger", region.name));
             };

@@ -17,6 +17,12 @@ pub struct Coverage {
     pub lost_writes: u32,
     pub ledgers: u32,
     pub kept_writes: u32,
+    /// Entries of ledgers that were written elsewhere, that met newer ones, and that were asked for again.
+    pub replayed: u32,
+    pub conflicts: u32,
+    pub replayed_again: u32,
+    /// Primaries that were demoted: in rash worlds only.
+    pub demoted: u32,
     pub follows: u32,
     pub whole: u32,
     pub equal_roots: u32,
@@ -52,6 +58,10 @@ impl Coverage {
         self.lost_writes += other.lost_writes;
         self.ledgers += other.ledgers;
         self.kept_writes += other.kept_writes;
+        self.replayed += other.replayed;
+        self.conflicts += other.conflicts;
+        self.replayed_again += other.replayed_again;
+        self.demoted += other.demoted;
         self.follows += other.follows;
         self.whole += other.whole;
         self.equal_roots += other.equal_roots;
@@ -84,6 +94,9 @@ impl Coverage {
             ("lost write", self.lost_writes),
             ("ledger", self.ledgers),
             ("write in a ledger", self.kept_writes),
+            ("write of a ledger that was replayed", self.replayed),
+            ("conflict of a replay", self.conflicts),
+            ("replay after a lost answer", self.replayed_again),
             ("new primary followed", self.follows),
             ("whole standby", self.whole),
             ("equal roots", self.equal_roots),

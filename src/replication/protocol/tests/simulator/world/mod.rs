@@ -1,19 +1,21 @@
 //! One seed's world: its clock, what happens when, and who does what to the regions.
 //!
 //! The loop is here; its parts are the events (`schedule`), what passes between regions (`traffic`), who uses them
-//! (`people`, `handovers`, `operators`), what goes wrong (`faults`), and how it ends (`rest`).
+//! (`people`, `handovers`, `operators`, `replays`), what goes wrong (`faults`), and how it ends (`rest`).
 
 mod coverage;
 mod faults;
 mod handovers;
 mod operators;
 mod people;
+mod replays;
 mod rest;
 mod schedule;
 mod traffic;
 mod words;
 
 pub use coverage::Coverage;
+pub use schedule::Replay;
 
 use super::invariants::{self, Invariant, Seen};
 use super::network::Network;
@@ -23,7 +25,7 @@ use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, PromotionId, RegionId};
 use crate::replication::protocol::context::Mutation;
 use crate::replication::protocol::*;
-use crate::state::SyncKind;
+use crate::state::{Command, Role, SyncKind};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use schedule::{Event, Scheduled};
@@ -57,6 +59,8 @@ pub struct World {
     stingy: bool,
     /// The one fault is that what the successor says is lost for a while right after the give-up.
     severed: bool,
+    /// Operators promote two standbys at once, and demote one when they hear of it.
+    rash: bool,
     trace: VecDeque<String>,
     hasher: blake3::Hasher,
 }
@@ -86,10 +90,11 @@ impl World {
             scheduled: 0,
             asked: BTreeMap::new(),
             mutation,
-            invariants: invariants::all(),
+            invariants: invariants::all(false),
             claimed: BTreeMap::new(),
             stingy,
             severed: false,
+            rash: false,
             trace: VecDeque::new(),
             hasher: blake3::Hasher::new(),
         };
@@ -112,6 +117,28 @@ impl World {
         });
         let id = PromotionId(world.chance.r#gen());
         world.schedule(3_000, Event::Switchover { region: 1, id, deadline_ms: 8_000, attempts: 4 });
+        world
+    }
+
+    /// Three regions. Nobody hears the primary any more, and the two others don't hear each other: their operators promote
+    /// both.
+    pub fn rash(seed: u64, mutation: Option<Mutation>) -> World {
+        let three = (seed * 16..).map(|seed| World::new(seed, mutation));
+        let mut world = three.into_iter().find(|world| world.regions[1].peers.len() == 1).expect("many seeds");
+        (world.rash, world.invariants) = (true, invariants::all(true));
+        world.events.retain(|Reverse(it)| !matches!(it.event, Event::Promote { .. } | Event::Switchover { .. }));
+        let ends = world.chance.gen_range(6_000..12_000);
+        for from in 0..3 {
+            for to in (0..3).filter(|to| *to != from) {
+                world.schedule(4_000, Event::Cut { from, to });
+                world.schedule(ends, Event::Mend { from, to });
+            }
+        }
+        for region in 1..3 {
+            let id = PromotionId(world.chance.r#gen());
+            let at = world.chance.gen_range(4_000..5_000);
+            world.schedule(at, Event::Promote { region, id, attempts: 8 });
+        }
         world
     }
 
@@ -227,8 +254,18 @@ impl World {
             Event::Remember { region, term } if self.regions[region].term == term => self.remember(region),
             Event::Remember { .. } => Ok(()),
             Event::Override { region } => self.override_closed(region),
+            Event::Cut { from, to } => {
+                self.network.cut(from, to);
+                Ok(())
+            }
             Event::Mend { from, to } => {
                 self.network.mend(from, to);
+                Ok(())
+            }
+            Event::Choose { region } => self.choose(region),
+            Event::Accept { region, replay } => self.accept(region, *replay),
+            Event::Reviewed { region, reviews } => {
+                self.propose(region, Proposer::Keeper, Command::Review { reviews });
                 Ok(())
             }
             Event::Resume { region, peer } => {
@@ -318,7 +355,7 @@ impl World {
             Fact::Verified(verified) => self.verified(&verified)?,
             Fact::Whole { .. } => self.coverage.whole += 1,
             Fact::Fenced { .. } => self.coverage.fences += 1,
-            Fact::Demoted { .. } => {}
+            Fact::Demoted { .. } => self.coverage.demoted += 1,
             Fact::Diverged { fork, kept, .. } => {
                 self.note(format!("{} left the line at {fork}: {kept}", self.regions[index].name));
                 self.coverage.ledgers += 1;
@@ -328,6 +365,12 @@ impl World {
             Fact::Follows { .. } => self.coverage.follows += 1,
             Fact::Roots { at, equal: false, .. } => return Err(format!("the roots differ at {at}")),
             Fact::Roots { .. } => self.coverage.equal_roots += 1,
+            Fact::SameEpoch { .. } if self.rash => {
+                // Their operators talk to each other, and choose; a third region may follow the wrong one.
+                let region = if self.regions[index].state.path().role == Role::Standby { index } else { 2 };
+                let after = self.chance.gen_range(100..2_000);
+                self.schedule(after, Event::Choose { region });
+            }
             Fact::SameEpoch { epoch, .. } => return Err(format!("two regions are primary in epoch {epoch}")),
             Fact::Promotion { progress: PromotionProgress::Done(record), .. } => {
                 self.note(format!("{} is promoted at {}", self.regions[index].name, record.fork));

@@ -1,5 +1,6 @@
-//! Operators of fenced regions: they look at the ledger, decide on some of it, and let the region rejoin, some of them
-//! before they have looked at all, with a reason.
+//! Operators of fenced regions: they look at the ledger, replay some of it (`replays`), decide on the rest, and let the
+//! region rejoin, some of them before they have looked at all, with a reason. And of two primaries of one epoch: one is
+//! demoted.
 
 use super::World;
 use super::schedule::Event;
@@ -9,7 +10,7 @@ use crate::storage::ScanLimit;
 use rand::Rng;
 
 /// What an operator looks at in one go.
-const LOOKS_AT: ScanLimit = ScanLimit { entries: 4, bytes: usize::MAX };
+const LOOKS_AT: ScanLimit = ScanLimit { entries: 12, bytes: usize::MAX };
 
 impl World {
     pub(super) fn operate(&mut self, index: usize) -> Result<(), String> {
@@ -22,7 +23,10 @@ impl World {
         }
         let at = region.now(self.now).wall;
         let unreviewed = path.ledger.as_ref().map_or(0, |ledger| ledger.unreviewed);
-        if unreviewed > 0 && self.chance.gen_bool(0.5) {
+        if unreviewed > 0 && self.chance.gen_bool(0.4) {
+            return self.replay(index);
+        }
+        if unreviewed > 0 && self.chance.gen_bool(0.4) {
             let region = &self.regions[index];
             let entries = region.state.ledger_entries(None, ScanLimit::NONE).expect("memory does not fail");
             let open = entries.into_iter().filter(|(_, entry)| entry.review.is_open());
@@ -36,6 +40,27 @@ impl World {
         let reason = hasty.then(|| "the rest is known".to_owned());
         let change =
             RegionChange { path: Some(PathChange::AllowRejoin(Rejoin { at, reason })), ..RegionChange::default() };
+        self.propose(index, Proposer::Keeper, Command::Region(change));
+        Ok(())
+    }
+
+    pub(super) fn choose(&mut self, index: usize) -> Result<(), String> {
+        let region = &self.regions[index];
+        let path = region.state.path();
+        let at = region.now(self.now).wall;
+        let reason = "the other is to be primary".to_owned();
+        let step = match path.role {
+            _ if region.core.is_none() => return Ok(()),
+            Role::Primary => PathChange::Demote { at, reason },
+            // Until the wrong one was demoted, it waits.
+            Role::Standby if self.regions[2].state.path().role == Role::Primary => {
+                self.schedule(1_000, Event::Choose { region: index });
+                return Ok(());
+            }
+            Role::Standby => PathChange::AllowRejoin(Rejoin { at, reason: Some(reason) }),
+            Role::Fenced => return Ok(()),
+        };
+        let change = RegionChange { path: Some(step), ..RegionChange::default() };
         self.propose(index, Proposer::Keeper, Command::Region(change));
         Ok(())
     }

@@ -112,7 +112,7 @@ impl World {
         let Some(core) = self.regions[index].core.as_mut() else { return Ok(()) };
         let outside = sound();
         let plan = core.plan(now, &outside, PromoteMode::Forced).hash;
-        if *self.claimed.entry(opens).or_insert(index) != index {
+        if *self.claimed.entry(opens).or_insert(index) != index && !self.rash {
             return Ok(());
         }
         let accept_loss = self.chance.gen_bool(0.8);

@@ -1,13 +1,24 @@
 //! What happens when: the events of a world in the order of its clock.
 
+use crate::api::ledger::AcceptRequest;
 use crate::ids::PromotionId;
 use crate::replication::protocol::*;
+use crate::state::{LedgerId, Review};
 use std::cmp::Ordering;
 
 pub struct Scheduled {
     pub at: u64,
     pub order: u64,
     pub event: Event,
+}
+
+/// Entries of a ledger that are to be written elsewhere.
+#[derive(Clone)]
+pub struct Replay {
+    /// Whose ledger it is.
+    pub from: usize,
+    pub ids: Vec<LedgerId>,
+    pub request: AcceptRequest,
 }
 
 pub enum Event {
@@ -66,9 +77,27 @@ pub enum Event {
     Override {
         region: usize,
     },
+    Cut {
+        from: usize,
+        to: usize,
+    },
     Mend {
         from: usize,
         to: usize,
+    },
+    /// Of two primaries of one epoch: the operator of this one has it stop, or of a standby, has it follow the other.
+    Choose {
+        region: usize,
+    },
+    /// Entries of a ledger arrive at the new primary.
+    Accept {
+        region: usize,
+        replay: Box<Replay>,
+    },
+    /// The answer to them arrives.
+    Reviewed {
+        region: usize,
+        reviews: Vec<(LedgerId, Review)>,
     },
     Resume {
         region: usize,

@@ -8,7 +8,7 @@ use crate::replication::protocol::tests::simulator::invariants::Seen;
 use crate::replication::protocol::tests::simulator::region::{Proposal, Proposer, Region};
 use crate::replication::protocol::*;
 use crate::state::scrub::Frozen;
-use crate::state::{Command, Outcome, PathState, Role, State};
+use crate::state::{Batch, Command, Outcome, PathState, Role, State};
 use crate::storage::{KeyRange, ScanLimit};
 use rand::Rng;
 
@@ -81,6 +81,9 @@ impl World {
             (Proposer::Client, Outcome::Written { last, .. }) if told => {
                 self.see(index, &Seen::Acknowledged { at: *last })?;
             }
+            (Proposer::Replay(replay, outcomes), Outcome::Written { first, .. }) => {
+                self.replayed(index, &replay, outcomes, Some(*first));
+            }
             (Proposer::Core { term, id }, _) if term == self.regions[index].term => {
                 let unknown = self.fault(3);
                 let result = if unknown { Err(Failure::Retry("no word".into())) } else { Ok(outcome) };
@@ -113,8 +116,17 @@ impl World {
             after.applied,
             if after.is_whole() { "" } else { " syncing" }
         ));
-        if let (Command::Write { batches, .. }, Outcome::Written { first, .. }) = (command, outcome) {
-            for (offset, batch) in batches.iter().enumerate() {
+        if let Outcome::Written { first, .. } = outcome {
+            let batches: Vec<&Batch> = match command {
+                Command::Write { batches, .. } => batches.iter().collect(),
+                Command::Accept(accept) => accept.entries.iter().map(|(_, batch)| batch).collect(),
+                _ => Vec::new(),
+            };
+            if let Command::Accept(accept) = command {
+                let fork = self.fork_of(index, accept);
+                self.see(index, &Seen::Accepted { accept, first: *first, fork })?;
+            }
+            for (offset, batch) in batches.into_iter().enumerate() {
                 let at = crate::ids::Position::new(first.epoch, first.index + offset as u64);
                 self.see(index, &Seen::Written { at, batch })?;
             }
@@ -135,6 +147,10 @@ impl World {
         }
         if before.handover.gave_up.is_some() && after.role == Role::Primary && !same_epoch {
             self.coverage.promoted_itself += 1;
+        }
+        let demoted = after.fence.as_ref().is_some_and(|fence| fence.demoted.is_some());
+        if demoted && (before.role, after.role) == (Role::Primary, Role::Fenced) {
+            self.see(index, &Seen::Demoted)?;
         }
         if before != after {
             self.see(index, &Seen::Agreed { before, after })?;

@@ -1,0 +1,196 @@
+//! What becomes of each entry of another region's ledger, if it is written here.
+//!
+//! It is written if, for each of its keys, the value here is still from the part of history that both lines share, or from
+//! an earlier entry of the same ledger. Otherwise somebody changed the same thing since the fork: that is a conflict, and
+//! nothing of the entry is written unless the operator asked for just that.
+
+use super::ledger_wire as wire;
+use crate::api::ledger::{AcceptConflict, AcceptOutcome, AcceptRequest};
+use crate::clock::UnixMs;
+use crate::error::Result;
+use crate::ids::Position;
+use crate::state::{Batch, Class, Op, PathState, State, line};
+use crate::storage::ScanLimit;
+use bytes::Bytes;
+use std::collections::{HashMap, HashSet};
+
+/// What one read of the log returns.
+const LOG_READ: ScanLimit = ScanLimit { entries: 4096, bytes: 16 << 20 };
+
+/// An entry as it came, decoded.
+struct Wanted {
+    position: Position,
+    class: Class,
+    ops: Vec<Op>,
+    overwrite: bool,
+}
+
+/// What became of each entry, `None` for those that are to be written; and these, by where they stand in the request.
+pub(super) type Evaluated = (Vec<Option<AcceptOutcome>>, Vec<(usize, Batch)>);
+
+/// What the entries are judged by.
+pub(super) struct Look<'a> {
+    state: &'a State,
+    /// Whether this region's keys open a value.
+    opens: &'a dyn Fn(&Bytes, &Bytes) -> Result<bool>,
+    wanted: Vec<Wanted>,
+    /// The last position that this region's line and the ledger's share.
+    shared: Position,
+    /// What was taken of this ledger, by index there.
+    taken: HashMap<u64, Position>,
+    /// The newest change of each wanted key behind `shared`, as the log tells.
+    changed: HashMap<Bytes, Position>,
+    /// Whether the log reaches back to `shared`.
+    log_tells: bool,
+    /// The time of the new writes.
+    at: UnixMs,
+}
+
+impl<'a> Look<'a> {
+    pub fn new(
+        state: &'a State,
+        opens: &'a dyn Fn(&Bytes, &Bytes) -> Result<bool>,
+        path: &PathState,
+        request: &AcceptRequest,
+        at: UnixMs,
+    ) -> Result<Look<'a>> {
+        let wanted = request.entries.iter().map(|entry| {
+            let ops = entry.ops.iter().map(wire::op_from).collect::<Result<Vec<_>>>()?;
+            Ok(Wanted { position: entry.position, class: entry.class, ops, overwrite: entry.overwrite })
+        });
+        let wanted = wanted.collect::<Result<Vec<Wanted>>>()?;
+        let fork = line::fork(&path.history, path.applied, &request.line);
+        let shared = if fork.index < request.fork.index { fork } else { request.fork };
+        let taken = state.accepted(request.region, request.number)?.into_iter().collect();
+        let changed = changed(state, &wanted, shared)?;
+        let log_tells = path.wal_first <= shared.index + 1;
+        Ok(Look { state, opens, wanted, shared, taken, changed, log_tells, at })
+    }
+
+    pub fn evaluate(&self) -> Result<Evaluated> {
+        let ours: HashSet<Position> = self.taken.values().copied().collect();
+        // Keys that entries before wrote, and keys of entries before that were not written.
+        let (mut written, mut blocked) = (HashSet::new(), HashSet::new());
+        let (mut outcomes, mut entries) = (Vec::new(), Vec::new());
+        for (at, wanted) in self.wanted.iter().enumerate() {
+            let keys = || wanted.ops.iter().map(|op| op.key().clone());
+            let outcome = self.judge(wanted, &ours, &written, &blocked)?;
+            match &outcome {
+                None => {
+                    written.extend(keys());
+                    let batch = Batch { class: wanted.class, at: self.at, ops: wanted.ops.clone() };
+                    entries.push((at, batch));
+                }
+                Some(AcceptOutcome::Replayed { .. }) => {}
+                Some(AcceptOutcome::Conflict { .. } | AcceptOutcome::Refused { .. }) => blocked.extend(keys()),
+            }
+            outcomes.push(outcome);
+        }
+        Ok((outcomes, entries))
+    }
+
+    /// What becomes of an entry; `None` if it is to be written.
+    fn judge(
+        &self,
+        wanted: &Wanted,
+        ours: &HashSet<Position>,
+        written: &HashSet<Bytes>,
+        blocked: &HashSet<Bytes>,
+    ) -> Result<Option<AcceptOutcome>> {
+        if let Some(position) = self.taken.get(&wanted.position.index) {
+            return Ok(Some(AcceptOutcome::Replayed { position: *position }));
+        }
+        if let Some(position) = self.is_there(wanted)? {
+            return Ok(Some(AcceptOutcome::Replayed { position }));
+        }
+        if let Some(why) = self.unreadable(wanted)? {
+            return Ok(Some(AcceptOutcome::Refused { why }));
+        }
+        let mut conflicts = Vec::new();
+        for op in &wanted.ops {
+            if blocked.contains(op.key()) {
+                conflicts.push(self.conflict(op.key(), self.newest(op.key())?)?);
+            } else if !written.contains(op.key())
+                && let Some(by) = self.changed_since(op.key(), ours)?
+            {
+                conflicts.push(self.conflict(op.key(), by)?);
+            }
+        }
+        let writes = conflicts.is_empty() || wanted.overwrite;
+        Ok((!writes).then_some(AcceptOutcome::Conflict { conflicts }))
+    }
+
+    /// Where this very write is already: another region's ledger may hold it as well. Ciphertexts of two writes are never
+    /// equal, not even of the same text.
+    fn is_there(&self, wanted: &Wanted) -> Result<Option<Position>> {
+        let mut position = None;
+        for op in &wanted.ops {
+            match (op, self.state.data(op.key())?) {
+                (Op::Put { value, .. }, Some(stored)) if *value == stored.value => position = Some(stored.position),
+                (Op::Delete { .. }, None) => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(position)
+    }
+
+    fn unreadable(&self, wanted: &Wanted) -> Result<Option<String>> {
+        if wanted.class == Class::KeyRotate {
+            return Ok(Some("a key rotation is not replayed: rotate the key on this region".into()));
+        }
+        for op in &wanted.ops {
+            if let Op::Put { key, value } = op
+                && !(self.opens)(key, value)?
+            {
+                return Ok(Some("it is encrypted with a key that this region does not hold".into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What changed a key since the fork, other than this ledger's entries: `Some(None)` if the log no longer tells.
+    fn changed_since(&self, key: &Bytes, ours: &HashSet<Position>) -> Result<Option<Option<Position>>> {
+        Ok(match (self.state.data(key)?, self.changed.get(key)) {
+            (Some(stored), _) if stored.position.index <= self.shared.index => None,
+            (Some(stored), _) if ours.contains(&stored.position) => None,
+            (Some(stored), _) => Some(Some(stored.position)),
+            (None, Some(position)) if ours.contains(position) => None,
+            (None, Some(position)) => Some(Some(*position)),
+            // It may have been deleted since.
+            (None, None) if !self.log_tells => Some(None),
+            (None, None) => None,
+        })
+    }
+
+    /// The newest change of a key, as far as is known.
+    fn newest(&self, key: &Bytes) -> Result<Option<Position>> {
+        let stored = self.state.data(key)?.map(|stored| stored.position);
+        Ok(stored.or_else(|| self.changed.get(key).copied()))
+    }
+
+    fn conflict(&self, key: &Bytes, position: Option<Position>) -> Result<AcceptConflict> {
+        let entry = match position {
+            Some(position) => self.state.wal(position.index, ScanLimit::entries(1))?.into_iter().next(),
+            None => None,
+        };
+        let at = entry.filter(|entry| Some(entry.position) == position).map(|entry| entry.batch.at);
+        Ok(AcceptConflict { key: wire::encode(key), position, at })
+    }
+}
+
+/// The newest entry of the log behind `shared` that changed each wanted key.
+fn changed(state: &State, wanted: &[Wanted], shared: Position) -> Result<HashMap<Bytes, Position>> {
+    let keys: HashSet<&Bytes> = wanted.iter().flat_map(|entry| &entry.ops).map(Op::key).collect();
+    let mut changed = HashMap::new();
+    let mut from = shared.index + 1;
+    loop {
+        let entries = state.wal(from, LOG_READ)?;
+        let Some(last) = entries.last() else { return Ok(changed) };
+        from = last.position.index + 1;
+        for entry in &entries {
+            for op in entry.batch.ops.iter().filter(|op| keys.contains(op.key())) {
+                changed.insert(op.key().clone(), entry.position);
+            }
+        }
+    }
+}
