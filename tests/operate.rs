@@ -4,11 +4,12 @@ mod support;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use futures::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use support::http::Http;
 use support::writer::{Writer, fields};
-use support::{Region, wait_for};
+use support::{Region, connect, promote, wait_for, wait_until_in_step};
 
 /// How long the pause of writes is looked for around a stop.
 const PAUSE_WATCHED: Duration = Duration::from_secs(5);
@@ -113,6 +114,65 @@ async fn a_snapshot_is_restored_where_it_was_made_and_in_another_region() {
     })
     .await;
     assert_eq!(elsewhere.send("PUT", "secret/data/a", secret("here")).await.0, 200);
+}
+
+/// What all of many secrets hold; `None` while they are not served, or hold different things.
+async fn value_of_all(http: &Http, secrets: usize) -> Option<String> {
+    let read = |number: usize| async move {
+        let (status, found) = http.get(&format!("secret/data/{number}")).await;
+        (status == 200).then(|| found["data"]["data"]["x"].as_str().map(|value| value[..5].to_owned())).flatten()
+    };
+    let values = join_all((0..secrets).map(read)).await.into_iter().collect::<Option<Vec<_>>>()?;
+    values.iter().all(|value| *value == values[0]).then(|| values[0].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_survives_its_leader_and_a_standby_follows_it() {
+    const SECRETS: usize = 200;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut region, standby) =
+        tokio::join!(Region::start(folder.path(), "us-east-1", 3), Region::start(folder.path(), "eu-west-1", 1));
+    connect(&region, &standby).await;
+    let leader = region.leader().await;
+    let http = Http::of(&region.nodes[leader], &region.token);
+    let other = Http::of(&region.nodes[(leader + 1) % 3], &region.token);
+    let write_all = async |value: &str| {
+        let body = json!({ "data": { "x": value.repeat(2_000) } }).to_string();
+        let write = |number: usize| {
+            let (http, body) = (&http, body.clone());
+            async move { http.send("PUT", &format!("secret/data/{number}"), body).await }
+        };
+        for answered in join_all((0..SECRETS).map(write)).await {
+            assert_eq!(answered.0, 200, "{}", answered.1);
+        }
+    };
+    write_all("saved").await;
+    let saved = http.request("GET", "sys/storage/raft/snapshot").send().await.expect("an answer");
+    let saved = saved.bytes().await.expect("a whole file");
+    write_all("later").await;
+
+    // Its leader goes while the restore is under way, wherever it is.
+    let begun = http.request("POST", "sys/storage/raft/snapshot").body(saved.clone());
+    let restoring = tokio::spawn(async move { begun.send().await.map(|answer| answer.status().as_u16()) });
+    let log = || region.nodes[leader].log_text();
+    wait_for("the restore to begin", || async { log().contains("restoring a snapshot").then_some(()) }).await;
+    region.nodes[leader].kill();
+    let _broken = restoring.await.expect("a task that ends");
+    let found = wait_for("all secrets, as they were or as they were saved", || value_of_all(&other, SECRETS)).await;
+    assert!(["saved", "later"].contains(&found.as_str()), "{found}");
+
+    // The dead node is not missed, and the standby ends where its primary is.
+    let again = wait_for("a leader that restores", || async {
+        let answered = other.send("POST", "sys/storage/raft/snapshot", saved.clone()).await;
+        (answered.0 != 503).then_some(answered)
+    })
+    .await;
+    assert_eq!(again.0, 204, "{}", again.1);
+    assert_eq!(value_of_all(&other, SECRETS).await.as_deref(), Some("saved"));
+    wait_until_in_step(&region, &standby).await;
+    promote(&standby.client_as(&region.token).await).await;
+    let there = Http::of(&standby.nodes[0], &region.token);
+    assert_eq!(value_of_all(&there, SECRETS).await.as_deref(), Some("saved"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

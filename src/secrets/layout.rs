@@ -32,11 +32,15 @@ const CUBBYHOLE: u8 = 12;
 const KEY_TERMS: u8 = 13;
 const AUDIT: u8 = 14;
 const SETTINGS: u8 = 15;
+const STAGE: u8 = 16;
 /// All that lies in a mount is under one of these, then the mount's id.
 const OF_MOUNTS: [u8; 4] = [KV_METADATA, KV_VERSION, KV_CONFIG, KV1];
 
 /// `[0D]` → the terms of the keyring that this data set was encrypted with, encrypted by `Keyring` itself.
 pub const TERMS: &[u8] = &[KEY_TERMS];
+
+/// What a restore has staged.
+pub const STAGED: &[u8] = &[STAGE];
 
 /// All KV metadata, whatever the mount; all tokens, token roles and policies.
 pub const KV_METADATA_ALL: &[u8] = &[KV_METADATA];
@@ -68,6 +72,8 @@ pub enum Record<'a> {
     Audit,
     /// `[0F]` → postcard of `settings::Settings`.
     Settings,
+    /// `[10] half a hash of a record's key` → postcard of that key and of the value that it gets, if any.
+    Staged(&'a [u8]),
     /// `[0A] keyed hash of the name` → postcard of `policy::store::PolicyRecord`.
     Policy(&'a str),
     /// `[0B] mount id, segments` in a mount, `[0C] half the token's hash, segments` in a cubbyhole → the JSON text.
@@ -93,6 +99,7 @@ impl Record<'_> {
             Record::Role(name) => join(ROLE, &[&barrier.token_hash(TokenHash::Role, name)]),
             Record::Audit => join(AUDIT, &[]),
             Record::Settings => join(SETTINGS, &[]),
+            Record::Staged(key) => join(STAGE, &[&blake3::hash(key).as_bytes()[..16]]),
             Record::Plain(shelf, path) => path_key(barrier, shelf.kind(), shelf.id(), path.segments())?.0.into(),
             Record::Policy(name) => join(POLICY, &[&barrier.token_hash(TokenHash::Policy, name)]),
         })
@@ -122,8 +129,14 @@ pub fn place(key: &[u8]) -> Place<'_> {
         KEY_TERMS => Place::Kind("sys/key-status"),
         AUDIT => Place::Kind("sys/audit"),
         SETTINGS => Place::Kind("sys/config"),
+        STAGE => Place::Kind("sys/storage/raft/snapshot"),
         _ => Place::Kind("an unknown kind of record"),
     }
+}
+
+/// Whether a key is one of what a restore has staged.
+pub fn is_staged(key: &[u8]) -> bool {
+    key.starts_with(STAGED)
 }
 
 /// The prefix of all tokens whose hashes begin with `start`.

@@ -130,6 +130,10 @@ impl MountTable {
         MountTable { mounts, ..MountTable::default() }
     }
 
+    pub(super) fn is_restoring(&self) -> bool {
+        self.restoring
+    }
+
     /// While a snapshot is restored.
     pub(super) fn restoring() -> MountTable {
         MountTable { restoring: true, ..MountTable::default() }
@@ -177,7 +181,7 @@ pub fn table(view: &View) -> Result<Arc<MountTable>> {
     let found = view.known.mounts.get(view, &Record::Mounts.key(&view.barrier)?, decode)?.unwrap_or_default();
     if found.restoring {
         return Err(Error::unavailable(
-            "a snapshot is being restored: try again when it is; if that was interrupted, restore it once more",
+            "a snapshot is being restored, by the next leader if this one stops: try again when it is",
         ));
     }
     Ok(found)

@@ -8,13 +8,14 @@
 //! ```
 //!
 //! A snapshot of the same data set (of this region, or of one that replicates with it) is restored as *writes*: so the
-//! standbys follow as they follow everything else. While it lasts nothing is mounted; it may be repeated after an
-//! interruption. A snapshot of another data set is restored by force only: the region takes over its keyring and its
+//! standbys follow as they follow everything else, and whole or not at all, whichever node leads (`staged`). While its
+//! records take their places nothing is mounted. A snapshot of another data set is restored by force only: the region takes over its keyring and its
 //! seal with it, all nodes are sealed, and open with the unseal shares of the region that it was made in.
 
 mod archive;
 mod restore;
 mod save;
+mod staged;
 
 pub use restore::{Restored, Unfinished};
 

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::secrets::core::{Access, Core, View, blocking};
 use crate::secrets::key_file;
 use crate::secrets::layout::{self, Record};
-use crate::secrets::mounts::{self, MountTable};
 use crate::secrets::seal::{SealKind, SealRecord};
 use crate::secrets::vault::Vault;
 use crate::state::{Command, Op, Outcome, RegionChange};
@@ -81,40 +80,14 @@ impl Vault {
         restored
     }
 
-    /// As writes, while nothing is mounted: what differs is put first, then what is not in it goes, then its mounts
-    /// are there.
+    /// As writes, in the steps of `staged`.
     async fn restore_own(&self, file: PathBuf) -> Result<()> {
         let _nobody_writes = self.core.hold_writes().await;
         let term = self.core.lead_term().await?;
-        let core = self.core.clone();
-        let (closed, last) = blocking({
-            let (core, file) = (core.clone(), file.clone());
-            move || {
-                let view = core.view()?;
-                let closed = mounts::put(&view, &MountTable::restoring())?;
-                Ok((closed, fixed_of(&file, &fixed_keys(&view)?)?))
-            }
-        })
-        .await?;
-        self.write_raw(term, vec![closed]).await?;
-        let fixed: Vec<Bytes> = last.iter().map(|(key, _)| key.clone()).collect();
-        self.put_from(term, &file, {
-            let core = core.clone();
-            move |key, value| {
-                let same = || Ok::<_, Error>(core.state().data(key)?.is_some_and(|stored| stored.value == *value));
-                Ok(!fixed.contains(key) && !same()?)
-            }
-        })
-        .await?;
-        let gone = blocking(move || not_in(&core, &file)).await?;
-        let mut gathering = Gathering::default();
-        for key in gone.into_iter().filter(|key| !last.iter().any(|(fixed, _)| fixed == key)) {
-            if let Some(ops) = gathering.add(Op::Delete { key }) {
-                self.write_raw(term, ops).await?;
-            }
-        }
-        self.write_raw(term, gathering.take()).await?;
-        self.write_raw(term, ops_of(&last)).await
+        self.stage(term, file).await?;
+        self.commit_staged(term).await?;
+        let unknown = |error| Error::Unknown(format!("the next leader goes on with the restore by itself ({error})"));
+        self.move_staged(term).await.map_err(unknown)
     }
 
     /// The region gets the snapshot's seal and keyring. From then on it is sealed, and needs no key to be finished.
@@ -137,7 +110,8 @@ impl Vault {
         })
         .await?;
         let kept: Vec<Bytes> = fixed.iter().map(|(key, _)| key.clone()).collect();
-        self.put_from(term, &file, move |key, _| Ok(!kept.contains(key))).await?;
+        let wanted = move |key: &Bytes| !kept.contains(key) && !layout::is_staged(key);
+        self.put_from(term, &file, move |key, value| Ok(wanted(&key).then_some(Op::Put { key, value }))).await?;
         let unfinished = postcard::to_stdvec(&Unfinished { start, fixed })?;
         let (old_seal, old_keyring) = (self.core.state().region(&Key::Seal)?, self.core.state().region(&Key::Keyring)?);
         let change = RegionChange {
@@ -155,17 +129,22 @@ impl Vault {
         Ok(Restored::Sealed { region: meta.region.clone() })
     }
 
-    /// Goes on with a restore by force that was interrupted after it switched keys. Whether there was one. For the
-    /// leader of a primary region, sealed or not.
+    /// Goes on with a restore that was interrupted by the loss of its leader. Whether there was one. For the leader of a
+    /// primary region; what was restored by force needs no key to be finished.
     pub async fn finish_restore(&self) -> Result<bool> {
-        if self.core.state().region(&Key::Restore)?.is_none() {
+        let by_force = self.core.state().region(&Key::Restore)?.is_some();
+        if !by_force && !self.has_staged().await? {
             return Ok(false);
         }
         // Whoever restores just now finishes it itself.
         let Ok(_alone) = self.restoring.try_lock() else { return Ok(false) };
+        let _nobody_writes = self.core.hold_writes().await;
         let term = self.core.lead_term().await?;
-        self.finish_unfinished(term).await?;
-        Ok(true)
+        if by_force {
+            self.finish_unfinished(term).await?;
+            return Ok(true);
+        }
+        self.finish_staged(term).await
     }
 
     async fn finish_unfinished(&self, term: u64) -> Result<()> {
@@ -191,10 +170,10 @@ impl Vault {
         self.agree(RegionChange { expect: Vec::new(), puts, path: None }).await
     }
 
-    /// Puts those entries of the file that `wanted` names.
-    async fn put_from<F>(&self, term: u64, file: &Path, wanted: F) -> Result<()>
+    /// Writes what `op` makes of the entries of the file.
+    pub(super) async fn put_from<F>(&self, term: u64, file: &Path, op: F) -> Result<()>
     where
-        F: Fn(&Bytes, &Bytes) -> Result<bool> + Send + 'static,
+        F: Fn(Bytes, Bytes) -> Result<Option<Op>> + Send + 'static,
     {
         let (ready, mut batches) = mpsc::channel::<Vec<Op>>(READY_MAX);
         let file = file.to_owned();
@@ -202,8 +181,8 @@ impl Vault {
             let stopped = |_| Error::internal("the restore was given up");
             let mut gathering = Gathering::default();
             archive::entries(&file, |key, value| {
-                if wanted(&key, &value)?
-                    && let Some(ops) = gathering.add(Op::Put { key, value })
+                if let Some(op) = op(key, value)?
+                    && let Some(ops) = gathering.add(op)
                 {
                     ready.blocking_send(ops).map_err(stopped)?;
                 }
@@ -218,7 +197,7 @@ impl Vault {
     }
 
     /// One batch of what is encrypted already.
-    async fn write_raw(&self, term: u64, ops: Vec<Op>) -> Result<()> {
+    pub(super) async fn write_raw(&self, term: u64, ops: Vec<Op>) -> Result<()> {
         if ops.is_empty() {
             return Ok(());
         }
@@ -254,13 +233,13 @@ fn whose(view: &View, checked: &Checked) -> Keys {
 }
 
 /// The keys that are the same in every data set.
-fn fixed_keys(view: &View) -> Result<Vec<Bytes>> {
+pub(super) fn fixed_keys(view: &View) -> Result<Vec<Bytes>> {
     let tables = [Record::Mounts.key(&view.barrier)?, Record::Audit.key(&view.barrier)?];
     Ok([tables.as_slice(), &[Bytes::from_static(layout::TERMS)]].concat())
 }
 
 /// What these records are in the file.
-fn fixed_of(file: &Path, keys: &[Bytes]) -> Result<Vec<(Bytes, Option<Bytes>)>> {
+pub(super) fn fixed_of(file: &Path, keys: &[Bytes]) -> Result<Vec<(Bytes, Option<Bytes>)>> {
     let mut fixed: Vec<(Bytes, Option<Bytes>)> = keys.iter().map(|key| (key.clone(), None)).collect();
     archive::entries(file, |key, value| {
         if let Some((_, found)) = fixed.iter_mut().find(|(known, _)| *known == key) {
@@ -271,7 +250,7 @@ fn fixed_of(file: &Path, keys: &[Bytes]) -> Result<Vec<(Bytes, Option<Bytes>)>> 
     Ok(fixed)
 }
 
-fn ops_of(fixed: &[(Bytes, Option<Bytes>)]) -> Vec<Op> {
+pub(super) fn ops_of(fixed: &[(Bytes, Option<Bytes>)]) -> Vec<Op> {
     let op = |(key, value): &(Bytes, Option<Bytes>)| match value.clone() {
         Some(value) => Op::Put { key: key.clone(), value },
         None => Op::Delete { key: key.clone() },
@@ -280,7 +259,7 @@ fn ops_of(fixed: &[(Bytes, Option<Bytes>)]) -> Vec<Op> {
 }
 
 /// The keys of the data tree that the file does not have. Both are in order.
-fn not_in(core: &Arc<Core>, file: &Path) -> Result<Vec<Bytes>> {
+pub(super) fn not_in(core: &Arc<Core>, file: &Path) -> Result<Vec<Bytes>> {
     let mut gone = Vec::new();
     let mut range = KeyRange::all();
     let mut held: std::collections::VecDeque<Bytes> = core_keys(core, &mut range)?;

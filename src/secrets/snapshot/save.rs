@@ -4,6 +4,7 @@ use super::archive::line;
 use super::{FORMAT, META, Meta, STATE, SUMS, SUMS_SEALED, seal_sums};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::secrets::mounts;
 use crate::secrets::vault::Vault;
 use crate::state::{PathState, RegionIdentity, Stored};
 use crate::storage::keys::Key;
@@ -25,7 +26,10 @@ impl Vault {
     /// Writes a snapshot of what this node has applied. Blocks.
     pub fn snapshot_save(&self, out: impl Write) -> Result<()> {
         let keys = self.core.view()?;
+        // What is half restored is nothing to save, whether that began before or since.
+        mounts::table(&keys)?;
         let view = self.core.state().store().snapshot()?;
+        mounts::table(&keys)?;
         let path = view.get(Tree::Region, &Key::Path.to_bytes())?.ok_or(Error::Uninitialised)?;
         let path: PathState = postcard::from_bytes(&path)?;
         if !path.is_whole() {

@@ -1,6 +1,7 @@
 //! Snapshots: saved and restored, here and in another region.
 
 use super::*;
+use crate::consensus::Consensus;
 use crate::error::Error;
 use crate::secrets::snapshot::Restored;
 use std::io::Write;
@@ -50,6 +51,58 @@ async fn a_restored_region_is_what_it_was_and_its_log_says_how() {
     assert_eq!(fixture.vault.key_status().await.unwrap().term, 1);
     assert!(fixture.caller().await.is_root());
     fixture.put("after", r#"{"x":4}"#).await;
+}
+
+#[tokio::test]
+async fn a_restore_whose_leader_dies_is_whole_or_never_was() {
+    let fixture = Fixture::open().await;
+    for number in 0..600 {
+        fixture.put(&format!("many/{number}"), r#"{"x":1}"#).await;
+    }
+    let file = fixture.save();
+    let path = || file.path().to_owned();
+    for number in 0..600 {
+        fixture.vault.kv_delete_metadata(fixture.kv, &format!("many/{number}")).await.unwrap();
+    }
+    fixture.put("added", r#"{"x":2}"#).await;
+    fixture.vault.policy_put("late", "").await.unwrap();
+    let (consensus, vault) = (&fixture.consensus, &fixture.vault);
+    let entries = consensus.state().path().entries;
+    let term = consensus.lead_term().unwrap();
+
+    // Staged only: nothing of it is seen, and the next leader clears it away.
+    vault.stage(term, path()).await.unwrap();
+    assert!(consensus.state().path().entries > entries);
+    assert_eq!(
+        (fixture.get("added", 0).await, fixture.get("many/0", 0).await),
+        (r#"{"x":2}"#.into(), "missing".into())
+    );
+    let meanwhile = fixture.save();
+    assert!(vault.finish_restore().await.unwrap());
+    assert_eq!(consensus.state().path().entries, entries, "nothing is left of it");
+    assert!(!vault.finish_restore().await.unwrap());
+
+    // Committed: nothing is served, nothing is saved, and the next leader goes on to the end.
+    vault.stage(term, path()).await.unwrap();
+    vault.commit_staged(term).await.unwrap();
+    let closed = vault.kv_get(fixture.kv, "added", None).await.unwrap_err();
+    assert!(matches!(closed, Error::Unavailable(_)), "{closed}");
+    assert!(vault.snapshot_save(&mut Vec::new()).is_err());
+    assert!(vault.finish_restore().await.unwrap());
+    assert_eq!(
+        (fixture.get("added", 0).await, fixture.get("many/599", 0).await),
+        ("missing".into(), r#"{"x":1}"#.into())
+    );
+    assert_eq!(vault.policy("late").await.unwrap(), None);
+    assert!(!vault.finish_restore().await.unwrap());
+
+    // What was saved while something was staged restores to what was seen then.
+    assert_eq!(fixture.restore(&meanwhile, false).await.unwrap(), Restored::Whole);
+    assert_eq!(
+        (fixture.get("added", 0).await, fixture.get("many/0", 0).await),
+        (r#"{"x":2}"#.into(), "missing".into())
+    );
+    assert_eq!(consensus.state().path().entries, entries);
 }
 
 #[tokio::test]
