@@ -144,6 +144,16 @@ fn a_signal_ends_it_cleanly() {
     assert_eq!(terminal.end(), 0);
 }
 
+/// As when the link to the machine breaks, or the window is closed.
+#[test]
+fn a_hang_up_ends_it_cleanly() {
+    let terminal = attached(24, 80, &[]);
+    terminal.wait_for("never answered");
+    let id = rustix::process::Pid::from_raw(terminal.child.process_id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::HUP).unwrap();
+    assert_eq!(terminal.end(), 0);
+}
+
 #[test]
 fn it_follows_the_terminals_size_down_to_a_line_a_region() {
     let mut terminal = attached(24, 80, &[]);
@@ -186,10 +196,19 @@ fn what_is_recorded_is_replayed_in_the_same_screens() {
     terminal.press_until("\x1b", "read-only");
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
-    let mut terminal = Terminal::start(&["attach", "--replay", file.to_str().unwrap()], 24, 100, &[]);
+    let state = [("XDG_STATE_HOME", home.path().to_str().unwrap())];
+    let mut terminal = Terminal::start(&["attach", "--replay", file.to_str().unwrap()], 24, 100, &state);
     terminal.wait_for("PAST");
     terminal.press_until("]", "never answered");
     terminal.press_until("g", "this is the past");
+    // What leaves the console leaves a replay as well.
+    terminal.press_until(":", "find an action");
+    terminal.press("export text\r");
+    terminal.wait_for("written to");
+    terminal.press_until(":", "find an action");
+    terminal.press("bundle\r");
+    terminal.wait_for("incident-");
+    terminal.press_until("m", "the mouse works here");
     terminal.press("q");
     assert_eq!(terminal.end(), 0);
 }

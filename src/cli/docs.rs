@@ -3,6 +3,7 @@
 use super::args::{Cli, Man};
 use super::failure::Failure;
 use super::output::Output;
+use crate::console::{self, KeyRow};
 use clap::CommandFactory;
 
 /// A completion script.
@@ -31,7 +32,34 @@ pub fn man(man: Man) -> Result<Output, Failure> {
         .title(title)
         .render(&mut page)
         .map_err(|error| Failure::local(format!("the man page can't be made: {error}")))?;
-    Ok(Output::text(String::from_utf8_lossy(&page)))
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    if OF_CONSOLE.contains(&command.get_name()) {
+        page += &keys_roff();
+    }
+    Ok(Output::text(page))
+}
+
+/// The commands that show the console: their pages have its keys.
+const OF_CONSOLE: [&str; 2] = ["attach", "demo"];
+
+/// The console's keys as a section of a man page, from the same table as its help.
+fn keys_roff() -> String {
+    let mut roff = String::from(".SH \"KEYS OF THE CONSOLE\"\n");
+    let mut group = None;
+    for KeyRow { group: of, keys, title, place } in console::key_rows() {
+        if group != Some(of) {
+            roff += &format!(".SS \"{}\"\n", of.title());
+            group = Some(of);
+        }
+        let keys: Vec<String> = keys.iter().map(|key| format!("\\fB{}\\fR", plain_roff(key))).collect();
+        roff += &format!(".TP\n{}\n{} ({})\n", keys.join(", "), plain_roff(title), plain_roff(&place));
+    }
+    roff
+}
+
+/// Text that roff prints as it is.
+fn plain_roff(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")
 }
 
 /// All commands as the README shows them, between its markers `<!-- commands -->` and `<!-- /commands -->`.

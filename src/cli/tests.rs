@@ -136,6 +136,23 @@ fn every_flag_says_what_it_does() {
 }
 
 #[test]
+fn the_consoles_man_pages_have_its_keys_and_no_other_page_does() {
+    let page = |command: &str| {
+        let man = super::args::Man { command: vec![command.to_owned()], markdown: false };
+        docs::man(man).unwrap().text
+    };
+    for command in ["attach", "demo"] {
+        let page = page(command);
+        for row in crate::console::key_rows() {
+            let title = row.title.replace('-', "\\-").replace('\'', "\\(aq");
+            assert!(page.contains(&title), "{command}: {}", row.title);
+        }
+        assert!(page.contains(".TP\n\\fBp\\fR\n"), "{page}");
+    }
+    assert!(!page("status").contains("KEYS OF THE CONSOLE"));
+}
+
+#[test]
 fn the_readmes_table_of_commands_is_this_one() {
     let readme = include_str!("../../README.md");
     let between = readme.split_once("<!-- commands -->\n").and_then(|(_, rest)| rest.split_once("<!-- /commands -->"));

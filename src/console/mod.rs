@@ -31,7 +31,7 @@ mod term;
 mod watcher;
 
 pub use app::WriteRight;
-pub use app::actions::keys_markdown;
+pub use app::actions::{KeyRow, key_rows, keys_markdown};
 pub use app::rehearsal::{FaultKey, RehearsalNews};
 pub use contexts::{Defaults, FILE as CONTEXTS_FILE, load as load_contexts};
 pub use domain::Standing;

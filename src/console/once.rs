@@ -7,6 +7,7 @@ use super::report;
 use super::ui::{self, Paint, Secrets, export};
 use super::watcher::Watcher;
 use crate::api::replication::EventLevel;
+use crate::console::domain::AnyAge;
 use crate::error::Result;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What a console is started with.
 
 use super::app::{ContextId, ContextOptions, Keymap, ModelOptions, WriteRight};
+use super::flight::Film;
 use super::session::{SessionOptions, understood};
 use super::ui::glyphs;
 use super::ui::theme::{DEFAULT, Themes, WITHOUT_COLOUR};
@@ -10,8 +11,11 @@ use crate::client::Trust;
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use tokio::sync::mpsc;
 
+/// Between two looks at the folder of the user's themes.
+const THEMES_EVERY: Duration = Duration::from_secs(1);
 /// The user's keys, in the configuration folder.
 const KEYS_FILE: &str = "keys.toml";
 
@@ -144,29 +148,55 @@ pub(super) struct Look {
     pub glyphs: &'static Glyphs,
     folder: Option<PathBuf>,
     depth: ColourDepth,
-    stamp: Vec<(PathBuf, Option<SystemTime>)>,
+}
+
+/// The user's themes as they change. Who reads them is a thread of its own, since a folder may be on a disk that hangs: it
+/// ends with whoever listens, and keeps nobody from leaving.
+pub(super) struct ThemeWatch(mpsc::Receiver<Themes>);
+
+impl ThemeWatch {
+    pub async fn next(&mut self) -> Themes {
+        match self.0.recv().await {
+            Some(themes) => themes,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Look {
     fn load(folder: Option<PathBuf>, depth: ColourDepth, glyphs: &'static Glyphs) -> Look {
         let themes = Themes::load(folder.as_deref().map(theme_files).unwrap_or_default(), depth);
-        let stamp = stamp(folder.as_deref());
-        Look { themes, glyphs, folder, depth, stamp }
+        Look { themes, glyphs, folder, depth }
     }
 
-    /// Reads the user's themes again if one of their files changed. Says whether.
-    pub fn reload(&mut self) -> bool {
-        if self.folder.is_none() || stamp(self.folder.as_deref()) == self.stamp {
-            return false;
+    /// Looks after the folder of the user's themes from now on.
+    pub fn watch(&self) -> ThemeWatch {
+        let (sender, themes) = mpsc::channel(1);
+        if let Some(folder) = self.folder.clone() {
+            let depth = self.depth;
+            std::thread::spawn(move || watch_folder(&folder, depth, &sender));
         }
-        *self = Look::load(self.folder.take(), self.depth, self.glyphs);
-        true
+        ThemeWatch(themes)
+    }
+}
+
+fn watch_folder(folder: &Path, depth: ColourDepth, sender: &mpsc::Sender<Themes>) {
+    let mut known = stamp(folder);
+    while !sender.is_closed() {
+        std::thread::sleep(THEMES_EVERY);
+        let now = stamp(folder);
+        if now != known {
+            known = now;
+            if sender.blocking_send(Themes::load(theme_files(folder), depth)).is_err() {
+                return;
+            }
+        }
     }
 }
 
 /// When each theme file was last written.
-fn stamp(folder: Option<&Path>) -> Vec<(PathBuf, Option<SystemTime>)> {
-    let Some(entries) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else { return Vec::new() };
+fn stamp(folder: &Path) -> Vec<(PathBuf, Option<SystemTime>)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let written = |entry: std::fs::DirEntry| {
         let time = entry.metadata().ok().and_then(|about| about.modified().ok());
         (entry.path(), time)
@@ -176,8 +206,8 @@ fn stamp(folder: Option<&Path>) -> Vec<(PathBuf, Option<SystemTime>)> {
     files
 }
 
-/// The look alone: a recording has nobody to attach to.
-pub(super) fn look(options: &AttachOptions) -> Look {
+/// What screens are painted with.
+fn look(options: &AttachOptions) -> Look {
     let variable = |name: &str| std::env::var(name).ok();
     let glyphs = if options.ascii || !term::is_utf8(variable) { &glyphs::ASCII } else { &glyphs::UTF8 };
     let folder = options.config_dir.as_ref().map(|folder| folder.join("themes"));
@@ -185,7 +215,7 @@ pub(super) fn look(options: &AttachOptions) -> Look {
 }
 
 /// The theme where nobody named one.
-pub(super) fn usual_theme() -> &'static str {
+fn usual_theme() -> &'static str {
     let plain = term::colour_depth(|name: &str| std::env::var(name).ok()) == ColourDepth::None;
     if plain { WITHOUT_COLOUR } else { DEFAULT }
 }
@@ -209,6 +239,20 @@ fn attachable(context: &ContextSpec, themes: &[String]) -> Result<Vec<String>> {
 
 fn no_theme(name: &str, themes: &[String]) -> Error {
     Error::invalid(format!("there is no theme `{name}`: there are {}", themes.join(", ")))
+}
+
+/// The same for a recording, which has its contexts in it.
+pub(super) fn prepare_film(options: AttachOptions, film: &Film) -> Result<Prepared> {
+    let look = look(&options);
+    let names = look.themes.names();
+    if let Some(name) = options.theme.as_ref().filter(|theme| !names.contains(theme)) {
+        return Err(no_theme(name, &names));
+    }
+    let theme = options.theme.clone().unwrap_or_else(|| usual_theme().into());
+    let mut warnings = look.themes.warnings.clone();
+    let keymap = keymap(options.config_dir.as_deref(), &mut warnings);
+    let model = film.options(&theme, names, keymap);
+    Ok(Prepared { sessions: Vec::new(), model, look, warnings, record: None })
 }
 
 pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Prepared> {

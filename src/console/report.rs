@@ -4,6 +4,7 @@ use super::app::{Context, Model};
 use super::domain::{Access, Contact, Foreign, NodeView, Observed};
 use crate::api::replication::{EventLevel, PathStatus, TokenInfo};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use serde::Serialize;
 
 /// One line: the context, or an array where there are several.

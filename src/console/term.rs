@@ -264,6 +264,7 @@ fn install_hook() {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     fn environment<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
@@ -285,5 +286,43 @@ mod tests {
         assert!(is_utf8(environment(&[("LANG", "de_DE.UTF-8")])));
         assert!(!is_utf8(environment(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")])));
         assert!(!is_utf8(environment(&[("LANG", "C.UTF-8"), ("TERM", "linux")])));
+    }
+
+    /// Set in the process that panics in the terminal of the one that looks.
+    const PANICS_HERE: &str = "TWINKEEP_TEST_PANICS_HERE";
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_told() {
+        use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+        if std::env::var_os(PANICS_HERE).is_some() {
+            let mut screen = Screen::enter("twinkeep").unwrap();
+            screen.mouse(true).unwrap();
+            panic!("the painter fell over");
+        }
+        let pty = native_pty_system().openpty(PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        let name = "console::term::tests::a_panic_gives_the_terminal_back_before_it_is_told";
+        command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
+        command.env(PANICS_HERE, "1");
+        command.env("RUST_BACKTRACE", "0");
+        let mut child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
+        let mut output = pty.master.try_clone_reader().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut raw = Vec::new();
+            // At the end of the child a pty says so by an error.
+            let _ = std::io::Read::read_to_end(&mut output, &mut raw);
+            raw
+        });
+        assert!(!child.wait().unwrap().success(), "it panicked");
+        let raw = reader.join().unwrap();
+        let mut parser = vt100::Parser::new(24, 80, 0);
+        parser.process(&raw);
+        let screen = parser.screen();
+        assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        assert!(screen.contents().contains("the painter fell over"), "told where it is read: {}", screen.contents());
+        let raw = String::from_utf8_lossy(&raw);
+        assert_eq!(raw.matches(PUSH_TITLE).count(), raw.matches(POP_TITLE).count(), "the title was put back");
     }
 }

@@ -182,16 +182,34 @@ impl Action {
     }
 }
 
+/// A line of a table of keys: the keys, or the name behind `:` where there are none; what they do; where.
+pub struct KeyRow {
+    pub group: Group,
+    pub keys: Vec<String>,
+    pub title: &'static str,
+    pub place: String,
+}
+
+/// All actions in the order of their groups, with the keys that they have unless the user says otherwise.
+pub fn key_rows() -> Vec<KeyRow> {
+    let keymap = Keymap::default();
+    let row = |info: &ActionInfo| {
+        let mut keys: Vec<String> = keymap.keys(info.action).map(|key| key.to_string()).collect();
+        if keys.is_empty() {
+            keys.push(format!(":{}", info.id));
+        }
+        KeyRow { group: info.group, keys, title: info.title, place: info.place.words() }
+    };
+    let of_group = |group| ACTIONS.iter().filter(move |info| info.group == group);
+    Group::ALL.into_iter().flat_map(of_group).map(row).collect()
+}
+
 /// The README's table of keys: what stands between `<!-- keys -->` and `<!-- /keys -->`.
 pub fn keys_markdown() -> String {
-    let keymap = Keymap::default();
     let mut table = String::from("| key | what it does | where |\n|---|---|---|\n");
-    for group in Group::ALL {
-        for info in ACTIONS.iter().filter(|info| info.group == group) {
-            let keys: Vec<String> = keymap.keys(info.action).map(|key| format!("`{key}`")).collect();
-            let keys = if keys.is_empty() { format!("`:{}`", info.id) } else { keys.join(" ") };
-            table += &format!("| {keys} | {} | {} |\n", info.title, info.place.words());
-        }
+    for KeyRow { keys, title, place, .. } in key_rows() {
+        let keys: Vec<String> = keys.into_iter().map(|key| format!("`{key}`")).collect();
+        table += &format!("| {} | {title} | {place} |\n", keys.join(" "));
     }
     table
 }

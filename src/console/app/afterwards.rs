@@ -4,6 +4,7 @@
 use super::model::Model;
 use super::promotion::{Sent, Stage, Standing};
 use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, StepName, StepState};
+use crate::console::domain::AnyAge;
 use crate::console::domain::units::{bytes, count, duration};
 use serde_json::json;
 use std::fmt::Write;

@@ -47,7 +47,8 @@ pub struct ContextOptions {
     pub mistake: Option<String>,
 }
 
-#[derive(Debug)]
+/// Copied only for frames of a recording, which hold no token.
+#[derive(Clone, Debug)]
 pub struct Context {
     pub id: ContextId,
     pub name: String,

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A revealed token hides itself again after so long.
 pub const REVEALED_FOR: Duration = Duration::from_secs(15);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum TokenDesk {
     #[default]
     Empty,
@@ -27,7 +27,7 @@ pub enum TokenDesk {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HeldToken {
     pub region: String,
     pub accessor: String,

@@ -2,6 +2,7 @@
 //! from the servers' state, so that another terminal finds the same.
 
 use super::confirm::{Confirm, Consent};
+use super::context::WriteRight;
 use super::dialog::Dialog;
 use super::ledger::ask_why;
 use super::model::{Model, Screen};
@@ -11,9 +12,11 @@ use super::promotion::{PromotionDesk, Stage, TOLD_EVERY};
 use super::targets::{self, target};
 use crate::api::ledger::DemoteRequest;
 use crate::api::replication::{EventLevel, PromoteMode};
-use crate::api::verification::{Verification, VerifyOutcome};
+use crate::api::verification::{OwnDisk, Verification, VerifyOutcome};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::console::domain::Observed;
+use crate::console::domain::failover::Verified;
 use crate::ids::PromotionId;
 use std::time::Duration;
 
@@ -32,6 +35,23 @@ pub struct VerifyDesk {
 }
 
 impl VerifyDesk {
+    /// What it found, in a word.
+    pub fn found(&self) -> Verified {
+        let Some(said) = self.said.as_ref().map(|said| said.last()) else { return Verified::Running };
+        let fine = |outcome| matches!(outcome, VerifyOutcome::Equal | VerifyOutcome::Repaired);
+        let damaged = matches!(said.own_disk, OwnDisk::Differs { .. } | OwnDisk::Unreadable { .. });
+        match said.ended_at {
+            None => Verified::Running,
+            Some(_) if !damaged && !said.standbys.is_empty() && said.standbys.iter().all(|it| fine(it.outcome)) => {
+                Verified::Equal
+            }
+            Some(_) if damaged || said.standbys.iter().any(|it| it.outcome == VerifyOutcome::Differs) => {
+                Verified::Damaged
+            }
+            Some(_) => Verified::Unchecked,
+        }
+    }
+
     /// Takes in what the status tells, unless the same was asked for: an answer names what differed, a status does not.
     fn hear(&mut self, told: Observed<Verification>) {
         let ended = |said: &Observed<Verification>| said.last().ended_at;
@@ -192,6 +212,13 @@ pub(super) fn fence(model: &mut Model, reason: Option<String>) {
 
 pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
     model.open(Screen::Failover);
+    // What was decided on then is looked at; nobody is asked for another plan.
+    if model.here.write == WriteRight::Past {
+        if model.here.promotion.is_some() {
+            model.dialogs.push(Dialog::Promotion);
+        }
+        return Vec::new();
+    }
     let unsettled = model.here.promotion.as_ref().is_some_and(|desk| match &desk.stage {
         Stage::Sent(sent) => !sent.is_settled(),
         _ => false,

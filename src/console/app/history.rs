@@ -28,7 +28,7 @@ pub struct LogEntry {
     pub text: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EventLog {
     entries: VecDeque<LogEntry>,
     /// Several nodes of a region may tell the same event.
@@ -73,7 +73,7 @@ pub struct Sample {
     pub ms: Option<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Samples(VecDeque<Sample>);
 
 impl Samples {

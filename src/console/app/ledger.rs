@@ -9,6 +9,7 @@ use super::targets::{self, target};
 use crate::api::ledger::{DiscardRequest, RejoinRequest, ReplayRequest, ReviewInfo};
 use crate::api::replication::EventLevel;
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use std::time::Duration;
 
 /// Between two looks at a ledger that is in view.

@@ -9,6 +9,7 @@ use super::rehearsal::RehearsalDesk;
 use crate::api::ledger::{LedgerEntryInfo, ReviewInfo};
 use crate::api::replication::{EventLevel, TokenInfo};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::console::domain::{Alarm, NodeRow, Overall, PairView, RegionView};
 use std::collections::BTreeMap;
 
@@ -215,10 +216,19 @@ impl Model {
     pub fn keep_place_of(&mut self, other: &Model) {
         self.go_to(other.here.id);
         self.screen = other.screen;
-        self.trail.clone_from(&other.trail);
         self.theme.clone_from(&other.theme);
         self.here.selected.clone_from(&other.here.selected);
         self.lists.clone_from(&other.lists);
+    }
+
+    /// Puts contexts in the place of those that there are. What is looked at stays.
+    pub fn put_back(&mut self, contexts: Vec<Context>) {
+        for mut context in contexts {
+            if let Some(place) = self.context_mut(context.id) {
+                context.selected = place.selected.take();
+                *place = context;
+            }
+        }
     }
 
     /// The index's rows: the worst first, then as they were named.

@@ -91,6 +91,13 @@ pub enum Effect {
     Do(Permit, Target, Change),
 }
 
+impl Effect {
+    /// Whether servers have to do with it, or what stands for them in a demo.
+    pub fn is_for_servers(&self) -> bool {
+        matches!(self, Effect::Ask(..) | Effect::Do(..) | Effect::RetryNow | Effect::Throw(_))
+    }
+}
+
 /// What a screen, or what is on it, is written as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExportFormat {

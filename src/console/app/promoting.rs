@@ -7,6 +7,7 @@ use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
 use super::promotion::{Deciding, PromotionDesk, Sent, Stage, Standing};
 use super::targets;
 use crate::api::replication::{EventLevel, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
+use crate::console::domain::AnyAge;
 use crate::console::domain::{Observed, evidence};
 use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
@@ -19,6 +20,10 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
     let now = model.now;
     if key.code == KeyCode::Esc {
         leave(model);
+        return Vec::new();
+    }
+    let is_past = model.here.write == super::context::WriteRight::Past;
+    if is_past && !matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::Char('w')) {
         return Vec::new();
     }
     let why_not = promotion_forbidden(model);
@@ -81,6 +86,10 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
 /// Closes the dialog. What has no outcome yet is found again.
 fn leave(model: &mut Model) {
     model.dialogs.pop();
+    // Of the past nothing is closed for good.
+    if model.here.write == super::context::WriteRight::Past {
+        return;
+    }
     let settled = model.here.promotion.as_ref().is_none_or(|desk| match &desk.stage {
         Stage::Sent(sent) => sent.is_settled(),
         Stage::Planning { .. } | Stage::NoPlan { .. } | Stage::Deciding(_) => true,
@@ -159,7 +168,7 @@ fn request(plan: &Plan, id: PromotionId) -> PromoteRequest {
 
 fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
     let now = model.now;
-    let evidence = model.pair().map(|pair| evidence(&pair, now)).unwrap_or_default();
+    let evidence = model.pair().map(|pair| evidence(&model.here.world, &pair, now)).unwrap_or_default();
     let Some(desk) = &mut model.here.promotion else { return Vec::new() };
     let Stage::Deciding(deciding) = &desk.stage else { return Vec::new() };
     let (plan, id, mode) = (deciding.plan.last().clone(), deciding.id, desk.mode);

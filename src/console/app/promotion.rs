@@ -4,6 +4,7 @@ use super::confirm::Consent;
 use super::msg::Target;
 use crate::api::replication::{FenceProof, Plan, PromoteMode, Promotion, PromotionOutcome, Verdict};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::console::domain::{Evidence, Observed};
 use crate::ids::{Epoch, PromotionId};
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub const ASK_EVERY: Duration = Duration::from_secs(1);
 /// What was said so lately needs no question: a status comes every second.
 pub(super) const TOLD_EVERY: Duration = Duration::from_secs(2);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PromotionDesk {
     pub target: Target,
     /// Lines that were scrolled past, where not all fit.
@@ -23,7 +24,7 @@ pub struct PromotionDesk {
     pub stage: Stage,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one desk at a time")]
 pub enum Stage {
     /// The region is asked for a plan; the notice says why it is once more.
@@ -39,7 +40,7 @@ pub enum Stage {
     Sent(Sent),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Deciding {
     pub plan: Observed<Plan>,
     pub id: PromotionId,
@@ -47,7 +48,7 @@ pub struct Deciding {
     pub notice: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sent {
     /// `None`: it was sent from somewhere else, and found by its id.
     pub plan: Option<Plan>,

@@ -7,6 +7,7 @@ use super::model::{Model, Screen};
 use super::msg::{Change, Target};
 use crate::api::replication::{LinkState, Role};
 use crate::api::replication::{TokenInfo, TokenState};
+use crate::console::domain::AnyAge;
 use crate::console::domain::{Access, LinkLook, PairView, RegionView};
 use crate::ids::PromotionId;
 

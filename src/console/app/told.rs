@@ -8,6 +8,7 @@ use super::promotion::{PromotionDesk, Sent, Stage, Standing};
 use super::targets::target;
 use crate::api::replication::{EventLevel, Promotion, PromotionOutcome};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::console::domain::Observed;
 
 /// What a region said of its newest promotion.

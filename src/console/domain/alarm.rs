@@ -9,6 +9,7 @@ use super::world::World;
 use crate::api::replication::EventLevel;
 use crate::api::replication::Role;
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use std::time::Duration;
 
 /// A standby that is so far behind is worth a line.

@@ -1,23 +1,26 @@
-//! Is it really dead? What each observer says of a primary, with its age: the region's nodes as this console sees them, and
-//! the link as the standby sees it.
+//! Is it really dead? What each observer says of a primary, with its age: the region's nodes as this console sees them, the
+//! link as the standby sees it, and the links of every other standby in view, which may look from another side.
 
 use super::node::Contact;
 use super::pair::PairView;
 use super::units::duration;
+use super::world::World;
 use super::{FRESH_FOR, RegionView};
 use crate::api::replication::Role;
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What an observer's word speaks for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Speaks {
     Alive,
     Unclear,
     Dead,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     pub observer: String,
     pub speaks: Speaks,
@@ -26,9 +29,15 @@ pub struct Evidence {
     pub age: Option<Duration>,
 }
 
-pub fn evidence(pair: &PairView<'_>, now: UnixMs) -> Vec<Evidence> {
+pub fn evidence(world: &World, pair: &PairView<'_>, now: UnixMs) -> Vec<Evidence> {
     let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return Vec::new() };
     let mut found = vec![of_link(standby, now)];
+    let follows = |other: &RegionView<'_>| {
+        let of = other.status.and_then(|status| status.last().primary.as_ref()).map(|of| of.region);
+        other.role() == Some(Role::Standby) && of.is_some() && of == primary.id
+    };
+    let others = world.regions().into_iter().filter(|other| other.id != standby.id && follows(other));
+    found.extend(others.map(|other| of_link(&other, now)));
     found.extend(primary.nodes.iter().map(|node| {
         let observer = format!("{}, from here", node.name().unwrap_or(super::node::short_address(&node.address)));
         let age = node.status.as_ref().map(|status| status.read(now).age);
@@ -79,5 +88,31 @@ pub fn conclusion(evidence: &[Evidence], primary: &str) -> (Speaks, String) {
         (0, _) => (Speaks::Unclear, format!("nobody hears {primary} now, and not all could look")),
         (alive, 0) if alive == all => (Speaks::Alive, format!("all of {all} hear {primary}: it is alive")),
         (alive, _) => (Speaks::Alive, format!("{alive} of {all} hear {primary}: it is alive, at least in part")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+    use crate::console::domain::fixtures;
+
+    #[test]
+    fn a_second_standby_that_hears_the_primary_speaks_against_its_death() {
+        let mut world = fixtures::dark_primary();
+        let of = |world: &World| {
+            let pair = world.pair(1, fixtures::NOW).unwrap();
+            let found = evidence(world, &pair, fixtures::NOW);
+            (found.len(), conclusion(&found, "us-east-1").0)
+        };
+        assert_eq!(of(&world), (2, Speaks::Dead));
+        let mut asia = fixtures::status(fixtures::EU, Role::Standby, Duration::ZERO);
+        asia.region.id = crate::ids::RegionId([3; 16]);
+        asia.region.name = "ap-south-1".into();
+        asia.region.api_addr = "http://10.3.3.1:8200".into();
+        asia.nodes.truncate(1);
+        asia.nodes[0].api_addr = asia.region.api_addr.clone();
+        world.take_all([fixtures::up(asia, Duration::ZERO)]);
+        assert_eq!(of(&world), (3, Speaks::Alive), "the other standby still hears it");
     }
 }

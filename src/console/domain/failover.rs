@@ -8,6 +8,7 @@ use super::units::{duration, entries, lag_ms, plural, position};
 use super::world::World;
 use crate::api::replication::{HandoverStage, LinkState, LinkStatus, Role};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::ids::Epoch;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

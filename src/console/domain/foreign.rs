@@ -7,6 +7,7 @@ use super::region::{Health, RegionView};
 use super::units::{duration, plural};
 use crate::api::vault_replication::{ModeStatus, ReplicationStatus};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::ids::RegionId;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -4,6 +4,7 @@ use super::foreign::Foreign;
 use super::observed::Observed;
 use crate::api::replication::{PathStatus, TokenInfo};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

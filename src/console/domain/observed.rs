@@ -45,9 +45,20 @@ impl<T> Observed<T> {
     pub fn source(&self) -> &str {
         &self.source
     }
+}
 
-    /// For what holds whatever the age: who a region is, which epoch was seen. Views use [`Observed::read`].
-    pub fn last(&self) -> &T {
+/// The value whatever its age: for what follows from it, never for what is shown. No file of `ui` may import it
+/// (`tests/architecture.rs`), so that a view has no way to a value but [`Observed::read`], which gives its age with it.
+pub trait AnyAge {
+    type Value;
+
+    fn last(&self) -> &Self::Value;
+}
+
+impl<T> AnyAge for Observed<T> {
+    type Value = T;
+
+    fn last(&self) -> &T {
         &self.value
     }
 }

@@ -7,6 +7,7 @@ use super::world::World;
 use super::{FRESH_FOR, Health, RegionView};
 use crate::api::replication::{EventLevel, Role};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 
 /// From well to worst. Not to know is worse than to know of something small.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

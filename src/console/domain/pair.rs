@@ -8,7 +8,8 @@ use super::world::World;
 use crate::api::replication::Role;
 use crate::api::replication::{Lag, LinkState, LinkStatus, PathStatus, SyncStatus};
 use crate::clock::UnixMs;
-use crate::ids::{DatasetId, RegionId};
+use crate::console::domain::AnyAge;
+use crate::ids::{DatasetId, Epoch, RegionId};
 use std::time::Duration;
 
 /// Both sides answer up to a second apart, so their lags differ by what is written in that time, and a little more.
@@ -86,6 +87,8 @@ pub struct PairView<'a> {
     pub sync_at: UnixMs,
     /// The standby's clock minus the primary's (or the right one's minus the left one's).
     pub clock_skew_ms: Option<i64>,
+    /// The highest that either side said, with the age of that word.
+    pub epoch: Option<Reading<'a, Epoch>>,
     /// How the two sides contradict each other, in words.
     pub disagreement: Option<String>,
     /// Between two clusters of Vault, in its own terms.
@@ -223,11 +226,18 @@ pub fn pair<'a>(left: RegionView<'a>, right: RegionView<'a>, now: UnixMs) -> Pai
         sync,
         sync_at,
         clock_skew_ms: told_skew.or(seen_skew),
+        epoch: highest_epoch(&left, &right, now),
         disagreement,
         vault: vault.map(|(.., link)| link),
         left,
         right,
     }
+}
+
+fn highest_epoch<'a>(left: &RegionView<'a>, right: &RegionView<'a>, now: UnixMs) -> Option<Reading<'a, Epoch>> {
+    let readings = [left, right].into_iter().filter_map(|region| region.read(now));
+    let newest = readings.max_by_key(|reading| (reading.value.epoch, std::cmp::Reverse(reading.age)))?;
+    Some(Reading { value: &newest.value.epoch, age: newest.age, source: newest.source })
 }
 
 /// Both claim it now. One that fell silent may claim it still, and nobody knows: that is no split brain that was seen.

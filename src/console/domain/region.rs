@@ -1,12 +1,13 @@
 //! A region as a whole: the best answer of its nodes, and whether any of them answers at all.
 
-use super::foreign::{self, Foreign, RaftPeer};
+use super::foreign::{self, Foreign, Product, RaftPeer};
 use super::node::{Access, Contact, NodeView, normal_address, short_address};
 use super::observed::{Observed, Reading};
 use crate::api::replication::Role;
 use crate::api::replication::{NodeStatus, PathStatus, TokenInfo};
 use crate::api::vault_replication::ModeStatus;
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::ids::RegionId;
 use std::time::Duration;
 
@@ -114,6 +115,11 @@ impl<'a> RegionView<'a> {
             ModeStatus::Secondary(_) => Some(Role::Standby),
             ModeStatus::Disabled => None,
         })
+    }
+
+    /// What runs there, if it is no Twinkeep. It does not change while it runs.
+    pub fn product(&self) -> Option<Product> {
+        self.foreign.map(|foreign| foreign.last().product)
     }
 
     /// Whether no node answers this console now.

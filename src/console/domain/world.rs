@@ -6,6 +6,7 @@ use super::alarm::{self, Alarm};
 use super::node::{Contact, NodeReport, NodeView, normal_address, short_address};
 use super::region::RegionView;
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::ids::RegionId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

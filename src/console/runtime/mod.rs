@@ -12,9 +12,9 @@ pub(in crate::console) mod waiting;
 use crate::clock::UnixMs;
 use crate::console::app::list::Move;
 use crate::console::app::rehearsal::{FaultKey, RehearsalDesk, RehearsalNews};
-use crate::console::app::{self, Model, Msg};
-use crate::console::flight::{Projector, Recorder};
-use crate::console::options::{AttachOptions, Prepared, prepare};
+use crate::console::app::{self, Model, ModelOptions, Msg};
+use crate::console::flight::{Film, Projector, Recorder};
+use crate::console::options::{AttachOptions, Prepared, ThemeWatch, prepare, prepare_film};
 use crate::console::session::{Board, ConsoleClock, Sessions};
 use crate::console::term::{self, Screen};
 use crate::console::ui::{self, Hits, Paint, Secrets};
@@ -34,6 +34,8 @@ const FRAME_EVERY: Duration = Duration::from_millis(33);
 const UNHURRIED_FRAME_EVERY: Duration = Duration::from_millis(200);
 /// While the first answers come in, each is shown at once.
 const YOUNG_FOR: Duration = Duration::from_secs(3);
+/// Between two frames of a film that runs.
+const FILM_EVERY: Duration = Duration::from_millis(250);
 /// Ages change once a second.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,24 @@ pub async fn rehearse(options: AttachOptions, rehearsal: Rehearsal) -> Result<()
     show(options, Some(rehearsal)).await
 }
 
+/// Shows a recording instead of servers, until the user quits: the same loop, with nobody to call.
+pub(super) async fn show_film(options: AttachOptions, film: Film) -> Result<()> {
+    if !term::is_terminal() {
+        return Err(Error::invalid("a recording is looked at in a terminal"));
+    }
+    let prepared = prepare_film(options, &film)?;
+    let ModelOptions { theme, themes, keymap, .. } = prepared.model.clone();
+    let (mut projector, mut then) = Projector::load(film, &theme, themes, keymap);
+    projector.runs = true;
+    projector.show(&mut then);
+    for warning in &prepared.warnings {
+        app::update(&mut then, Msg::Notice(warning.clone()));
+    }
+    let mut console = Console::start(prepared, ConsoleClock::start(), Shows::Recording)?;
+    console.past = Some((projector, then));
+    console.live().await
+}
+
 async fn show(options: AttachOptions, rehearsal: Option<Rehearsal>) -> Result<()> {
     if !term::is_terminal() {
         return Err(Error::invalid(
@@ -64,10 +84,7 @@ async fn show(options: AttachOptions, rehearsal: Option<Rehearsal>) -> Result<()
         ));
     }
     let clock = ConsoleClock::start();
-    let prepared = prepare(options, clock)?;
-    let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-    let (sessions, board) = Sessions::start(prepared.sessions.clone(), clock, queue);
-    let mut console = Console::start(prepared, clock, sessions, waiting, board)?;
+    let mut console = Console::start(prepare(options, clock)?, clock, Shows::Servers)?;
     if let Some(Rehearsal { faults, elsewhere, throw, news }) = rehearsal {
         console.model.rehearsal = Some(RehearsalDesk { faults, elsewhere, score: Vec::new() });
         console.throw = Some(throw);
@@ -92,16 +109,26 @@ struct Console {
     input: Option<EventStream>,
     signals: Signals,
     recorder: Recorder,
+    shows: Shows,
     /// What was recorded, while it is looked at: the model of then.
     past: Option<(Projector, Model)>,
     /// Of a rehearsal: where faults go, and what it tells.
     throw: Option<mpsc::Sender<String>>,
     news: Option<mpsc::Receiver<RehearsalNews>>,
+    themes: ThemeWatch,
     started_at: UnixMs,
     painted_at: Option<UnixMs>,
     /// When the board was read last.
     board_read_at: UnixMs,
     dirt: Dirt,
+}
+
+/// What the console is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shows {
+    Servers,
+    /// There is no now to go back to.
+    Recording,
 }
 
 impl Drop for Console {
@@ -128,13 +155,10 @@ enum Flow {
 }
 
 impl Console {
-    fn start(
-        prepared: Prepared,
-        clock: ConsoleClock,
-        sessions: Sessions,
-        waiting: mpsc::Receiver<Msg>,
-        board: watch::Receiver<Board>,
-    ) -> Result<Console> {
+    fn start(prepared: Prepared, clock: ConsoleClock, shows: Shows) -> Result<Console> {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let (sessions, board) = Sessions::start(prepared.sessions.clone(), clock, queue);
+        let themes = prepared.look.watch();
         let recorder = Recorder::start(&prepared.model, prepared.record.as_deref())?;
         let mut model = Model::new(prepared.model.clone());
         for warning in &prepared.warnings {
@@ -157,9 +181,11 @@ impl Console {
             input,
             signals,
             recorder,
+            shows,
             past: None,
             throw: None,
             news: None,
+            themes,
             started_at,
             painted_at: None,
             board_read_at: UnixMs(0),
@@ -185,6 +211,7 @@ impl Console {
     fn next_wake(&self) -> Duration {
         match self.painted_at {
             Some(at) if self.dirt > Dirt::Nothing => self.clock.until(at.plus(self.frame_every(self.dirt))),
+            _ if self.past.as_ref().is_some_and(|(projector, _)| projector.runs) => FILM_EVERY,
             _ => TICK_EVERY - Duration::from_millis(self.clock.now().0 % TICK_EVERY.as_millis() as u64),
         }
     }
@@ -203,9 +230,6 @@ impl Console {
         let second = |at: UnixMs| at.0 / TICK_EVERY.as_millis() as u64;
         if second(now) != second(self.model.now) {
             self.soil(Dirt::Unhurried);
-            if self.prepared.look.reload() {
-                self.model.themes = self.prepared.look.themes.names();
-            }
         }
         self.run_past(now);
         let effects = app::update(&mut self.model, Msg::Tick(now));
@@ -219,18 +243,24 @@ impl Console {
             Woken::Input(Some(Ok(event))) => self.take_event(event),
             // The terminal is gone: its reader would only spin.
             Woken::Input(Some(Err(_)) | None) | Woken::Ended => Flow::End,
-            Woken::Msg(Some(msg)) => self.update(*msg),
+            Woken::Msg(msg) => self.update(*msg),
             Woken::News(Some(news)) => self.update(Msg::Rehearsal(news)),
             Woken::News(None) => {
                 self.news = None;
                 Flow::On
             }
-            Woken::Board(true) => self.take_board(),
+            Woken::Board => self.take_board(),
+            Woken::Themes(themes) => {
+                self.soil(Dirt::Hurried);
+                self.prepared.look.themes = themes;
+                self.model.themes = self.prepared.look.themes.names();
+                Flow::On
+            }
             Woken::CarryOn => {
                 self.soil(Dirt::Hurried);
                 if self.screen.retake().is_err() { Flow::End } else { Flow::On }
             }
-            Woken::Msg(None) | Woken::Board(false) | Woken::Time => Flow::On,
+            Woken::Time => Flow::On,
         }
     }
 
@@ -282,13 +312,21 @@ impl Console {
         self.recorder.take(&msg, self.model.now);
         let effects = match (&mut self.past, &msg) {
             // Back to now, one level at a time as everywhere.
-            (Some((_, then)), Msg::Key(key)) if key.code == KeyCode::Esc && then.is_at_rest() => {
+            (Some((_, then)), Msg::Key(key))
+                if key.code == KeyCode::Esc && then.is_at_rest() && self.shows == Shows::Servers =>
+            {
                 self.past = None;
                 Vec::new()
             }
-            (Some((_, then)), Msg::Key(_) | Msg::Paste(_) | Msg::Click(_) | Msg::Wheel(_)) => app::update(then, msg),
+            (Some((_, then)), Msg::Key(_) | Msg::Paste(_) | Msg::Click(_) | Msg::Wheel(_)) => {
+                let mut effects = app::update(then, msg);
+                // Nobody of then is there to be asked.
+                effects.retain(|effect| !effect.is_for_servers());
+                effects
+            }
             _ => app::update(&mut self.model, msg),
         };
+        self.recorder.take_desks(&self.model);
         self.carry_out(effects)
     }
 

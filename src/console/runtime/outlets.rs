@@ -1,6 +1,6 @@
 //! What leaves the console: screens, data and incident files, without anything secret in them.
 
-use super::Console;
+use super::{Console, Shows};
 use crate::console::app::history::CONSOLE;
 use crate::console::app::msg::ExportFormat;
 use crate::console::app::{self, Answer, Msg};
@@ -48,7 +48,11 @@ impl Console {
 
     pub(super) fn bundle(&mut self) -> std::io::Result<()> {
         let screen = ui::export::text(&self.picture()?);
-        let bundle = self.recorder.bundle(self.model.now, screen);
+        let bundle = match (self.shows, &self.past) {
+            // What was recorded elsewhere is handed on whole.
+            (Shows::Recording, Some((projector, _))) => projector.film().bundle(self.model.now, screen),
+            _ => self.recorder.bundle(self.model.now, screen),
+        };
         self.save(&format!("incident-{}.jsonl", self.model.now.0), &bundle);
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::Dirt;
 use crate::console::app::Msg;
 use crate::console::app::rehearsal::RehearsalNews;
 use crate::console::session::Board;
+use crate::console::ui::theme::Themes;
 use crate::error::Result;
 use crossterm::event::Event;
 use futures::StreamExt;
@@ -52,18 +53,30 @@ impl Ends {
 /// What the `select!` woke up for.
 pub(super) enum Woken {
     Input(Option<std::io::Result<Event>>),
-    Msg(Option<Box<Msg>>),
+    Msg(Box<Msg>),
     News(Option<RehearsalNews>),
-    Board(bool),
+    Board,
+    /// The user's theme files changed.
+    Themes(Themes),
     Time,
     Ended,
     CarryOn,
 }
 
 /// A change on the board, but not before it is due: what changes meanwhile is read with it.
-async fn next_board(board: &mut watch::Receiver<Board>, due: Duration) -> bool {
+async fn next_board(board: &mut watch::Receiver<Board>, due: Duration) {
     tokio::time::sleep(due).await;
-    board.changed().await.is_ok()
+    // Over a recording there are no sessions that would report.
+    if board.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn next_msg(waiting: &mut mpsc::Receiver<Msg>) -> Msg {
+    match waiting.recv().await {
+        Some(msg) => msg,
+        None => std::future::pending().await,
+    }
 }
 
 /// Without a rehearsal there is never any.
@@ -82,9 +95,10 @@ impl Console {
         let Some(input) = &mut self.input else { return Woken::Time };
         tokio::select! {
             event = input.next() => Woken::Input(event),
-            msg = self.waiting.recv() => Woken::Msg(msg.map(Box::new)),
+            msg = next_msg(&mut self.waiting) => Woken::Msg(Box::new(msg)),
             news = next_news(&mut self.news) => Woken::News(news),
-            changed = next_board(&mut self.board, board_due) => Woken::Board(changed),
+            () = next_board(&mut self.board, board_due) => Woken::Board,
+            themes = self.themes.next() => Woken::Themes(themes),
             () = tokio::time::sleep(until) => Woken::Time,
             () = self.signals.ends.next() => Woken::Ended,
             _ = self.signals.carry_on.recv() => Woken::CarryOn,

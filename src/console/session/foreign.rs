@@ -4,6 +4,7 @@ use super::Shared;
 use crate::api::cluster::{HaNode, RaftServer};
 use crate::client::{Client, ClientError, HealthAnswer};
 use crate::clock::UnixMs;
+use crate::console::domain::AnyAge;
 use crate::console::domain::foreign::{Leads, RaftPeer, RaftView, cluster_id, go_duration};
 use crate::console::domain::node::normal_address;
 use crate::console::domain::{Access, Contact, Foreign, NodeReport, Observed, Product};

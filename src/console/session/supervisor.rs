@@ -6,6 +6,7 @@ use crate::api::replication::{LinkState, LinkStatus, PathStatus, TokenInfo, Toke
 use crate::client::{Client, ClientError, ClientOptions};
 use crate::clock::UnixMs;
 use crate::console::app::Msg;
+use crate::console::domain::AnyAge;
 use crate::console::domain::node::normal_address;
 use crate::console::domain::{Access, Contact, NodeReport, Observed};
 use crate::sensitive::SensitiveString;

@@ -27,7 +27,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     // What an earlier primary found says nothing of the standbys of this one.
     let primary = pair.as_ref().and_then(|pair| pair.primary()).map(|primary| primary.name.clone());
     let verification = model.here.verify.as_ref().filter(|desk| Some(&desk.target.region) == primary.as_ref());
-    let verified = verification.map_or(Verified::Unknown, verified);
+    let verified = verification.map_or(Verified::Unknown, VerifyDesk::found);
     let found = stages(&model.here.world, pair.as_ref(), verified, model.now);
     if !narrow {
         paint.right_title(vec![paint.muted("from what the regions say now")], area, buf);
@@ -107,20 +107,6 @@ fn stage_lines(view: &StageView, paint: Paint<'_>, width: usize) -> Vec<Line<'st
     let first = Line::from(vec![head, paint.span(text, words.next().unwrap_or_default())]);
     let rest = words.map(|words| Line::from(vec![Span::raw(" ".repeat(WORDS_AT)), paint.span(text, words)]));
     std::iter::once(first).chain(rest).collect()
-}
-
-fn verified(desk: &VerifyDesk) -> Verified {
-    let Some(said) = desk.said.as_ref().map(|said| said.last()) else { return Verified::Running };
-    let fine = |outcome| matches!(outcome, VerifyOutcome::Equal | VerifyOutcome::Repaired);
-    let damaged = matches!(said.own_disk, OwnDisk::Differs { .. } | OwnDisk::Unreadable { .. });
-    match said.ended_at {
-        None => Verified::Running,
-        Some(_) if !damaged && !said.standbys.is_empty() && said.standbys.iter().all(|it| fine(it.outcome)) => {
-            Verified::Equal
-        }
-        Some(_) if damaged || said.standbys.iter().any(|it| it.outcome == VerifyOutcome::Differs) => Verified::Damaged,
-        Some(_) => Verified::Unchecked,
-    }
 }
 
 fn verify_lines(model: &Model, desk: &VerifyDesk, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {

@@ -17,8 +17,8 @@ use ratatui::text::{Line, Span};
 
 /// What a region is where it has no role, because it replicates with nobody.
 pub fn badge(region: &RegionView<'_>, paint: Paint<'_>) -> Option<(Role, &'static str, &'static str)> {
-    let foreign = region.foreign.filter(|_| region.status.is_none() && region.role().is_none())?;
-    Some((Role::Muted, paint.glyphs.primary, foreign.last().product.name()))
+    let product = region.product().filter(|_| region.status.is_none() && region.role().is_none())?;
+    Some((Role::Muted, paint.glyphs.primary, product.name()))
 }
 
 fn row(paint: Paint<'_>, label: &str, value: Span<'static>) -> Line<'static> {
@@ -153,12 +153,11 @@ pub fn lag_lines(
         }
         None => Line::from(vec![paint.muted(cell(label, 24)), paint.span(Role::Unknown, "unknown")]),
     };
-    match (link, region.foreign) {
+    match (link, region.product()) {
         (Some(link), _) => vec![said("primary's newest WAL", link.head), said("secondary took WAL", link.taken)],
-        (None, Some(foreign)) => wrap(foreign.last().product.lacks(), usize::from(width))
-            .into_iter()
-            .map(|words| Line::from(paint.muted(words)))
-            .collect(),
+        (None, Some(product)) => {
+            wrap(product.lacks(), usize::from(width)).into_iter().map(|words| Line::from(paint.muted(words))).collect()
+        }
         (None, None) => Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use crate::api::replication::Role as RegionRole;
 use crate::console::app::list::Rest;
 use crate::console::app::{Context, Hit, Model};
 use crate::console::domain::units::{duration, entries, lag_ms, plural};
-use crate::console::domain::{FRESH_FOR, Overall};
+use crate::console::domain::{FRESH_FOR, Overall, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -83,8 +83,8 @@ fn values(model: &Model, context: &Context, overall: &Overall, paint: Paint<'_>)
         Value::new(role, format!("{glyph} {}", overall.standing.word())),
         Value::new(Role::Title, context.title()),
         primary.map_or_else(
-            || match regions.iter().find_map(|region| region.foreign) {
-                Some(foreign) => Value::new(Role::Muted, foreign.last().product.name()),
+            || match regions.iter().find_map(RegionView::product) {
+                Some(product) => Value::new(Role::Muted, product.name()),
                 None => Value::new(Role::Unknown, "none in view"),
             },
             |region| Value::new(Role::Primary, region.name.clone()),

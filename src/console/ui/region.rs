@@ -313,7 +313,7 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
 /// What it should be by the newest epoch in view, and why where that is not what it says it is.
 fn intended(model: &Model, own: &PathStatus) -> (Role, RegionRole, Option<String>) {
     let newer = model.here.world.regions().into_iter().find_map(|other| {
-        let said = other.status?.last();
+        let said = other.read(model.now)?.value;
         let newer = said.role == RegionRole::Primary && said.epoch > own.epoch && said.dataset == own.dataset;
         newer.then(|| (other.name.clone(), said.epoch))
     });

@@ -1,6 +1,7 @@
 //! Promotions, from the plan to the outcome, and what is left of the old primary.
 
 use super::*;
+use crate::console::domain::AnyAge;
 use std::time::Duration;
 #[test]
 fn a_promotion_wants_the_regions_name_typed_and_refuses_a_paste() {

@@ -84,7 +84,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
 fn why_no_plan(model: &Model, region: &str) -> Option<String> {
     let asked = model.here.world.regions().into_iter().find(|other| other.name == region)?;
     match asked.access() {
-        _ if asked.status.is_some_and(|status| !status.last().whole) => {
+        _ if asked.read(model.now).is_some_and(|reading| !reading.value.whole) => {
             Some(format!("{region} is being filled: until it is whole it can't take over, and takes no tokens."))
         }
         Access::NoToken => Some("A plan needs a token: set VAULT_TOKEN, or log in with `twinkeep login`.".into()),
@@ -98,7 +98,7 @@ fn why_no_plan(model: &Model, region: &str) -> Option<String> {
 /// Is it really dead? What each observer says, and what that comes to.
 pub(super) fn evidence_lines(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
     let Some(pair) = model.pair() else { return Vec::new() };
-    let found = evidence(&pair, model.now);
+    let found = evidence(&model.here.world, &pair, model.now);
     let Some(primary) = pair.primary().filter(|_| !found.is_empty()) else { return Vec::new() };
     let look = |speaks| match speaks {
         Speaks::Alive => (Role::Ok, paint.glyphs.ok),

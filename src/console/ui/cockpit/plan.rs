@@ -94,7 +94,7 @@ pub(super) fn decide_lines(
     if let Some(notice) = &deciding.notice {
         foot.extend(wrap(notice, width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))));
     }
-    let mode = deciding.plan.last().mode;
+    let mode = deciding.plan.read(model.now).value.mode;
     let mut keys = vec![hint("tab", "look again"), hint("shift-tab", format!("{} instead", mode_word(other(mode))))];
     match promotion_forbidden(model) {
         Some(why) => {

@@ -27,10 +27,9 @@ pub(super) fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut 
         rows.extend(foreign::link_lines(vault, paint).into_iter().map(Line::centered));
         return lines(rows, area, buf);
     }
-    let epoch =
-        [&pair.left, &pair.right].iter().filter_map(|region| region.status).map(|status| status.last().epoch).max();
-    if let Some(epoch) = epoch.filter(|_| look != LinkLook::Unlinked) {
-        rows.push(Line::from(paint.span(Role::Title, format!("epoch {epoch}"))).centered());
+    if let Some(epoch) = pair.epoch.as_ref().filter(|_| look != LinkLook::Unlinked) {
+        let old = if epoch.is_old() { format!(", {} old", duration(epoch.age)) } else { String::new() };
+        rows.push(Line::from(paint.aged(epoch, Role::Title, format!("epoch {}{old}", epoch.value))).centered());
     }
     let (fresh, old) = match pair.lag() {
         Some(lag) if lag.age > FRESH_FOR => (None, Some(lag)),

@@ -8,6 +8,9 @@ mod loss;
 mod reach;
 mod switchover;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use loss::nothing_lost;
 
 use super::context::Context;

@@ -1,29 +1,32 @@
-//! The flight recorder: what was observed and what was asked for, as JSON lines, in memory for the last while and in a file
+//! The flight recorder: what was observed, what was decided on and what was asked for, as JSON lines, in memory for the last while and in a file
 //! where one was asked for. Nothing secret passes here: answers with tokens are no observation, and are not recorded.
 
-use super::app::actions::Look;
-use super::app::context::{ContextId, ContextOptions, WriteRight};
-use super::app::history::MARK;
-use super::app::{self, Keymap, Model, ModelOptions, Msg};
+mod desk;
+mod film;
+mod projector;
+
+pub use film::Film;
+pub use projector::Projector;
+
+use super::app::context::ContextId;
+use super::app::{Model, ModelOptions, Msg};
 use super::domain::NodeReport;
-use crate::api::replication::{Event, EventLevel};
+use crate::api::replication::Event;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
+use desk::{FlightDesk, Written};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 const VERSION: u32 = 1;
 /// Of the lines in memory: minutes of a few nodes.
 const MEMORY_BYTES_MAX: usize = 8 << 20;
 /// A recording ends there.
 const FILE_BYTES_MAX: u64 = 1 << 30;
-/// One line of a file that is replayed.
-const LINE_BYTES_MAX: u64 = 16 << 20;
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,6 +54,12 @@ enum Line {
         subject: String,
         text: String,
     },
+    /// What was decided on changed.
+    Desk {
+        at: UnixMs,
+        context: usize,
+        desk: FlightDesk,
+    },
     /// How the screen looked.
     Screen {
         at: UnixMs,
@@ -72,6 +81,7 @@ impl Line {
             | Line::Report { at, .. }
             | Line::Events { at, .. }
             | Line::Note { at, .. }
+            | Line::Desk { at, .. }
             | Line::Screen { at, .. } => *at,
         }
     }
@@ -84,6 +94,7 @@ pub struct Recorder {
     memory_bytes: usize,
     file: Option<File>,
     written: u64,
+    desks: BTreeMap<ContextId, Written>,
 }
 
 impl Recorder {
@@ -103,6 +114,7 @@ impl Recorder {
             memory_bytes: 0,
             file: file.map(open).transpose()?,
             written: 0,
+            desks: BTreeMap::new(),
             head: head.clone(),
         };
         recorder.write(&head);
@@ -123,6 +135,16 @@ impl Recorder {
             }
             // Keys may spell what is secret; answers may hold it; a tick is nothing new.
             _ => {}
+        }
+    }
+
+    /// Takes in what is decided on by now, as far as it changed.
+    pub fn take_desks(&mut self, model: &Model) {
+        for context in model.contexts() {
+            let news = self.desks.entry(context.id).or_default().news(context);
+            for desk in news {
+                self.put(&Line::Desk { at: model.now, context: context.id.0, desk });
+            }
         }
     }
 
@@ -169,150 +191,15 @@ fn text(line: &Line) -> String {
     serde_json::to_string(line).expect("the API's types have string keys only") + "\n"
 }
 
-/// A recording that is looked at.
-pub struct Film {
-    contexts: Vec<FlightContext>,
-    lines: Vec<Line>,
-    pub began_at: UnixMs,
-    pub ended_at: UnixMs,
-}
-
-impl Film {
-    pub fn open(path: &Path) -> Result<Film> {
-        let told = |error: String| Error::invalid(format!("{}: {error}", path.display()));
-        let mut file = BufReader::new(File::open(path).map_err(|error| told(error.to_string()))?);
-        let lines = std::iter::from_fn(move || {
-            let mut line = Vec::new();
-            match std::io::Read::take(&mut file, LINE_BYTES_MAX).read_until(b'\n', &mut line) {
-                Ok(0) => None,
-                Ok(_) => Some(Ok(line)),
-                Err(error) => Some(Err(Error::from(error))),
-            }
-        });
-        Film::of(lines).map_err(|error| told(error.to_string()))
-    }
-
-    fn of(lines: impl Iterator<Item = Result<Vec<u8>>>) -> Result<Film> {
-        let mut contexts = None;
-        let mut found = Vec::new();
-        for (number, line) in lines.enumerate() {
-            let line = line?;
-            match serde_json::from_slice::<Line>(&line) {
-                Ok(Line::Flight { version: VERSION, contexts: of, .. }) if contexts.is_none() => contexts = Some(of),
-                Ok(Line::Flight { version, .. }) if version != VERSION => {
-                    return Err(Error::invalid(format!(
-                        "a recording of version {version}: this program reads {VERSION}"
-                    )));
-                }
-                Ok(Line::Flight { .. }) => {}
-                Ok(line) => found.push(line),
-                // The last line of a console that was killed may be half a line.
-                Err(_) if !line.ends_with(b"\n") => {}
-                Err(error) => return Err(Error::invalid(format!("line {}: {error}", number + 1))),
-            }
-        }
-        let contexts = contexts.filter(|contexts| !contexts.is_empty());
-        let contexts = contexts.ok_or_else(|| Error::invalid("this is no recording: its first line should say so"))?;
-        let (Some(first), Some(last)) = (found.first(), found.last()) else {
-            return Err(Error::invalid("nothing was recorded yet"));
-        };
-        let (began_at, ended_at) = (first.at(), last.at());
-        Ok(Film { contexts, lines: found, began_at, ended_at })
-    }
-
-    /// The console as it was then.
-    pub fn model_at(&self, at: UnixMs, theme: &str, themes: Vec<String>, keymap: Keymap) -> Model {
-        let contexts = self.contexts.iter().map(|context| ContextOptions {
-            name: context.name.clone(),
-            path: context.path.clone(),
-            banner: None,
-            theme: None,
-            addresses: context.addresses.clone(),
-            write: WriteRight::Past,
-            mistake: None,
-        });
-        let contexts = contexts.collect();
-        let mut model =
-            Model::new(ModelOptions { now: self.began_at, contexts, theme: theme.into(), themes, keymap, quiet: true });
-        let mut second = self.began_at.0 / 1_000;
-        for line in self.lines.iter().take_while(|line| line.at() <= at) {
-            // As it ran then: the lag is sampled once a second.
-            if line.at().0 / 1_000 != second {
-                second = line.at().0 / 1_000;
-                app::update(&mut model, Msg::Tick(line.at()));
-            }
-            match line.clone() {
-                Line::Report { context, report, .. } => {
-                    app::update(&mut model, Msg::Reports(vec![(ContextId(context), *report)]));
-                }
-                Line::Events { context, region, events, .. } => {
-                    app::update(&mut model, Msg::Events { context: ContextId(context), region, events });
-                }
-                Line::Note { at, context, subject, text } => {
-                    if let Some(context) = model.context_mut(ContextId(context)) {
-                        context.log.note(at, EventLevel::Info, &subject, text);
-                    }
-                }
-                Line::Flight { .. } | Line::Screen { .. } => {}
-            }
-        }
-        app::update(&mut model, Msg::Tick(at));
-        model.toasts.clear();
-        model
-    }
-
-    /// The next mark after that moment, or the last one before it.
-    pub fn mark(&self, from: UnixMs, forward: bool) -> Option<UnixMs> {
-        let marks = self.lines.iter().filter_map(|line| match line {
-            Line::Note { at, subject, .. } if subject == MARK => Some(*at),
-            _ => None,
-        });
-        if forward { marks.filter(|at| *at > from).min() } else { marks.filter(|at| *at < from).max() }
-    }
-}
-
-/// Where in a film one looks, and whether it runs.
-pub struct Projector {
-    pub film: Film,
-    pub at: UnixMs,
-    pub runs: bool,
-}
-
-impl Projector {
-    pub fn go(&mut self, by_ms: i64) {
-        let at = UnixMs(self.at.0.saturating_add_signed(by_ms));
-        self.at = at.clamp(self.film.began_at, self.film.ended_at);
-        self.runs &= self.at < self.film.ended_at;
-    }
-
-    pub fn look(&mut self, look: Look) {
-        match look {
-            Look::Back => self.go(-10_000),
-            Look::Forward => self.go(10_000),
-            Look::FarBack => self.go(-60_000),
-            Look::FarForward => self.go(60_000),
-            Look::Play => self.runs = !self.runs && self.at < self.film.ended_at,
-            Look::PreviousMark | Look::NextMark => {
-                if let Some(at) = self.film.mark(self.at, look == Look::NextMark) {
-                    self.at = at;
-                }
-            }
-        }
-    }
-
-    /// For the top line.
-    pub fn words(&self) -> String {
-        let left = self.film.ended_at.since(self.at);
-        let sign = if self.runs { "playing" } else { "held" };
-        format!("PAST {sign}, {} before the end", super::domain::units::duration(Duration::from_secs(left.as_secs())))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
-    use crate::console::app::tests::{CANARY, give_token, keys, model};
+    use crate::console::app::Keymap;
+    use crate::console::domain::AnyAge;
+    use crate::console::app::context::{ContextOptions, WriteRight};
+    use crate::console::app::history::MARK;
+    use crate::console::app::tests::{CANARY, give_token, keys, model, open_plan, type_text};
     use crate::console::domain::fixtures;
 
     fn recorded() -> Recorder {
@@ -349,14 +236,93 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("incident.jsonl");
         std::fs::write(&file, recorder.bundle(fixtures::NOW, "a screen".into())).unwrap();
+        let at = |second: u64| UnixMs(fixtures::NOW.0 + second * 1_000);
         for film in [recorder.past().unwrap(), Film::open(&file).unwrap()] {
-            let at = |second: u64| UnixMs(fixtures::NOW.0 + second * 1_000);
-            let show = |second| film.model_at(at(second), "dark", vec!["dark".into()], Keymap::default());
-            assert!(!show(3).pair().unwrap().is_split_brain());
-            assert!(show(5).pair().unwrap().is_split_brain());
-            assert_eq!(film.mark(at(1), true), Some(at(2)));
-            assert_eq!(show(5).here.write, WriteRight::Past);
+            let mut shown = shown(film);
+            assert!(!shown.at(at(3)).pair().unwrap().is_split_brain());
+            assert!(shown.at(at(5)).pair().unwrap().is_split_brain());
+            assert!(!shown.at(at(2)).pair().unwrap().is_split_brain(), "back again");
+            assert_eq!(shown.projector.film().mark(at(1), true), Some(at(2)));
+            assert_eq!(shown.at(at(5)).here.write, WriteRight::Past);
         }
+        // Who got a bundle can hand it on, from within the replay of it.
+        let again = Film::open(&file).unwrap().bundle(fixtures::NOW, "a screen".into());
+        assert_eq!(again.lines().count(), std::fs::read_to_string(&file).unwrap().lines().count());
+    }
+
+    struct Shown {
+        projector: Projector,
+        model: Model,
+    }
+
+    fn shown(film: Film) -> Shown {
+        let (projector, model) = Projector::load(film, "dark", vec!["dark".into()], Keymap::default());
+        Shown { projector, model }
+    }
+
+    impl Shown {
+        fn at(&mut self, at: UnixMs) -> &mut Model {
+            self.projector.go_to(at);
+            self.projector.show(&mut self.model);
+            &mut self.model
+        }
+    }
+
+    #[test]
+    fn what_was_decided_on_is_shown_as_it_stood() {
+        use crate::console::app::promotion::{Stage, Standing};
+        let mut recorder = recorded();
+        let mut operator = model(fixtures::dark_primary());
+        open_plan(&mut operator);
+        let read_at = operator.now;
+        recorder.take_desks(&operator);
+        recorder.take_desks(&operator);
+        type_text(&mut operator, "eu-west-1");
+        keys(&mut operator, "enter");
+        let page = fixtures::ledger();
+        operator.here.ledger = Some(crate::console::domain::Observed::new(page, operator.now, "us-east-1"));
+        recorder.take_desks(&operator);
+        let bundle = recorder.bundle(operator.now, String::new());
+        assert_eq!(bundle.matches("\"deciding\"").count(), 1, "what did not change is not written twice");
+        assert!(!bundle.contains("apps/mail"), "the names of secrets are in no recording");
+        let mut shown = shown(recorder.past().unwrap());
+        let then = shown.at(read_at);
+        let plan = match &then.here.promotion.as_ref().unwrap().stage {
+            Stage::Deciding(deciding) => deciding.plan.last().hash.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(plan, fixtures::plan().hash);
+        // It can be opened and read, and nothing can be done with it.
+        assert!(keys(then, "p").is_empty());
+        type_text(then, "eu-west-1");
+        assert!(keys(then, "enter").is_empty());
+        let then = shown.at(operator.now);
+        match &then.here.promotion.as_ref().unwrap().stage {
+            Stage::Sent(sent) => assert_eq!(sent.outcome(), Standing::Running),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(then.ledger_rows().len(), 3);
+    }
+
+    #[test]
+    fn from_any_moment_to_any_other_a_film_shows_what_it_shows_from_the_start() {
+        let mut recorder = recorded();
+        let at = |step: u64| UnixMs(fixtures::NOW.0 + 6_000 + step * 10);
+        let worlds = [fixtures::streaming(), fixtures::dark_primary(), fixtures::left_behind()];
+        let steps = 1_500;
+        for step in 0..steps {
+            let world = &worlds[(step as usize / 97) % worlds.len()];
+            let reports = world.nodes().iter().map(|node| (ContextId(0), node.clone())).collect();
+            recorder.take(&Msg::Reports(reports), at(step));
+        }
+        let look = |model: &Model| format!("{:?} {:?}", model.here.world.regions(), model.alarms());
+        let mut moved = shown(recorder.past().unwrap());
+        for step in [1_499, 3, 900, 899, 901, 40, 1_300] {
+            let seen = look(moved.at(at(step)));
+            let mut afresh = shown(recorder.past().unwrap());
+            assert!(seen == look(afresh.at(at(step))), "{step}");
+        }
+        assert!(moved.projector.frames() > 3, "and does not begin at the start each time");
     }
 
     #[test]
@@ -364,6 +330,7 @@ mod tests {
         let mut recorder = recorded();
         let mut model = model(fixtures::streaming());
         give_token(&mut model);
+        recorder.take_desks(&model);
         for effect in keys(&mut model, "v c w") {
             recorder.note(model.now, ContextId(0), "did", format!("{effect:?}"));
         }
