@@ -196,10 +196,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
     use crate::console::app::Keymap;
-    use crate::console::domain::AnyAge;
     use crate::console::app::context::{ContextOptions, WriteRight};
     use crate::console::app::history::MARK;
     use crate::console::app::tests::{CANARY, give_token, keys, model, open_plan, type_text};
+    use crate::console::domain::AnyAge;
     use crate::console::domain::fixtures;
 
     fn recorded() -> Recorder {
