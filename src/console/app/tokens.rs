@@ -80,18 +80,11 @@ pub(super) fn hand_over(model: &mut Model) -> Vec<Effect> {
             )
         });
     }
-    // A region that was never a standby holds secrets of its own: to replace those wants its name.
-    let own = standby.as_ref().is_some_and(|standby| {
-        standby.status.is_some_and(|status| status.last().role != Role::Standby && status.last().entries > 0)
-    });
-    let consent = match own {
-        true => Consent::named("Hand over", &held.region, model.now),
-        false => Consent::yes("Hand over", model.now),
-    };
     let confirm = Confirm {
         title: format!("Hand the token of {} to {}", held.region, primary.name),
         lines,
-        consent,
+        // Whether secrets may be replaced was asked, by name, before the token was made.
+        consent: Consent::yes("Hand over", model.now),
         command: format!(
             "twinkeep replication connect -address={} -replication-path={} TOKEN",
             primary.api_address(),
