@@ -19,7 +19,8 @@ pub enum Error {
     /// A compare-and-set or a guard saw another state than the caller expected.
     #[error("{0}")]
     Conflict(String),
-    #[error("Vault is sealed: unseal this node with `twinkeep operator unseal`")]
+    /// In Vault's words, which its clients look for.
+    #[error("Vault is sealed")]
     Sealed,
     #[error("this node is not initialised: run `twinkeep operator init` on one node of the region")]
     Uninitialised,

@@ -575,6 +575,11 @@ async fn health_and_seal_are_status_codes() {
     assert_eq!(http.send("PUT", "sys/seal", "").await.0, 204);
     let (status, body) = http.get("sys/health").await;
     assert_eq!((status, &body["sealed"], body.get("errors")), (503, &json!(true), None));
+    assert_eq!((body.get("cluster_name"), body.get("cluster_id"), &body["standby"]), (None, None, &json!(true)));
+    assert_eq!(http.get("sys/seal-status").await.1.get("cluster_name"), None, "names are for who has opened it");
+    for path in ["sys/leader", "sys/replication/status", "sys/ha-status"] {
+        assert_eq!(http.get(path).await, (503, json!({"errors": ["Vault is sealed"]})), "{path}");
+    }
     assert_eq!(http.get("sys/health?sealedcode=299").await.0, 299);
     for path in ["secret/data/a", "sys/mounts", "auth/token/lookup-self"] {
         assert_eq!(http.get(path).await.0, 503, "{path}");

@@ -62,7 +62,7 @@ pub struct Health {
     pub server_time_utc: u64,
     #[serde(default)]
     pub version: String,
-    /// The region's name and id; missing before it is initialised.
+    /// The region's name and id; missing while this node is not open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

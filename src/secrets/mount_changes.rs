@@ -42,6 +42,22 @@ pub struct MountTuning {
     pub config: MountConfigChange,
 }
 
+impl MountTuning {
+    /// The name of something that it changes and that what is built in keeps, as in Vault.
+    fn fixed_of_built_in(&self) -> Option<&'static str> {
+        let fixed = [
+            (self.description.is_some(), "description"),
+            (self.options.as_ref().is_some_and(|options| !options.is_empty()), "options"),
+            (self.config.default_ttl.is_some(), "default_lease_ttl"),
+            (self.config.max_ttl.is_some(), "max_lease_ttl"),
+            (self.config.listing.is_some(), "listing_visibility"),
+            (self.config.passthrough_request_headers.is_some(), "passthrough_request_headers"),
+            (self.config.allowed_response_headers.is_some(), "allowed_response_headers"),
+        ];
+        fixed.into_iter().find(|(is_set, _)| *is_set).map(|(_, name)| name)
+    }
+}
+
 impl Vault {
     pub async fn mount_enable(&self, path: &str, request: MountRequest) -> Result<Written<()>> {
         let path = mount_path(path)?;
@@ -131,8 +147,10 @@ impl Vault {
     /// Whether the mount is being upgraded to KV v2 by it.
     pub async fn mount_tune(&self, path: &str, tuning: MountTuning) -> Result<Written<bool>> {
         let path = with_slash(path);
-        if is_built_in(&path) && tuning.description.is_some() {
-            return Err(Error::invalid(format!("cannot tune parameter description of {path}")));
+        if is_built_in(&path)
+            && let Some(name) = tuning.fixed_of_built_in()
+        {
+            return Err(Error::invalid(format!("cannot tune parameter {name} of {path}")));
         }
         if let Some(options) = &tuning.options {
             expect_version(options)?;

@@ -15,6 +15,8 @@ pub const STATUS_WRONG_ROLE: u16 = 472;
 /// How long a client should wait before it asks again when there is no leader, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
+const TLS_FOR_A_YEAR: &str = "max-age=31536000; includeSubDomains";
+
 /// No longer answer is wrapped.
 const WRAPPED_BYTES_MAX: usize = 4 << 20;
 
@@ -154,6 +156,8 @@ impl Answer {
         let mut response = Response::new(self.body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // As Vault says it on every answer; whoever came without TLS takes no notice.
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_FOR_A_YEAR));
         response.headers_mut().extend(self.headers);
         response
     }

@@ -61,8 +61,7 @@ pub fn authorise(route: &Route, call: &Call, operation: Operation) -> Result<boo
     if OWN_CHECK.contains(&route.pattern) {
         return Ok(false);
     }
-    let lists = matches!(operation, Operation::List | Operation::Scan);
-    let path = if lists { format!("{}/", call.path) } else { call.path.clone() };
+    let path = call.asked_path();
     let asked = Asked { path: &path, operation, parameters: &|| parameters(call), wrap_ttl: wrap_ttl(call)? };
     match call.caller()?.acl.decide(&asked) {
         Decision::Allowed { sudo } if sudo || !is_protected(route) => Ok(sudo),

@@ -95,6 +95,12 @@ impl Call {
         })
     }
 
+    /// The path as policies, audit devices and wrapped answers name it: a list's ends in a slash.
+    pub fn asked_path(&self) -> String {
+        let slash = if matches!(self.verb, Verb::List | Verb::Scan) { "/" } else { "" };
+        format!("{}{slash}", self.path)
+    }
+
     /// The part of the path that is its mount's.
     pub fn within(&self) -> Option<Within> {
         self.mount.as_ref().map(within)

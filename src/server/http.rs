@@ -234,7 +234,7 @@ async fn run_audited(route: &Route, mut call: Call) -> Result<Answer> {
     let answered = match (authenticated, permit) {
         // Whose own token wraps nothing any more is told so, as Vault does.
         (Err(Error::PermissionDenied), _)
-            if route.pattern == UNWRAP && call.token().is_some() && call.body.is_empty() =>
+            if route.pattern == UNWRAP && call.token().is_some() && !wrapping::is_named(&call) =>
         {
             Err(crate::secrets::wrapping::invalid())
         }

@@ -203,12 +203,15 @@ pub fn parse_body(headers: &HeaderMap, body: &Bytes) -> Result<Value> {
     }
     let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_form = content_type.starts_with("application/x-www-form-urlencoded");
-    if is_form && !text.starts_with(b"{") {
+    if is_form && !text.starts_with(b"{") && !text.starts_with(b"[") {
         let pairs = url::form_urlencoded::parse(text).into_owned();
         return Ok(Value::Object(pairs.map(|(key, value)| (key, Value::String(value))).collect()));
     }
     // serde's message may quote what it stumbled over, which may be a secret: only the place is told.
     let value: Value = serde_json::from_slice(text).map_err(|error| {
+        if error.to_string().starts_with("recursion limit") {
+            return Error::invalid("the body is JSON nested too deeply: at most 127 levels are taken");
+        }
         Error::invalid(format!("the body is no JSON: line {}, column {}", error.line(), error.column()))
     })?;
     match value {
@@ -274,7 +277,10 @@ mod tests {
         assert_eq!(parse(&form, "").ok(), Some(serde_json::json!({})));
         let error = parse(&HeaderMap::new(), r#"{"a": canary}"#).expect_err("no JSON");
         assert!(!error.to_string().contains("canary"));
-        assert!(parse(&HeaderMap::new(), "[1]").is_err());
+        assert!(parse(&HeaderMap::new(), "[1]").is_err() && parse(&form, "[1]").is_err());
+        let deep = Bytes::from(format!("{}1{}", r#"{"a":"#.repeat(128), "}".repeat(128)));
+        let error = parse_body(&HeaderMap::new(), &deep).expect_err("too deep");
+        assert!(error.to_string().contains("127 levels"), "{error}");
     }
 
     #[test]

@@ -317,11 +317,11 @@ fn own_id(id: &SensitiveString, is_privileged: bool) -> Result<SensitiveString> 
     if !is_privileged {
         return Err(Error::invalid("root or sudo privileges required to specify token id"));
     }
-    if id.expose().starts_with("s.") {
-        return Err(Error::invalid("custom token ID cannot have the 's.' prefix"));
+    if let Some(prefix) = ["s.", "hvs."].iter().find(|prefix| id.expose().starts_with(**prefix)) {
+        return Err(Error::invalid(format!("custom token ID cannot have the '{prefix}' prefix")));
     }
     if id.expose().contains('.') {
-        return Err(Error::invalid("custom token ID cannot have '.' in the value"));
+        return Err(Error::invalid("custom token ID cannot have a '.' in the value"));
     }
     if id.expose().len() > super::TOKEN_BYTES_MAX {
         return Err(Error::invalid(format!("a token has at most {} bytes", super::TOKEN_BYTES_MAX)));

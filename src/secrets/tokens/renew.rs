@@ -1,7 +1,7 @@
 //! Renewing a token: it lives on from now, as long as its bounds allow.
 
 use super::leases::Grant;
-use super::{Caller, TokenInfo, hash_of, hash_of_accessor, record, roles};
+use super::{Caller, TokenInfo, batch, hash_of, hash_of_accessor, record, roles};
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::Record;
@@ -18,12 +18,15 @@ pub type Renewed = (TokenInfo, Option<String>);
 impl Vault {
     /// `Error::NotFound("token not found")` if there is none such.
     pub async fn token_renew(&self, token: &SensitiveString, increment: Duration) -> Result<Written<Renewed>> {
+        if batch::is_batch(token) {
+            return Err(batch_ends());
+        }
         let hash = self.core.read_local(|view| Ok(hash_of(view, token)))?;
         self.renew(hash.ok_or_else(|| missing("token not found"))?, increment, "token not found").await
     }
 
     pub async fn token_renew_self(&self, caller: &Caller, increment: Duration) -> Result<Written<Renewed>> {
-        let hash = caller.hash().ok_or_else(|| Error::invalid("batch tokens cannot be renewed"))?;
+        let hash = caller.hash().ok_or_else(batch_ends)?;
         self.renew(hash, increment, "token not found").await
     }
 
@@ -68,6 +71,11 @@ impl Vault {
         };
         self.core.write(Class::TokenCreate, Lock::Within(Gate::Tokens, hash.to_vec()), renew).await
     }
+}
+
+/// Its end stands in itself.
+fn batch_ends() -> Error {
+    Error::invalid("batch tokens cannot be renewed")
 }
 
 fn missing(text: &str) -> Error {

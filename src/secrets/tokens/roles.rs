@@ -26,6 +26,11 @@ pub struct TokenRole {
     pub path_suffix: String,
     pub period: Duration,
     pub explicit_max_ttl: Duration,
+    /// Set by their names of before `token_`, under which they are shown as well.
+    pub period_by_old_name: bool,
+    pub explicit_max_ttl_by_old_name: bool,
+    /// Told as they were given: no token has an alias here.
+    pub entity_aliases: Vec<String>,
     /// 0: uses are not counted.
     pub uses: u64,
     pub no_default_policy: bool,
@@ -88,6 +93,9 @@ impl TokenRole {
             path_suffix: String::new(),
             period: Duration::ZERO,
             explicit_max_ttl: Duration::ZERO,
+            period_by_old_name: false,
+            explicit_max_ttl_by_old_name: false,
+            entity_aliases: Vec::new(),
             uses: 0,
             no_default_policy: false,
             bound_cidrs: Vec::new(),

@@ -46,8 +46,6 @@ enum Numbers {
 
 impl Entry {
     pub fn of(route: &Route, call: &Call, operation: Option<Operation>, allowed: Option<bool>) -> Entry {
-        let lists = matches!(call.verb, Verb::List | Verb::Scan);
-        let slash = if lists && !call.path.ends_with('/') { "/" } else { "" };
         let numbers = match route.pattern {
             "{kv1}/*path" | "cubbyhole/*path" | "*path" => Numbers::OfTheClient,
             pattern if pattern.starts_with("sys/wrapping/") => Numbers::OfTheClient,
@@ -58,7 +56,7 @@ impl Entry {
             mount: call.node.vault.mount_of(&call.path).ok().flatten().map(|(mount, _)| mount),
             operation: operation.map_or(call.verb.operation(), Operation::name),
             allowed,
-            path: format!("{}{slash}", call.path),
+            path: call.asked_path(),
             data: data_of(call),
             headers: headers_of(call),
             numbers,

@@ -3,7 +3,7 @@
 use crate::api::cluster::{HaNode, HaStatus, Leader};
 use crate::api::health::{Health, code};
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::state::Role;
@@ -20,13 +20,16 @@ pub async fn health(call: Call) -> Result<Answer> {
     let path = node.state.path();
     let identity = node.state.identity()?;
     let sealed = node.vault.is_sealed();
+    // Whoever asks a node that is not open learns what state it is in, and no names.
+    let told = identity.filter(|_| !sealed);
     let health = Health {
         initialized: path.is_initialised() || node.joining.is_expected(),
         sealed,
-        standby: !standing.is_leader,
+        standby: !standing.is_leader || sealed,
         performance_standby: false,
-        replication_performance_mode: "disabled".into(),
+        replication_performance_mode: if sealed { "unknown" } else { "disabled" }.into(),
         replication_dr_mode: match path.role {
+            _ if sealed => "unknown",
             Role::Primary if !path.is_initialised() => "disabled",
             Role::Primary => "primary",
             Role::Standby => "secondary",
@@ -35,8 +38,8 @@ pub async fn health(call: Call) -> Result<Answer> {
         .into(),
         server_time_utc: clock::now().0 / 1000,
         version: env!("CARGO_PKG_VERSION").into(),
-        cluster_name: identity.as_ref().map(|identity| identity.name.clone()),
-        cluster_id: identity.map(|identity| identity.id.to_string()),
+        cluster_name: told.as_ref().map(|identity| identity.name.clone()),
+        cluster_id: told.map(|identity| identity.id.to_string()),
         last_wal: (!sealed && path.is_initialised()).then_some(path.applied.index),
         closed: node.replication.closed(),
     };
@@ -65,7 +68,11 @@ fn other_name(name: &str) -> &str {
     if name == LEADER_UNREACHABLE { "standbycode" } else { name }
 }
 
+/// A node that is not open says only that, in the words that Vault's command line knows.
 pub async fn leader(call: Call) -> Result<Answer> {
+    if call.node.vault.is_sealed() {
+        return Err(Error::Sealed);
+    }
     let standing = call.node.standing();
     let leader_address = standing.leader_addr().unwrap_or_default().to_owned();
     let since = call.node.leads_since().filter(|_| standing.is_leader);

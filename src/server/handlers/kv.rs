@@ -207,14 +207,19 @@ fn unless_merge_patch(call: &Call) -> Option<Answer> {
 
 fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
     // Checks the form of the body and says what is wrong with it.
-    parse_body(&call.headers, &call.body)?;
+    let body = parse_body(&call.headers, &call.body)?;
+    if body.get("options").is_some_and(|options| !options.is_object() && !options.is_null()) {
+        return Err(Error::invalid("`options` must be an object"));
+    }
+    // To say `null` is to say 0, as in Vault: whoever names a version, even by mistake, must not overwrite another.
+    let null = body.get("options").and_then(|options| options.get("cas")).is_some_and(Value::is_null);
     let no_data = || Error::invalid("no data provided");
     let write: Write = serde_json::from_slice(&call.body).map_err(|_| no_data())?;
     let data = write.data.ok_or_else(no_data)?;
     if !data.get().starts_with('{') {
         return Err(Error::invalid("`data` must be an object"));
     }
-    let cas = write.options.and_then(|options| options.cas).filter(|cas| !cas.is_null());
+    let cas = write.options.and_then(|options| options.cas).or(null.then(|| json!(0)));
     let parsed = |cas: Value| cas.as_i64().or_else(|| cas.as_str()?.trim().parse().ok());
     let wrong = || Error::invalid("error parsing check-and-set parameter");
     let cas = cas.map(|cas| parsed(cas).ok_or_else(wrong)).transpose()?;

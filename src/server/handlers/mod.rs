@@ -49,7 +49,7 @@ pub async fn no_route(call: Call) -> Result<Answer> {
     if call.mount.as_ref().is_some_and(|mount| mount.kv() == Some(KvKind::Versioned)) {
         return Ok(Answer::warning(&of_versioned(&call)).with_status(404));
     }
-    Err(nothing_at(&call.path))
+    Err(nothing_at(&call.asked_path()))
 }
 
 /// Vault's words for a path that no engine takes, and for one that the engine there does not.

@@ -24,6 +24,10 @@ pub async fn write(call: Call) -> Result<Answer> {
 }
 
 pub async fn read(call: Call) -> Result<Answer> {
+    // At the root of a mount there is nothing.
+    if call.param("path").is_empty() && call.mount_is_kv() {
+        return Ok(Answer::missing());
+    }
     let owner = owner(&call)?;
     let Some(data) = call.node.vault.plain_get(owner, call.param("path")).await? else { return Ok(Answer::missing()) };
     let data: &RawValue =
@@ -34,6 +38,9 @@ pub async fn read(call: Call) -> Result<Answer> {
 }
 
 pub async fn delete(call: Call) -> Result<Answer> {
+    if call.param("path").is_empty() && call.mount_is_kv() {
+        return Ok(Answer::empty());
+    }
     let done = call.node.vault.plain_delete(owner(&call)?, call.param("path")).await?;
     Ok(written(Answer::empty(), done.position))
 }

@@ -31,6 +31,9 @@ pub async fn performance(_call: Call) -> Result<Answer> {
 
 /// Before `operator init`, and in a fenced region, replication is disabled. A primary without a standby says how far it is.
 async fn mode(call: &Call) -> Result<ModeStatus> {
+    if call.node.is_initialised() {
+        call.node.expect_open()?;
+    }
     let path = call.node.state.path();
     if !path.is_initialised() {
         return Ok(ModeStatus::Disabled);

@@ -125,7 +125,8 @@ pub async fn seal(call: Call) -> Result<Answer> {
 }
 
 fn shown(node: &Arc<Node>, status: secrets::SealStatus) -> Result<SealStatus> {
-    let identity = node.state.identity()?;
+    // Names are for who has opened it.
+    let identity = node.state.identity()?.filter(|_| !status.sealed);
     Ok(SealStatus {
         kind: status.kind,
         // A node that joins belongs to a region that is initialised, though it holds nothing of it yet.

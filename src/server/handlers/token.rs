@@ -228,7 +228,8 @@ fn shown(info: TokenInfo, id: &str) -> TokenLookup {
         num_uses: info.uses,
         orphan: info.orphan,
         path: info.path,
-        period: Some(seconds(info.period)).filter(|period| *period > 0),
+        // A role's period is the role's, and told with it.
+        period: Some(seconds(info.period)).filter(|period| *period > 0 && info.role.is_none()),
         policies: info.policies,
         renewable: info.renewable,
         role: info.role,

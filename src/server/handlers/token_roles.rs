@@ -32,12 +32,17 @@ pub async fn write(call: Call) -> Result<Answer> {
         role.renewable = fields::flag(body, "renewable")?.unwrap_or(role.renewable);
         role.no_default_policy = fields::flag(body, "token_no_default_policy")?.unwrap_or(role.no_default_policy);
         role.uses = fields::number(body, "token_num_uses")?.unwrap_or(role.uses);
-        for name in ["period", "token_period"] {
-            role.period = fields::duration(body, name)?.unwrap_or(role.period);
+        for (name, old) in [("period", true), ("token_period", false)] {
+            if let Some(period) = fields::duration(body, name)? {
+                (role.period, role.period_by_old_name) = (period, old);
+            }
         }
-        for name in ["explicit_max_ttl", "token_explicit_max_ttl"] {
-            role.explicit_max_ttl = fields::duration(body, name)?.unwrap_or(role.explicit_max_ttl);
+        for (name, old) in [("explicit_max_ttl", true), ("token_explicit_max_ttl", false)] {
+            if let Some(max) = fields::duration(body, name)? {
+                (role.explicit_max_ttl, role.explicit_max_ttl_by_old_name) = (max, old);
+            }
         }
+        names("allowed_entity_aliases", &mut role.entity_aliases)?;
         if body.contains_key("path_suffix") {
             role.path_suffix = fields::text(body, "path_suffix")?;
         }
@@ -62,17 +67,17 @@ pub async fn delete(call: Call) -> Result<Answer> {
 
 fn shown(role: &TokenRole) -> serde_json::Value {
     let mut shown = json!({
-        "allowed_entity_aliases": null,
+        "allowed_entity_aliases": Some(&role.entity_aliases).filter(|aliases| !aliases.is_empty()),
         "allowed_policies": role.allowed_policies,
         "allowed_policies_glob": role.allowed_policies_glob,
         "disallowed_policies": role.disallowed_policies,
         "disallowed_policies_glob": role.disallowed_policies_glob,
         // The older names stay 0 for what was set by the newer ones, as in Vault.
-        "explicit_max_ttl": 0,
+        "explicit_max_ttl": if role.explicit_max_ttl_by_old_name { role.explicit_max_ttl.as_secs() } else { 0 },
         "name": role.name,
         "orphan": role.orphan,
         "path_suffix": role.path_suffix,
-        "period": 0,
+        "period": if role.period_by_old_name { role.period.as_secs() } else { 0 },
         "renewable": role.renewable,
         "token_explicit_max_ttl": role.explicit_max_ttl.as_secs(),
         "token_no_default_policy": role.no_default_policy,

@@ -47,8 +47,13 @@ pub async fn rewrap(call: Call) -> Result<Answer> {
 /// `answer` wrapped for `ttl`, if it says anything.
 pub async fn wrapped(call: &Call, answer: Answer, ttl: Duration) -> Result<Answer> {
     let Some(text) = answer.text_to_wrap().await? else { return Ok(Answer::empty()) };
-    let done = call.node.vault.wrap(&call.path, ttl, SensitiveString::new(text)).await?;
+    let done = call.node.vault.wrap(&call.asked_path(), ttl, SensitiveString::new(text)).await?;
     Ok(written(Answer::wrapped(shown(&done.value)), done.position))
+}
+
+/// Whether the body names the token of a wrapped answer.
+pub fn is_named(call: &Call) -> bool {
+    named(call).is_ok_and(|token| token.is_some())
 }
 
 fn named(call: &Call) -> Result<Option<SensitiveString>> {
