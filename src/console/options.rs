@@ -242,7 +242,7 @@ fn no_theme(name: &str, themes: &[String]) -> Error {
 }
 
 /// The same for a recording, which has its contexts in it.
-pub(super) fn prepare_film(options: AttachOptions, film: &Film) -> Result<Prepared> {
+pub(super) fn prepare_film(options: AttachOptions, film: &Film, clock: ConsoleClock) -> Result<Prepared> {
     let look = look(&options);
     let names = look.themes.names();
     if let Some(name) = options.theme.as_ref().filter(|theme| !names.contains(theme)) {
@@ -251,7 +251,8 @@ pub(super) fn prepare_film(options: AttachOptions, film: &Film) -> Result<Prepar
     let theme = options.theme.clone().unwrap_or_else(|| usual_theme().into());
     let mut warnings = look.themes.warnings.clone();
     let keymap = keymap(options.config_dir.as_deref(), &mut warnings);
-    let model = film.options(&theme, names, keymap);
+    // A film runs by the clock of who looks at it, whatever time it shows.
+    let model = ModelOptions { now: clock.now(), ..film.options(&theme, names, keymap) };
     Ok(Prepared { sessions: Vec::new(), model, look, warnings, record: None })
 }
 

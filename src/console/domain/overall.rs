@@ -132,6 +132,9 @@ fn flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, S
         (LinkLook::Refused, Some(primary), Some(standby)) if standby.role() == Some(Role::Fenced) => {
             (Standing::Attention, format!("{} is fenced and waits to rejoin {}", standby.name, primary.name))
         }
+        (LinkLook::Connecting, Some(primary), Some(standby)) if standby.role() == Some(Role::Fenced) => {
+            (Standing::Attention, format!("{} is fenced, and {} does not reach it yet", standby.name, primary.name))
+        }
         (LinkLook::FullSync | LinkLook::Activating, Some(primary), Some(standby)) => (
             Standing::Syncing,
             format!("{} copies to {}, which serves nothing until it is whole", primary.name, standby.name),

@@ -64,7 +64,8 @@ pub(super) async fn show_film(options: AttachOptions, film: Film) -> Result<()> 
     if !term::is_terminal() {
         return Err(Error::invalid("a recording is looked at in a terminal"));
     }
-    let prepared = prepare_film(options, &film)?;
+    let clock = ConsoleClock::start();
+    let prepared = prepare_film(options, &film, clock)?;
     let ModelOptions { theme, themes, keymap, .. } = prepared.model.clone();
     let (mut projector, mut then) = Projector::load(film, &theme, themes, keymap);
     projector.runs = true;
@@ -72,7 +73,7 @@ pub(super) async fn show_film(options: AttachOptions, film: Film) -> Result<()> 
     for warning in &prepared.warnings {
         app::update(&mut then, Msg::Notice(warning.clone()));
     }
-    let mut console = Console::start(prepared, ConsoleClock::start(), Shows::Recording)?;
+    let mut console = Console::start(prepared, clock, Shows::Recording)?;
     console.past = Some((projector, then));
     console.live().await
 }

@@ -89,6 +89,11 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         screens.pop();
         (tabs_width, tabs) = titled(&screens, Screen::short_title);
     }
+    if tabs_width + least > area.width {
+        // The past says how long ago: the other screens' keys are known by who came so far.
+        screens = vec![model.screen];
+        (tabs_width, tabs) = titled(&screens, Screen::title);
+    }
     let room_right = usize::from(area.width.saturating_sub(tabs_width + 1));
     let right = match right.len() {
         fits if fits <= room_right => right,
@@ -103,7 +108,7 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
     let left = if room >= 11 { Line::from(left) } else { Line::default() };
     let left_width = left.width() as u16;
     left.render(area, buf);
-    let start = (left_width + u16::from(left_width > 0)).max(if tier == Tier::Wide { 20 } else { 0 }).min(area.width);
+    let start = (left_width + u16::from(left_width > 0)).max(if tier == Tier::Wide { 20.min(room) } else { 0 }).min(area.width);
     let mut x = area.x + start;
     for (screen, tab) in screens.into_iter().zip(tabs) {
         let place = Rect { x, width: (tab.width() as u16).min(area.right().saturating_sub(x)), ..area };

@@ -86,7 +86,16 @@ impl Paint<'_> {
 
     /// How what a region is looks: its role, or what runs there where there are no roles.
     pub fn role_of(&self, region: &RegionView<'_>) -> (Role, &'static str, &'static str) {
-        super::foreign::badge(region, *self).unwrap_or_else(|| self.role(region.role()))
+        super::foreign::badge(region, *self).unwrap_or_else(|| {
+            let (role, glyph, word) = self.role(region.role());
+            match region.role().filter(|_| region.is_dark()) {
+                None => (role, glyph, word),
+                // What it was when it was heard last is not what it is.
+                Some(RegionRole::Primary) => (Role::Stale, glyph, "was primary"),
+                Some(RegionRole::Standby) => (Role::Stale, glyph, "was standby"),
+                Some(RegionRole::Fenced) => (Role::Stale, glyph, "was fenced"),
+            }
+        })
     }
 
     /// How a region's role looks; the primary alone is in capitals.
@@ -130,7 +139,8 @@ impl Paint<'_> {
     pub fn right_title(&self, spans: Vec<Span<'static>>, area: Rect, buf: &mut Buffer) {
         let line = Line::from(padded(spans));
         let width = line.width() as u16;
-        if width + 4 > area.width || area.height == 0 {
+        // Nothing but its padding is no title.
+        if width <= 2 || width + 4 > area.width || area.height == 0 {
             return;
         }
         let place = Rect::new(area.right() - 1 - width, area.y, width, 1);
