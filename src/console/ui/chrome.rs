@@ -108,7 +108,8 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
     let left = if room >= 11 { Line::from(left) } else { Line::default() };
     let left_width = left.width() as u16;
     left.render(area, buf);
-    let start = (left_width + u16::from(left_width > 0)).max(if tier == Tier::Wide { 20.min(room) } else { 0 }).min(area.width);
+    let start =
+        (left_width + u16::from(left_width > 0)).max(if tier == Tier::Wide { 20.min(room) } else { 0 }).min(area.width);
     let mut x = area.x + start;
     for (screen, tab) in screens.into_iter().zip(tabs) {
         let place = Rect { x, width: (tab.width() as u16).min(area.right().saturating_sub(x)), ..area };
