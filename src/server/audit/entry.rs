@@ -38,19 +38,19 @@ pub struct Entry {
 /// Whose the numbers in a request's data are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Numbers {
-    OfTheApi,
+    Api,
     /// Those below `data` are a client's.
-    OfTheClientBelowData,
-    OfTheClient,
+    ClientBelowData,
+    Client,
 }
 
 impl Entry {
     pub fn of(route: &Route, call: &Call, operation: Option<Operation>, allowed: Option<bool>) -> Entry {
         let numbers = match route.pattern {
-            "{kv1}/*path" | "cubbyhole/*path" | "*path" => Numbers::OfTheClient,
-            pattern if pattern.starts_with("sys/wrapping/") => Numbers::OfTheClient,
-            pattern if pattern.starts_with("{mount}/") => Numbers::OfTheClientBelowData,
-            _ => Numbers::OfTheApi,
+            "{kv1}/*path" | "cubbyhole/*path" | "*path" => Numbers::Client,
+            pattern if pattern.starts_with("sys/wrapping/") => Numbers::Client,
+            pattern if pattern.starts_with("{mount}/") => Numbers::ClientBelowData,
+            _ => Numbers::Api,
         };
         Entry {
             mount: call.node.vault.mount_of(&call.path).ok().flatten().map(|(mount, _)| mount),
@@ -233,9 +233,9 @@ impl Entry {
                 return (name.clone(), value.clone());
             }
             let of_client = match self.numbers {
-                Numbers::OfTheApi => false,
-                Numbers::OfTheClientBelowData => name == "data",
-                Numbers::OfTheClient => true,
+                Numbers::Api => false,
+                Numbers::ClientBelowData => name == "data",
+                Numbers::Client => true,
             };
             (name.clone(), hashed(value, of_client, hasher))
         });
