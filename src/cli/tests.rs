@@ -139,7 +139,7 @@ fn every_flag_says_what_it_does() {
 fn the_consoles_man_pages_have_its_keys_and_no_other_page_does() {
     let page = |command: &str| {
         let man = super::args::Man { command: vec![command.to_owned()], markdown: false };
-        docs::man(man).unwrap().text
+        docs::man(man).expect("there is such a command").text
     };
     for command in ["attach", "demo"] {
         let page = page(command);

@@ -7,7 +7,6 @@ use super::model::Model;
 use super::msg::{Change, Effect};
 use super::targets::{self, target};
 use crate::api::replication::Role;
-use crate::console::domain::AnyAge;
 use crate::console::domain::RegionView;
 use crate::console::domain::units::{bytes, duration, entries};
 

@@ -56,7 +56,7 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
     let right = match model.here.write {
         WriteRight::Write => clock,
         WriteRight::Armed { until } => format!("armed {} {clock}", duration(until.since(model.now))),
-        WriteRight::Past => format!("{} {clock}", model.past.clone().unwrap_or_default()),
+        WriteRight::Past => format!(" {} {clock}", model.past.clone().unwrap_or_default()),
         WriteRight::ReadOnly | WriteRight::Locked if tier > Tier::Narrow => format!("read-only {clock}"),
         WriteRight::ReadOnly | WriteRight::Locked => format!("r/o {clock}"),
     };
