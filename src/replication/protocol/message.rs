@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The version of these messages. A region that speaks another refuses the `Hello` and says which it speaks.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Who a region is, in its own words.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
