@@ -229,6 +229,13 @@ mod tests {
         clean_path(raw).expect("a path that can be cleaned")
     }
 
+    /// The fuzzer found one that was another at each reading.
+    #[test]
+    fn numbers_too_large_for_an_integer_stay_what_they_were_read_as() {
+        let once = body_again(br#"{"n":442555551555555555881}"#).expect("JSON");
+        assert_eq!(body_again(&once).expect("JSON"), once);
+    }
+
     #[test]
     fn paths_are_decoded_once_and_slashes_at_the_ends_go() {
         assert_eq!(path("/v1/secret/data/a%20b/%C3%BC/"), CleanPath::Path("secret/data/a b/ü".into()));
