@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
 use support::writer::{fields, preload};
 use support::{PATH, Region, connect, promote, wait_for, wait_until_in_step};
 use twinkeep::api::replication::{LinkState, PromoteMode, Verdict};
@@ -16,6 +17,9 @@ async fn reachable(standby: &Region, token: &str) -> (Verdict, String) {
     assert!(check.source.contains("asked directly") && check.source.contains(&standby.nodes[0].name));
     (check.verdict, check.fact)
 }
+
+/// Longer than from one telling of news to the next but one.
+const NEWS_TWICE: Duration = Duration::from_secs(12);
 
 /// Until the primary introduced this region to so many others.
 async fn wait_until_introduced(region: &Region, others: &[&str]) {
@@ -73,8 +77,19 @@ async fn the_other_standby_follows_whichever_is_promoted_without_a_token() {
         (follows && status.epoch == Epoch(2) && status.role == Role::Standby).then_some(())
     })
     .await;
-    one.client_as(&primary.token).await.kv_put("secret", "a", fields("2"), None).await.expect("a write");
+    let client = one.client_as(&primary.token).await;
+    client.kv_put("secret", "a", fields("2"), None).await.expect("a write");
     wait_until_in_step(&one, &other).await;
+    // It goes on following after its new primary has told it the news: twice, since the first may be under way.
+    let until = Instant::now() + NEWS_TWICE;
+    for number in 0.. {
+        client.kv_put("secret", "a", fields(&number.to_string()), None).await.expect("a write");
+        wait_until_in_step(&one, &other).await;
+        if Instant::now() > until {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     for region in [&one, &other] {
         let log = region.nodes[0].log_text();
         assert!(!log.contains(&primary.token), "a secret is in the log of {}", region.name);

@@ -180,6 +180,9 @@ pub struct RejoinRequest {
     /// Needed where something in the ledger was not reviewed, or is not known yet.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The name or the id of the primary to follow. Needed on a standby, which follows one already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
 }
 
 /// `POST …/demote`

@@ -273,6 +273,9 @@ pub struct Rejoin {
     /// Why it may rejoin although entries of its ledger were not reviewed
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Which primary it is to follow; a standby, which follows one already, leaves it only for one that is named
+    #[arg(long, value_name = "REGION")]
+    pub primary: Option<String>,
     #[command(flatten)]
     pub path: PathFlag,
     #[command(flatten)]

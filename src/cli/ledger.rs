@@ -180,7 +180,10 @@ pub async fn run_rejoin(rejoin: Rejoin, context: &mut Context<'_>) -> Result<Out
     let format = context.environment.format(&rejoin.connection)?;
     let path = &rejoin.path.replication_path;
     let client = context.environment.client(&rejoin.connection)?;
-    client.rejoin(path, &RejoinRequest { reason: rejoin.reason }).await.map_err(Failure::changed)?;
+    client
+        .rejoin(path, &RejoinRequest { reason: rejoin.reason, primary: rejoin.primary })
+        .await
+        .map_err(Failure::changed)?;
     let sentence = format!(
         "Success! This region rejoins as soon as the primary introduces itself: twinkeep replication status \
          -replication-path={path}"

@@ -333,7 +333,7 @@ async fn replay(demo: &Arc<Mutex<Demo>>, drill: &Drill) -> Result<()> {
 async fn rejoin(demo: &Arc<Mutex<Demo>>, drill: &Drill) -> Result<()> {
     let told = |error: ClientError| Error::unavailable(error.to_string());
     let old = left_behind(demo, drill).await?;
-    let request = RejoinRequest { reason: Some("rehearsed: the rest met newer writes".into()) };
+    let request = RejoinRequest { reason: Some("rehearsed: the rest met newer writes".into()), primary: None };
     patiently(|| old.rejoin(PATH, &request)).await.map_err(told)
 }
 

@@ -11,7 +11,7 @@ use crate::api::replication::LinkRequest;
 use crate::clock::{self, UnixMs};
 use crate::consensus::{Consensus, Standing};
 use crate::error::{Error, Result};
-use crate::ids::{Position, RegionId};
+use crate::ids::{Epoch, Position, RegionId};
 use crate::state::{Command, Outcome, Refusal, RegionChange, RegionIdentity, State, Totals};
 use crate::tls::Fingerprint;
 use std::collections::HashMap;
@@ -46,9 +46,12 @@ pub(super) struct Fences(Mutex<HashMap<RegionId, FenceHeard>>);
 /// When a region said that it is fenced, where it stopped, and what all its batches up to there come to.
 #[derive(Clone, Copy)]
 pub(super) struct FenceHeard {
+    /// This region's epoch then: a later promotion needs a proof of its own.
+    pub epoch: Epoch,
     pub at: UnixMs,
     pub reached: Position,
-    pub totals: Totals,
+    /// `None` if it has gone on as a standby since: these would be another's.
+    pub totals: Option<Totals>,
 }
 
 impl Fences {
@@ -56,8 +59,10 @@ impl Fences {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(region, heard);
     }
 
-    pub fn of(&self, region: RegionId) -> Option<FenceHeard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&region).copied()
+    /// What a region said in this epoch of ours, or in a later one: what it said before proves nothing of it.
+    pub fn of(&self, region: RegionId, epoch: Epoch) -> Option<FenceHeard> {
+        let fences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        fences.get(&region).copied().filter(|heard| heard.epoch >= epoch)
     }
 }
 

@@ -13,7 +13,8 @@ use super::rates::Rates;
 use super::token_records::{self, Issuer, TTL_DEFAULT};
 use super::{accept, ledger, opening, promotion, status, verification};
 use crate::api::ledger::{
-    AcceptAnswer, AcceptRequest, DiscardAnswer, DiscardRequest, LedgerExport, LedgerPage, ReplayAnswer, ReplayRequest,
+    AcceptAnswer, AcceptRequest, DiscardAnswer, DiscardRequest, LedgerExport, LedgerPage, RejoinRequest, ReplayAnswer,
+    ReplayRequest,
 };
 use crate::api::replication::{
     Event, EventLevel, LinkRequest, LinkStatus, PathStatus, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated,
@@ -307,8 +308,8 @@ impl Replication {
     }
 
     /// Lets this region leave its line for the present primary's, once that introduces itself.
-    pub async fn rejoin(&self, reason: Option<String>) -> Result<()> {
-        ledger::rejoin(&self.context, reason).await
+    pub async fn rejoin(&self, request: RejoinRequest) -> Result<()> {
+        ledger::rejoin(&self.context, request.reason, request.primary).await
     }
 
     /// Has this primary stop being it, durably.

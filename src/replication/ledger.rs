@@ -8,6 +8,7 @@ use super::accept;
 use super::context::Context;
 use super::ledger_wire as wire;
 use super::link_record;
+use super::links;
 use super::protocol::Failure;
 use super::transport::Http;
 use crate::api::envelope::Envelope;
@@ -405,8 +406,14 @@ impl Target {
 }
 
 /// Lets this region leave its line for the present primary's.
-pub(super) async fn rejoin(context: &Arc<Context>, reason: Option<String>) -> Result<()> {
+/// Lets this region leave its line for that of the present primary, or of the one that is named: a standby follows one
+/// already, so there it must be.
+pub(super) async fn rejoin(context: &Arc<Context>, reason: Option<String>, primary: Option<String>) -> Result<()> {
     context.lead().await?;
+    let to = match &primary {
+        Some(primary) => Some(links::find(context, primary).await?.region),
+        None => None,
+    };
     let reason = reason.filter(|reason| !reason.trim().is_empty());
     let reason = reason.as_deref().map(checked_reason).transpose()?;
     let path = context.state().path();
@@ -416,14 +423,27 @@ pub(super) async fn rejoin(context: &Arc<Context>, reason: Option<String>) -> Re
             path.epoch
         )));
     }
+    let follows = path.primary.as_ref().filter(|_| path.role == Role::Standby);
+    if let Some(known) = follows {
+        if to == Some(known.region) {
+            return Ok(());
+        }
+        if to.is_none() {
+            return Err(Error::Conflict(format!(
+                "this region is a standby of {} already: to have it follow another primary, name that with -primary",
+                known.name
+            )));
+        }
+    }
     if let Some(why) = path.rejoin_needs_reason().filter(|_| reason.is_none()) {
         return Err(Error::Conflict(format!(
             "{why}. Look at it with `twinkeep replication ledger list`, or say with -reason why it may rejoin all the same"
         )));
     }
-    agree(context, PathChange::AllowRejoin(Rejoin { at: clock::now(), reason: reason.clone() })).await?;
+    agree(context, PathChange::AllowRejoin(Rejoin { at: clock::now(), reason: reason.clone(), to })).await?;
     let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    let text = format!("this region may rejoin the present primary, and waits for it to introduce itself{because}");
+    let whom = primary.unwrap_or_else(|| "the present primary".into());
+    let text = format!("this region may rejoin {whom}, and waits for it to introduce itself{because}");
     context.events.record(EventLevel::Warn, "ledger", text);
     Ok(())
 }

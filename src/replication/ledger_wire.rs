@@ -82,6 +82,6 @@ pub fn summary(path: &PathState) -> Option<LedgerSummary> {
         missing: ledger.missing,
         older_unreviewed: ledger.older_unreviewed,
         left: ledger.left,
-        may_rejoin: path.may_rejoin(),
+        may_rejoin: path.waits_to_rejoin(),
     })
 }

@@ -6,7 +6,7 @@
 use super::credential::Credential;
 use super::crypto::Secret;
 use super::protocol::{Adoption, Peer};
-use super::token_records::{self, Fate};
+use super::token_records::{self, Fate, Use};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::ids::RegionId;
@@ -82,6 +82,7 @@ impl LinkRecord {
             name: self.name.clone(),
             addresses: self.addresses.clone(),
             activated: self.pending.is_none(),
+            known: self.credential.is_some(),
             paused: self.paused,
             max_parallel: self.max_parallel,
         }
@@ -129,18 +130,47 @@ pub fn peers(state: &State) -> Result<(Vec<Peer>, Option<Adoption>)> {
         Fate::Used(used) => Some(used),
         Fate::Issued { .. } | Fate::Revoked { .. } | Fate::Expired => None,
     });
-    let newest = used.filter(|used| links.iter().any(|link| link.region == used.by)).max_by_key(|used| used.at);
-    let adopts = newest.map(|used| Adoption { from: used.by, dataset: used.dataset });
-    Ok((links.iter().map(LinkRecord::peer).collect(), adopts))
+    Ok((links.iter().map(LinkRecord::peer).collect(), adoption(used, &links)))
+}
+
+/// The newest is looked for first: that its link is gone makes no older one count again.
+fn adoption(used: impl Iterator<Item = Use>, links: &[LinkRecord]) -> Option<Adoption> {
+    let newest = used.max_by_key(|used| used.at)?;
+    let linked = links.iter().any(|link| link.region == newest.by);
+    linked.then_some(Adoption { from: newest.by, dataset: newest.dataset })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::DatasetId;
+
+    /// Its operator disconnected the newest, and an older one still dials: it must not take this region over.
+    #[test]
+    fn who_was_disconnected_is_not_followed_by_an_older_one() {
+        let used = |number: u8| Use {
+            by: RegionId([number; 16]),
+            by_name: "a region".into(),
+            at: UnixMs(number.into()),
+            dataset: DatasetId([number; 16]),
+            finish: [0; 32],
+        };
+        let link = |number: u8| LinkRecord { region: RegionId([number; 16]), ..record() };
+        let adopted = |links: &[LinkRecord]| adoption([used(1), used(2)].into_iter(), links).map(|it| it.from);
+        assert_eq!(adopted(&[link(1), link(2)]), Some(RegionId([2; 16])));
+        assert_eq!(adopted(&[link(1)]), None);
+    }
 
     #[test]
     fn nothing_secret_is_printed() {
-        let record = LinkRecord {
+        let record = record();
+        assert!(!format!("{record:?}").contains("canary"));
+        assert_eq!(LinkRecord::from_bytes(&record.to_bytes().expect("bytes")).expect("record"), record);
+        assert!(!record.peer().activated && !record.tls());
+    }
+
+    fn record() -> LinkRecord {
+        LinkRecord {
             region: RegionId([1; 16]),
             name: "us-east-1".into(),
             addresses: vec!["http://127.0.0.1:8200".into()],
@@ -153,9 +183,6 @@ mod tests {
             credential: Some(Credential::new(Secret::new(*b"canary-canary-canary-canary-cana"), UnixMs(0))),
             pending: Some(Pending::Token("s.canary".into())),
             introduced_by: None,
-        };
-        assert!(!format!("{record:?}").contains("canary"));
-        assert_eq!(LinkRecord::from_bytes(&record.to_bytes().expect("bytes")).expect("record"), record);
-        assert!(!record.peer().activated && !record.tls());
+        }
     }
 }

@@ -194,7 +194,7 @@ pub(super) async fn set_paused(context: &Arc<Context>, pause: Pause, region: Opt
     Ok(())
 }
 
-async fn find(context: &Arc<Context>, region: &str) -> Result<LinkRecord> {
+pub(super) async fn find(context: &Arc<Context>, region: &str) -> Result<LinkRecord> {
     let records = context.blocking(|context| link_record::list(context.state())).await?;
     let matches = |record: &&LinkRecord| record.name == region || record.region.to_string() == region;
     let found: Vec<&LinkRecord> = records.iter().filter(matches).collect();

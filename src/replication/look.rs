@@ -34,7 +34,9 @@ pub(super) struct Look<'a> {
     /// Whether this region's keys open a value.
     opens: &'a dyn Fn(&Bytes, &Bytes) -> Result<bool>,
     wanted: Vec<Wanted>,
-    /// The last position that this region's line and the ledger's share.
+    /// The last position that this region's line and that of the ledger's region share: what it kept up to there is here.
+    on_line: Position,
+    /// The same, but no further than when the ledger was opened.
     shared: Position,
     /// What was taken of this ledger, by index there.
     taken: HashMap<u64, Position>,
@@ -59,12 +61,14 @@ impl<'a> Look<'a> {
             Ok(Wanted { position: entry.position, class: entry.class, ops, overwrite: entry.overwrite })
         });
         let wanted = wanted.collect::<Result<Vec<Wanted>>>()?;
-        let fork = line::fork(&path.history, path.applied, &request.line);
-        let shared = if fork.index < request.fork.index { fork } else { request.fork };
-        let taken = state.accepted(request.region, request.number)?.into_iter().collect();
+        let on_line = line::fork(&path.history, path.applied, &request.line);
+        let shared = if on_line.index < request.fork.index { on_line } else { request.fork };
+        let taken = state.accepted(request.region, request.number)?;
+        // What was taken on a line that this region left since was lost with it.
+        let taken = taken.into_iter().filter(|(_, position)| line::holds(&path.history, *position)).collect();
         let changed = changed(state, &wanted, shared)?;
         let log_tells = path.wal_first <= shared.index + 1;
-        Ok(Look { state, opens, wanted, shared, taken, changed, log_tells, at })
+        Ok(Look { state, opens, wanted, on_line, shared, taken, changed, log_tells, at })
     }
 
     pub fn evaluate(&self) -> Result<Evaluated> {
@@ -97,10 +101,15 @@ impl<'a> Look<'a> {
         written: &HashSet<Bytes>,
         blocked: &HashSet<Bytes>,
     ) -> Result<Option<AcceptOutcome>> {
+        // Of two primaries that the ledger's region met, the later one had more of its line.
+        if wanted.position.index <= self.on_line.index {
+            return Ok(Some(AcceptOutcome::Replayed { position: wanted.position }));
+        }
         if let Some(position) = self.taken.get(&wanted.position.index) {
             return Ok(Some(AcceptOutcome::Replayed { position: *position }));
         }
-        if let Some(position) = self.is_there(wanted)? {
+        let rewritten = wanted.ops.iter().any(|op| written.contains(op.key()));
+        if let Some(position) = self.is_there(wanted)?.filter(|_| !rewritten) {
             return Ok(Some(AcceptOutcome::Replayed { position }));
         }
         if let Some(why) = self.unreadable(wanted)? {
@@ -192,5 +201,70 @@ fn changed(state: &State, wanted: &[Wanted], shared: Position) -> Result<HashMap
                 changed.insert(op.key().clone(), entry.position);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ledger::AcceptEntry;
+    use crate::ids::{DatasetId, Epoch, RegionId};
+    use crate::state::{Command, PathChange, RegionChange};
+    use crate::storage::memory::Memory;
+    use std::sync::Arc;
+
+    fn put(key: &str, value: &str) -> Op {
+        Op::Put { key: key.to_owned().into(), value: value.to_owned().into() }
+    }
+
+    /// A primary that wrote `k=1` to `k=3`, one after the other.
+    fn primary() -> State {
+        let state = State::open(Arc::new(Memory::new()), "default").expect("an empty store opens");
+        let first = PathChange::Initialise { dataset: DatasetId([1; 16]) };
+        let change = RegionChange { path: Some(first), ..RegionChange::default() };
+        state.apply(1, &Command::Region(change), &[]).expect("applied");
+        let batch = |value: &str| Batch { class: Class::KvWrite, at: UnixMs(0), ops: vec![put("k", value)] };
+        let batches = ["1", "2", "3"].map(batch).to_vec();
+        state.apply(1, &Command::Write { term: 1, epoch: Epoch::FIRST, batches }, &[]).expect("applied");
+        state
+    }
+
+    fn outcomes(state: &State, fork: u64, entries: &[(u64, Op)]) -> Vec<Option<AcceptOutcome>> {
+        let path = state.path();
+        let position = |index| Position::new(Epoch::FIRST, index);
+        let entry = |(index, op): &(u64, Op)| AcceptEntry {
+            position: position(*index),
+            class: Class::KvWrite,
+            ops: vec![wire::op(op)],
+            overwrite: false,
+        };
+        let request = AcceptRequest {
+            region: RegionId([2; 16]),
+            number: 1,
+            line: path.history.clone(),
+            fork: position(fork),
+            entries: entries.iter().map(entry).collect(),
+        };
+        let look = Look::new(state, &|_, _| Ok(true), &path, &request, UnixMs(1)).expect("a look");
+        look.evaluate().expect("evaluated").0
+    }
+
+    /// The ledger was opened for a primary that had less of the line; the next one has these entries where they were.
+    #[test]
+    fn what_lies_on_this_line_is_not_written_again() {
+        let state = primary();
+        let entries = [(1, put("k", "1")), (2, put("k", "2")), (3, put("k", "3"))];
+        for (at, outcome) in outcomes(&state, 0, &entries).into_iter().enumerate() {
+            let position = Position::new(Epoch::FIRST, at as u64 + 1);
+            assert_eq!(outcome, Some(AcceptOutcome::Replayed { position }));
+        }
+    }
+
+    /// What an entry before it wrote is newer than what this one is equal to.
+    #[test]
+    fn an_entry_is_written_after_one_that_changes_the_same_key() {
+        let state = primary();
+        assert_eq!(outcomes(&state, 3, &[(4, put("k", "4")), (5, put("k", "3"))]), [None, None]);
+        assert!(outcomes(&state, 3, &[(5, put("k", "3"))])[0].is_some(), "alone, it is there already");
     }
 }

@@ -279,9 +279,7 @@ async fn meet(
         }
         put(before, Some(&next))?;
     }
-    // Who is named no longer is a standby no longer, or was never this primary's.
-    let named = |record: &&LinkRecord| others.iter().any(|other| other.region == record.region);
-    for record in records.iter().filter(|record| record.introduced_by.is_some() && !named(record)) {
+    for record in records.iter().filter(|record| is_forgotten(record, primary, &others)) {
         put(Some(record), None)?;
     }
     if change.puts.is_empty() {
@@ -294,6 +292,13 @@ async fn meet(
         context.events.record(EventLevel::Info, "link", text);
     }
     Ok(())
+}
+
+/// Whether nobody vouches any more for a region that was introduced: it is a standby no longer, or never was of this
+/// primary. Who was introduced by an earlier primary and is the primary now names everybody but itself.
+fn is_forgotten(record: &LinkRecord, primary: RegionId, others: &[Introduced]) -> bool {
+    let named = others.iter().any(|other| other.region == record.region);
+    record.introduced_by.is_some() && record.region != primary && !named
 }
 
 /// Whether a request of this kind is news. The name must not be that of any other kind.
@@ -331,6 +336,19 @@ mod tests {
         assert!(pair.is_some() && pair == pair_credential(&other, &one));
         assert_ne!(pair, pair_credential(&one, &third));
         assert_eq!(pair_credential(&one, &LinkRecord { credential: None, ..other }), None);
+    }
+
+    #[test]
+    fn who_was_introduced_is_kept_while_it_is_named_or_the_primary_itself() {
+        let introduced = LinkRecord { introduced_by: Some(RegionId([9; 16])), ..record(1) };
+        let named = |number: u8| {
+            let contact = contact_of(&record(number));
+            Introduced { region: RegionId([number; 16]), contact, credential: Secret::new([0; 32]) }
+        };
+        assert!(is_forgotten(&introduced, RegionId([2; 16]), &[named(3)]));
+        assert!(!is_forgotten(&introduced, RegionId([2; 16]), &[named(1)]));
+        assert!(!is_forgotten(&introduced, introduced.region, &[named(3)]), "it was promoted");
+        assert!(!is_forgotten(&record(1), RegionId([2; 16]), &[]), "it was linked with a token");
     }
 
     #[test]

@@ -260,7 +260,7 @@ fn declined(record: DeclinedRecord) -> Promotion {
 }
 
 fn done(context: &Context, record: PromotionRecord, link: Option<&LinkReport>) -> Promotion {
-    let fence = record.old_primary.as_ref().and_then(|primary| context.fences.of(primary.region));
+    let fence = record.old_primary.as_ref().and_then(|primary| context.fences.of(primary.region, record.epoch));
     let loss = match fence {
         Some(heard) => proven_loss(record.loss, record.fork, &record.totals, &heard),
         None => record.loss,
@@ -269,7 +269,8 @@ fn done(context: &Context, record: PromotionRecord, link: Option<&LinkReport>) -
     if let Some(FenceHeard { at, reached, .. }) = fence {
         steps.push(Step::done(StepName::OldPrimaryFenced, at, format!("it had reached {reached}")));
     }
-    if let Some(link) = link.filter(|link| link.peer_role == Some(Role::Standby)) {
+    // It may be a standby of somebody else.
+    if let Some(link) = link.filter(|link| link.peer_role == Some(Role::Standby) && link.lag.is_some()) {
         let detail = format!("{} is a standby of this region, at {}", link.name, link.applied);
         steps.push(Step::done(StepName::OldPrimaryFollows, link.since, detail));
     }
@@ -300,14 +301,18 @@ fn proven_loss(estimate: LossEstimate, fork: Position, at_fork: &Totals, heard: 
         1 => format!("1 write, which only the old primary has: {reached}"),
         _ => format!("{entries} writes, which only the old primary has: those behind {fork}, up to {reached}"),
     };
-    let behind = heard.totals.since(at_fork);
+    let (bytes, by_class) = match heard.totals {
+        _ if entries == 0 => (0, Vec::new()),
+        Some(totals) => (totals.since(at_fork).bytes, totals.since(at_fork).by_class()),
+        None => (estimate.bytes, estimate.by_class.clone()),
+    };
     LossEstimate {
         entries,
         head: Some(reached),
         // The newest that was known of need not be the newest that there was.
         newest_at: estimate.newest_at.filter(|_| entries > 0 && estimate.head == Some(reached)),
-        bytes: behind.bytes,
-        by_class: behind.by_class(),
+        bytes,
+        by_class,
         known: true,
         likely_entries: None,
         last_heard_at: Some(heard.at),
@@ -320,12 +325,60 @@ fn proven_loss(estimate: LossEstimate, fork: Position, at_fork: &Totals, heard: 
 mod tests {
     use super::*;
     use crate::clock::UnixMs;
-    use crate::ids::Epoch;
+    use crate::ids::{Epoch, RegionId};
+    use crate::replication::context::Fences;
     use crate::state::{Batch, Class};
 
     #[test]
     fn the_fence_turns_the_estimate_into_a_count() {
-        let estimate = LossEstimate {
+        let estimate = nothing_known();
+        let mut totals = Totals::default();
+        let at_fork = totals;
+        let heard = |index, totals| {
+            let reached = Position::new(Epoch(1), index);
+            (Position::new(Epoch(1), 9), FenceHeard { epoch: Epoch(2), at: UnixMs(5), reached, totals })
+        };
+        let (fork, stopped) = heard(9, Some(totals));
+        let none = proven_loss(estimate.clone(), fork, &at_fork, &stopped);
+        assert_eq!((none.entries, none.bytes, none.known, none.likely_entries), (0, 0, true, None));
+        assert!(none.words.starts_with("nothing: "), "{}", none.words);
+
+        for class in [Class::KvWrite, Class::TokenRevoke, Class::KvWrite] {
+            totals.add(&Batch { class, at: UnixMs(1), ops: Vec::new() });
+        }
+        let (fork, went_on) = heard(12, Some(totals));
+        let some = proven_loss(estimate, fork, &at_fork, &went_on);
+        assert_eq!((some.entries, some.known), (3, true));
+        assert_eq!(some.by_class, [(Class::KvWrite, 2), (Class::TokenRevoke, 1)]);
+        assert!(some.words.contains("behind 1:9, up to 1:12"), "{}", some.words);
+    }
+
+    /// Another promotion of the same old primary came before.
+    #[test]
+    fn a_fence_of_an_earlier_epoch_proves_nothing() {
+        let (fences, old) = (Fences::default(), RegionId([1; 16]));
+        let reached = Position::new(Epoch(1), 9);
+        fences.heard(old, FenceHeard { epoch: Epoch(2), at: UnixMs(5), reached, totals: None });
+        assert!(fences.of(old, Epoch(2)).is_some());
+        assert!(fences.of(old, Epoch(4)).is_none());
+    }
+
+    /// It has gone on as a standby of ours since, and its totals count what we wrote.
+    #[test]
+    fn who_stopped_at_the_fork_lost_nothing_whatever_it_holds_now() {
+        let mut later = Totals::default();
+        later.add(&Batch { class: Class::KvWrite, at: UnixMs(1), ops: Vec::new() });
+        let reached = Position::new(Epoch(1), 9);
+        let estimate = nothing_known();
+        for totals in [None, Some(later)] {
+            let heard = FenceHeard { epoch: Epoch(2), at: UnixMs(5), reached, totals };
+            let loss = proven_loss(estimate.clone(), reached, &Totals::default(), &heard);
+            assert_eq!((loss.entries, loss.bytes, loss.by_class.len()), (0, 0, 0));
+        }
+    }
+
+    fn nothing_known() -> LossEstimate {
+        LossEstimate {
             entries: 0,
             bytes: 70,
             ms: 40,
@@ -337,25 +390,6 @@ mod tests {
             head: None,
             newest_at: None,
             words: "unknown".into(),
-        };
-        let mut totals = Totals::default();
-        let at_fork = totals;
-        let heard = |index, totals| {
-            let reached = Position::new(Epoch(1), index);
-            (Position::new(Epoch(1), 9), FenceHeard { at: UnixMs(5), reached, totals })
-        };
-        let (fork, stopped) = heard(9, totals);
-        let none = proven_loss(estimate.clone(), fork, &at_fork, &stopped);
-        assert_eq!((none.entries, none.bytes, none.known, none.likely_entries), (0, 0, true, None));
-        assert!(none.words.starts_with("nothing: "), "{}", none.words);
-
-        for class in [Class::KvWrite, Class::TokenRevoke, Class::KvWrite] {
-            totals.add(&Batch { class, at: UnixMs(1), ops: Vec::new() });
         }
-        let (fork, went_on) = heard(12, totals);
-        let some = proven_loss(estimate, fork, &at_fork, &went_on);
-        assert_eq!((some.entries, some.known), (3, true));
-        assert_eq!(some.by_class, [(Class::KvWrite, 2), (Class::TokenRevoke, 1)]);
-        assert!(some.words.contains("behind 1:9, up to 1:12"), "{}", some.words);
     }
 }

@@ -18,6 +18,9 @@ use crate::clock::UnixMs;
 use crate::ids::{Epoch, Position, PromotionId, RegionId};
 use serde::{Deserialize, Serialize};
 
+/// Refusals that are kept. Who asks again for one that was refused longer ago is asked about again.
+const REFUSED_MAX: usize = 16;
+
 /// Where a region stands in handovers. Part of the path's record.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Handover {
@@ -27,8 +30,8 @@ pub struct Handover {
     pub asks: Option<HandoverAsk>,
     /// The newest that this region asked for and that came to nothing.
     pub ended: Option<PromotionId>,
-    /// Of a primary: the newest that its operator refused.
-    pub refused: Option<PromotionId>,
+    /// Of a primary: what its operator refused, the newest last.
+    pub refused: Vec<PromotionId>,
     /// Of a fenced region that may still get its right back.
     pub gave_up: Option<GaveUp>,
 }
@@ -131,10 +134,14 @@ impl PathState {
                 if self.role != Role::Primary {
                     return Err(self.no_edge("refuse a handover"));
                 }
-                next.handover.refused = Some(*id);
+                let refused = &mut next.handover.refused;
+                refused.retain(|earlier| earlier != id);
+                refused.push(*id);
+                let too_many = refused.len().saturating_sub(REFUSED_MAX);
+                refused.drain(..too_many);
             }
             HandoverChange::GiveUp { number, id, to, epoch, at } => {
-                if self.role != Role::Primary || *epoch != self.epoch || self.handover.refused == Some(*id) {
+                if self.role != Role::Primary || *epoch != self.epoch || self.handover.refused.contains(id) {
                     return Err(self.no_edge("give up to that handover"));
                 }
                 next.role = Role::Fenced;

@@ -10,6 +10,7 @@ use super::line;
 use super::path::Role;
 use super::wal;
 use crate::error::Result;
+use crate::ids::Position;
 use crate::storage::keys::Key;
 use crate::storage::{ScanLimit, Tree};
 use bytes::Bytes;
@@ -31,6 +32,8 @@ impl Draft<'_> {
         let mut kept = wal::read(self.store.as_ref(), ledger.kept_through + 1, KEEP_LIMIT)?;
         kept.retain(|entry| entry.position.index <= applied.index);
         for WalEntry { position, batch } in kept {
+            // What was trimmed since the last stretch is known by number only.
+            ledger.missing += position.index - ledger.kept_through - 1;
             ledger.kept_through = position.index;
             let key = LedgerId { number: ledger.number, position }.key();
             if self.store.get(Tree::Region, &key.to_bytes())?.is_some() {
@@ -146,7 +149,9 @@ impl Draft<'_> {
         }
         for (index, _) in &accept.entries {
             let key = Key::Accepted { origin: accept.origin, number: accept.number, index: *index };
-            if self.store.get(Tree::Region, &key.to_bytes())?.is_some() {
+            let taken = self.store.get(Tree::Region, &key.to_bytes())?;
+            let taken: Option<Position> = taken.map(|bytes| postcard::from_bytes(&bytes)).transpose()?;
+            if taken.is_some_and(|position| line::holds(&self.path.history, position)) {
                 return Ok(true);
             }
         }

@@ -115,6 +115,8 @@ pub struct Rejoin {
     pub at: UnixMs,
     /// Why, if something in the ledger was not reviewed, or is not known yet.
     pub reason: Option<String>,
+    /// The primary that it is to follow; `None`, of a fenced region only: whoever introduces itself.
+    pub to: Option<RegionId>,
 }
 
 /// The region's durable standing on its path (`Key::Path`).
@@ -242,7 +244,7 @@ impl PathState {
                     if self.role == Role::Primary && self.epoch == *epoch {
                         return Err(self.no_edge("take over data of its own epoch"));
                     }
-                    self.expect_nothing_is_dropped(history)?;
+                    self.expect_nothing_is_dropped(history, primary.region)?;
                 }
                 next.role = Role::Standby;
                 next.epoch = *epoch;
@@ -284,6 +286,10 @@ impl PathState {
                 next.history = history.clone();
                 next.primary = Some(primary.clone());
                 next.rejoin = None;
+                // What was being kept lies on this line after all.
+                if let Some(ledger) = next.ledger.as_mut().filter(|ledger| !ledger.is_kept()) {
+                    ledger.left = true;
+                }
             }
             PathChange::Promote { epoch, by, .. } => {
                 let lowest = self.next_epoch();
@@ -329,6 +335,10 @@ impl PathState {
                 }
                 if self.role == Role::Primary {
                     return Err(self.no_edge("rejoin another: demote it first"));
+                }
+                let follows = self.primary.as_ref().map(|known| known.region);
+                if self.role == Role::Standby && (rejoin.to.is_none() || rejoin.to == follows) {
+                    return Err(self.no_edge("leave its primary without saying for which other"));
                 }
                 next.rejoin = Some(rejoin.clone());
             }
@@ -389,7 +399,12 @@ impl PathState {
     }
 
     /// Whether the operator's word to rejoin still stands: a fork that turned out deeper may have added to the ledger.
-    pub fn may_rejoin(&self) -> bool {
+    pub fn may_rejoin(&self, primary: RegionId) -> bool {
+        self.waits_to_rejoin() && self.rejoin.as_ref().and_then(|rejoin| rejoin.to).is_none_or(|to| to == primary)
+    }
+
+    /// The same, of whichever primary was meant.
+    pub fn waits_to_rejoin(&self) -> bool {
         self.rejoin.as_ref().is_some_and(|rejoin| rejoin.reason.is_some() || self.rejoin_needs_reason().is_none())
     }
 
@@ -401,12 +416,12 @@ impl PathState {
 
     /// What only this region holds is never dropped before its ledger keeps it, nor by a fenced region before its
     /// operator said so.
-    fn expect_nothing_is_dropped(&self, theirs: &[EpochStart]) -> Result<(), Refusal> {
+    fn expect_nothing_is_dropped(&self, theirs: &[EpochStart], primary: RegionId) -> Result<(), Refusal> {
         let Some(fork) = self.diverged(theirs) else { return Ok(()) };
         if !self.ledger.as_ref().is_some_and(|ledger| ledger.keeps(fork, self.applied)) {
             return Err(self.no_edge("drop what only it holds before its ledger keeps it"));
         }
-        if self.role == Role::Fenced && !self.may_rejoin() {
+        if self.role == Role::Fenced && !self.may_rejoin(primary) {
             return Err(self.no_edge("drop what only it holds before its operator lets it rejoin"));
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::region::{Region, Wire, until_in_step};
 use super::{linked, promote};
-use twinkeep::api::ledger::{AcceptEntry, AcceptOutcome, AcceptRequest, DiscardRequest, ExportedOp};
+use twinkeep::api::ledger::{AcceptEntry, AcceptOutcome, AcceptRequest, DiscardRequest, ExportedOp, RejoinRequest};
 use twinkeep::api::replication::TokenRequest;
 use twinkeep::clock::UnixMs;
 use twinkeep::consensus::Consensus;
@@ -113,11 +113,11 @@ async fn a_fenced_region_without_a_link_comes_back_by_a_token() {
     new.connect(&token).await.expect("connected");
 
     // As with a link of old: its operator looks first.
-    let refused = old.face().rejoin(None).await.expect_err("nobody looked").to_string();
+    let refused = old.face().rejoin(RejoinRequest::default()).await.expect_err("nobody looked").to_string();
     assert!(refused.contains("nobody reviewed: 3"), "{refused}");
     let discard = DiscardRequest { all: true, reason: "of no use".into(), ..DiscardRequest::default() };
     assert_eq!(old.face().discard(discard).await.expect("discarded").discarded.len(), 3);
-    old.face().rejoin(None).await.expect("reviewed");
+    old.face().rejoin(RejoinRequest::default()).await.expect("reviewed");
     old.until_path(|path| path.role == Role::Standby).await;
     until_in_step(&new, &old).await;
 }

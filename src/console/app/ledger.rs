@@ -162,7 +162,7 @@ pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
         words += &format!(" Undecided writes are no hindrance: {reason}");
         what += &format!(" -reason={reason:?}");
     }
-    let change = Change::Rejoin(RejoinRequest { reason });
+    let change = Change::Rejoin(RejoinRequest { reason, primary: None });
     let title = format!("Bring {} back as a standby", to.region);
     let consent = Consent::named("Rejoin", &to.region, model.now);
     decide(model, to, &api, Decide { title, words, consent, what, change });

@@ -104,7 +104,10 @@ impl Driver {
             leading.promotion_went_on(*id, progress, clock::now());
         }
         if let Fact::PeerFenced { peer, reached, totals, .. } = &fact {
-            self.context.fences.heard(*peer, FenceHeard { at: clock::now(), reached: *reached, totals: *totals });
+            let epoch = self.context.state().path().epoch;
+            self.context
+                .fences
+                .heard(*peer, FenceHeard { epoch, at: clock::now(), reached: *reached, totals: *totals });
         }
         let name = |region: RegionId| leading.names.get(&region).cloned().unwrap_or_else(|| format!("region {region}"));
         if let Some((level, subject, text)) = facts::words(&fact, name) {

@@ -20,7 +20,8 @@ use super::transport::LinkClient;
 use crate::api::replication::EventLevel;
 use crate::clock;
 use crate::error::Error;
-use crate::ids::{PromotionId, RegionId};
+use crate::ids::{DatasetId, Epoch, Position, PromotionId, RegionId};
+use crate::state::{EpochStart, PathState};
 use effects::Promoting;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -69,7 +70,8 @@ struct Leading {
     loading: Loading,
     housekeeping: bool,
     telling: bool,
-    last_root: Option<Root>,
+    /// What the newest root was computed of.
+    last_root: Option<RootOf>,
     kept: Kept,
 }
 
@@ -243,7 +245,7 @@ impl Driver {
             Job::Activated(activated) => self.activated(activated),
             Job::Input(input) => {
                 if let (Input::Root(root), Some(leading)) = (input.as_ref(), &mut self.leading) {
-                    leading.last_root = Some(*root);
+                    leading.last_root = Some(root_of(&self.context.state().path(), root.at));
                 }
                 self.step(*input);
             }
@@ -316,24 +318,22 @@ impl Driver {
             }
         }
         let anew = std::mem::take(&mut leading.anew);
-        if !anew.is_empty() {
-            for region in &anew {
-                // What became of activations so far is no longer of account.
-                *leading.activations.entry(*region).or_default() += 1;
-            }
-            let others = links.peers.iter().filter(|peer| !anew.contains(&peer.region)).cloned().collect();
-            self.step(Input::Peers { peers: others, adopts: links.adopts });
+        for region in &anew {
+            // What became of activations so far is no longer of account.
+            *leading.activations.entry(*region).or_default() += 1;
         }
-        self.step(Input::Peers { peers: links.peers, adopts: links.adopts });
+        self.step(Input::Peers { peers: links.peers, adopts: links.adopts, anew: anew.into_iter().collect() });
     }
 
     fn compute_root(&mut self) {
         let context = self.context.clone();
         self.jobs.spawn(async move {
-            let dataset = context.state().path().dataset;
-            match context.blocking(|context| Ok((context.state().root(), context.state().path().dataset))).await {
-                // A root of the data set that a sync has just replaced says nothing.
-                Ok(((at, hash), now)) if now == dataset => Job::input(Input::Root(Root { dataset, at, hash })),
+            let before = context.state().path();
+            match context.blocking(|context| Ok((context.state().root(), context.state().path()))).await {
+                // A root of the line that a sync has just replaced says nothing.
+                Ok(((at, hash), path)) if path.is_whole() && line_of(&path) == line_of(&before) => {
+                    Job::input(Input::Root(Root { dataset: before.dataset, at, hash }))
+                }
                 _ => Job::Done,
             }
         });
@@ -356,7 +356,7 @@ impl Driver {
         self.publish_opening();
         let Some(leading) = &mut self.leading else { return };
         leading.replies.retain(|_, reply| !reply.is_closed());
-        let root_is_old = leading.last_root.is_none_or(|root| (root.dataset, root.at) != (path.dataset, path.applied));
+        let root_is_old = leading.last_root != Some(root_of(&path, path.applied));
         let computes_root = self.beats.is_multiple_of(ROOT_BEATS) && path.is_whole() && root_is_old;
         if self.beats.is_multiple_of(SWEEP_BEATS) && !leading.housekeeping {
             leading.housekeeping = true;
@@ -403,4 +403,16 @@ fn warn_of_plain_http(context: &Context, record: &LinkRecord) {
         record.name
     );
     context.events.record(EventLevel::Warn, "link", text);
+}
+
+/// What a root was computed of: a position alone is not enough, nor is an epoch.
+type RootOf = (DatasetId, Position, Epoch, Option<EpochStart>);
+
+fn root_of(path: &PathState, at: Position) -> RootOf {
+    let (dataset, start) = line_of(path);
+    (dataset, at, path.epoch, start)
+}
+
+fn line_of(path: &PathState) -> (DatasetId, Option<EpochStart>) {
+    (path.dataset, path.history.last().copied())
 }

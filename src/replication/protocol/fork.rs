@@ -27,7 +27,7 @@ pub(super) enum Meeting {
 /// Decides by durable facts alone, like `introduce`.
 pub(super) fn meet(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> Meeting {
     let path = &ctx.path;
-    if path.role == Role::Standby && followed(path) >= header.epoch && !path.may_rejoin() {
+    if path.role == Role::Standby && followed(path) >= header.epoch && !path.may_rejoin(from) {
         return Meeting::Stay(Refused::SameEpoch);
     }
     // Whoever gave up its right in this epoch waits for what comes of it.
@@ -46,7 +46,7 @@ pub(super) fn meet(ctx: &Context, from: RegionId, header: &Header, hello: &Hello
         return Meeting::Keep(KeepDiverged { fork, by_epoch: header.epoch, primary, at: ctx.now.wall });
     }
     match path.role {
-        Role::Fenced if !path.may_rejoin() && !forgets => Meeting::Stay(fenced(path)),
+        Role::Fenced if !path.may_rejoin(from) && !forgets => Meeting::Stay(fenced(path)),
         Role::Fenced => Meeting::Leave("this region rejoins: what the new primary never had is in its ledger"),
         _ => Meeting::Leave("this region held what the new primary never had, which is in its ledger now"),
     }

@@ -95,6 +95,9 @@ pub struct Peer {
     pub addresses: Vec<String>,
     /// False while there is only an activation token: the core asks for `Effect::Activate` first.
     pub activated: bool,
+    /// Whether there is a credential of an earlier activation while a newer token waits to replace it: that region may
+    /// have been promoted as well.
+    pub known: bool,
     pub paused: bool,
     /// Requests in flight at most.
     pub max_parallel: u32,
@@ -127,6 +130,8 @@ pub enum Input {
     Applied,
     /// The link records changed. Also right after the core was made.
     Peers {
+        /// Of these, the links begin anew: a token was presented again, or an address changed.
+        anew: Vec<RegionId>,
         peers: Vec<Peer>,
         adopts: Option<Adoption>,
     },
@@ -415,7 +420,7 @@ pub enum Fact {
     /// All that this region holds and the new primary's line lacks is in its ledger.
     Diverged { fork: Position, reached: Position, kept: LedgerStanding },
     /// Another region said that it is fenced, durably, where it stopped, and what all its batches up to there come to.
-    PeerFenced { peer: RegionId, by_epoch: Epoch, reached: Position, totals: Totals },
+    PeerFenced { peer: RegionId, by_epoch: Epoch, reached: Position, totals: Option<Totals> },
     /// This standby follows a primary of a new epoch.
     Follows { primary: RegionId, epoch: Epoch },
     /// The roots of both regions at this position; `equal: false` is an alarm.

@@ -22,6 +22,7 @@ mod failover;
 mod fork;
 mod handover;
 pub mod interface;
+mod introduction;
 pub mod message;
 mod moment;
 mod on_its_way;
@@ -155,7 +156,8 @@ impl Core {
         let ctx = &mut self.ctx;
         match input {
             Input::Tick | Input::Applied => {}
-            Input::Peers { peers, adopts } => {
+            Input::Peers { peers, adopts, anew } => {
+                self.primary.forget(&anew);
                 ctx.peers = peers;
                 ctx.adopts = adopts;
                 self.opening.links_known();
@@ -197,7 +199,7 @@ impl Core {
             }
             Input::Verify { id } => self.primary.verify_all(ctx, id),
             Input::Root(root) => {
-                self.primary.root(root);
+                self.primary.root(ctx, root);
                 self.standby.root(root);
                 self.giving.root(ctx, root);
                 self.asking.root(ctx, root);
@@ -240,7 +242,7 @@ impl Core {
                 self.gate.learn(ctx, standing.epoch, from, primary);
             }
             Compared::Same | Compared::Lower | Compared::Elsewhere => {
-                self.opening.heard(ctx, from, standing);
+                self.opening.heard(ctx, from, &answer);
                 self.primary.answer(ctx, call, from, answer);
             }
         }

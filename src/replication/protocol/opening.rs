@@ -6,8 +6,9 @@
 //!
 //! * it was made primary just now, before this leader's eyes: nobody can have been promoted since;
 //! * it has no activated link: there is nobody who could have been promoted;
-//! * each region that it has an activated link to, paused or not, said in an authenticated answer that it knows of no
-//!   higher epoch of this data set, and is not primary itself;
+//! * each region that it has an activated link to, paused or not, or waiting for a newer token to replace the first, said
+//!   in an authenticated answer that it knows of no higher epoch of this data set, is not primary itself, is not about to
+//!   be, and follows nobody else who opened this epoch as well;
 //! * another node of the region remembers that it was open: it never stopped as a whole (`OpenedBy::Remembered`);
 //! * an operator says so, with a reason (`OpenedBy::Override`).
 //!
@@ -15,10 +16,10 @@
 
 use super::context::{Context, Mutation};
 use super::interface::*;
-use super::message::Standing;
+use super::message::{Answer, Refused, Want};
 use super::primary::is_dialled;
 use crate::ids::{DatasetId, Epoch, RegionId};
-use crate::state::{PathState, Role};
+use crate::state::{EpochStart, PathState, Role};
 use std::collections::BTreeSet;
 
 pub(super) struct Opening {
@@ -62,7 +63,9 @@ impl Opening {
         if ctx.path.role != Role::Primary || self.is_open(ctx) {
             return Vec::new();
         }
-        let missing = |peer: &&Peer| peer.activated && is_dialled(ctx, peer) && !self.confirmed.contains(&peer.region);
+        let missing = |peer: &&Peer| {
+            (peer.activated || peer.known) && is_dialled(ctx, peer) && !self.confirmed.contains(&peer.region)
+        };
         ctx.peers.iter().filter(missing).collect()
     }
 
@@ -71,8 +74,14 @@ impl Opening {
     }
 
     /// Looks at an answer whose epoch is not higher than the region's own.
-    pub fn heard(&mut self, ctx: &Context, from: RegionId, standing: &Standing) {
-        if (standing.dataset, standing.epoch) == line(&ctx.path) && standing.role != Role::Primary {
+    pub fn heard(&mut self, ctx: &Context, from: RegionId, answer: &Answer) {
+        let standing = &answer.standing;
+        let opener = |history: &[EpochStart]| history.iter().find(|start| start.epoch == ctx.path.epoch).copied();
+        // One that follows us from an earlier epoch does not know ours yet, or not where it began.
+        let of_another = opener(&standing.history).is_some_and(|start| Some(start) != opener(&ctx.path.history));
+        let objects = matches!(answer.want, Want::Refused(Refused::SameEpoch | Refused::Frozen));
+        let same = (standing.dataset, standing.epoch) == line(&ctx.path);
+        if same && standing.role != Role::Primary && !of_another && !objects {
             self.confirmed.insert(from);
         }
     }

@@ -1,7 +1,6 @@
 //! The dialling side: for each standby, finds out where it stands, sends what it wants, and keeps the link alive.
 
 use super::context::Context;
-use super::epoch;
 use super::interface::*;
 use super::message::*;
 use super::on_its_way;
@@ -11,8 +10,9 @@ use super::verify::Verify;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, Position, RegionId, SyncId};
 use crate::state::diff::Unnamed;
+use crate::state::line::extends;
 use crate::state::merkle::Nodes;
-use crate::state::{CopyChunk, Role, WalEntry};
+use crate::state::{CopyChunk, EpochStart, Role, WalEntry};
 use crate::storage::ScanLimit;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -28,8 +28,9 @@ pub(super) struct Primary {
     /// What the links belong to.
     line: Option<(DatasetId, Epoch)>,
     links: BTreeMap<RegionId, Link>,
-    /// The newest root that was computed here.
+    /// The newest root that was computed here, and the line that it is of.
     root: Option<Root>,
+    root_line: Vec<EpochStart>,
     pub verify: Verify,
 }
 
@@ -40,6 +41,8 @@ impl Primary {
         // What was in flight in an earlier epoch says nothing in this one.
         if self.line.replace(line) != Some(line) || !ctx.path.ships() {
             self.links.clear();
+            // Another line's root at the same position is of another state.
+            self.root.take_if(|root| !extends(&ctx.path.history, &self.root_line, root.at));
         }
         if !ctx.path.ships() {
             return;
@@ -57,13 +60,19 @@ impl Primary {
         }
     }
 
+    /// These links begin anew.
+    pub fn forget(&mut self, regions: &[RegionId]) {
+        self.links.retain(|region, _| !regions.contains(region));
+    }
+
     /// Verifies every standby, one after the other.
     pub fn verify_all(&mut self, ctx: &mut Context, id: u64) {
         self.verify.order(ctx, id, self.links.keys().copied());
     }
 
-    pub fn root(&mut self, root: Root) {
+    pub fn root(&mut self, ctx: &Context, root: Root) {
         self.root = Some(root);
+        self.root_line.clone_from(&ctx.path.history);
     }
 
     pub fn activation(&mut self, ctx: &mut Context, peer: RegionId, result: Result<(), Failure>) {
@@ -425,7 +434,7 @@ impl Link {
 fn is_behind_us(ctx: &Context, standing: &Standing) -> bool {
     standing.dataset == ctx.path.dataset
         && standing.role == Role::Standby
-        && epoch::holds(&ctx.path.history, standing.applied)
+        && extends(&ctx.path.history, &standing.history, standing.applied)
 }
 
 fn hello(ctx: &Context) -> Hello {

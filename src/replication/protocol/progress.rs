@@ -352,7 +352,7 @@ impl Link {
         if let Some(fence) = standing.fence.as_ref().filter(is_news) {
             self.fence_proven = Some(fence.by_epoch);
             let (by_epoch, reached) = (fence.by_epoch, fence.reached);
-            let totals = standing.totals;
+            let totals = Some(standing.totals).filter(|_| standing.applied == reached);
             ctx.report(Fact::PeerFenced { peer: self.peer.region, by_epoch, reached, totals });
         }
         let at = ctx.now.wall;

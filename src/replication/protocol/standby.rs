@@ -8,8 +8,9 @@
 use super::context::{Context, Mutation};
 use super::diff::{Diff, Taken};
 use super::epoch::followed;
-use super::fork::{self, Meeting, Told};
+use super::fork::{self, Told};
 use super::interface::*;
+use super::introduction::{Introduction, along, begin_sync, follow, introduce};
 use super::message::*;
 use super::moment::Moment;
 use super::rate::Rate;
@@ -20,7 +21,7 @@ use crate::ids::{DatasetId, Position, RegionId, SyncId};
 use crate::state::diff::Held;
 use crate::state::line::extends;
 use crate::state::merkle::Nodes;
-use crate::state::{Command, EpochStart, KeepDiverged, PathChange, RegionChange, Role, SyncKind, SyncState};
+use crate::state::{Command, EpochStart, Role, SyncKind, SyncState};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -102,16 +103,6 @@ pub(super) struct RootsCompared {
     pub at: Position,
     pub equal: bool,
     pub when: UnixMs,
-}
-
-/// What an introduction leads to.
-enum Introduction {
-    Welcome,
-    BeginSync(&'static str),
-    Follow,
-    /// What only this region holds goes to its ledger first.
-    Keep(KeepDiverged),
-    Refuse(Refused),
 }
 
 impl Standby {
@@ -473,7 +464,8 @@ impl Standby {
 
     fn hear(&mut self, ctx: &Context, from: RegionId, request: &Request) {
         let (steady_ms, at) = (ctx.now.steady_ms, ctx.now.wall);
-        let mut heard = self.heard.take().filter(|heard| heard.from == from).unwrap_or_else(|| Heard {
+        let same = |heard: &Heard| heard.from == from && heard.header.dataset == request.header.dataset;
+        let mut heard = self.heard.take().filter(|heard| same(heard)).unwrap_or_else(|| Heard {
             from,
             identity: None,
             header: request.header.clone(),
@@ -518,82 +510,5 @@ pub(super) fn want(ctx: &Context) -> Want {
             Want::Copy { sync: *id, after: cursor.clone() }
         }
         (_, Role::Standby) => Want::Log { from: ctx.path.applied.index + 1 },
-    }
-}
-
-/// Decides on an introduction by durable facts alone, so that a repeated or belated one does no harm.
-fn introduce(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> Introduction {
-    let path = &ctx.path;
-    if hello.protocol != PROTOCOL {
-        return Introduction::Refuse(Refused::Protocol { speaks: PROTOCOL });
-    }
-    if header.dataset != path.dataset {
-        return match ctx.adopts {
-            Some(adopts) if adopts.from == from && adopts.dataset == header.dataset => {
-                Introduction::BeginSync("this region takes over the primary's data set")
-            }
-            _ => Introduction::Refuse(Refused::OtherDataset),
-        };
-    }
-    match path.role {
-        Role::Primary => return Introduction::Refuse(Refused::SameEpoch),
-        Role::Fenced | Role::Standby => {}
-    }
-    let known = path.primary.as_ref();
-    // The epoch alone does not tell: two regions may have opened it.
-    let same_line = path.history == hello.history && known.is_some_and(|known| known.region == from);
-    if path.role == Role::Fenced || !same_line {
-        return match fork::meet(ctx, from, header, hello) {
-            Meeting::Stay(refused) => Introduction::Refuse(refused),
-            Meeting::Keep(keep) => Introduction::Keep(keep),
-            Meeting::Leave(reason) => Introduction::BeginSync(reason),
-            Meeting::Follow => Introduction::Follow,
-        };
-    }
-    if path.applied.index + 1 < hello.wal_first {
-        return Introduction::BeginSync("the primary's log no longer holds what this region lacks");
-    }
-    if known.is_some_and(|known| known.addresses != hello.identity.addresses || known.name != hello.identity.name) {
-        return Introduction::Follow;
-    }
-    Introduction::Welcome
-}
-
-fn along(step: PathChange) -> Command {
-    Command::Region(RegionChange { path: Some(step), ..RegionChange::default() })
-}
-
-fn follow(ctx: &Context, from: RegionId, header: &Header, hello: &Hello) -> PathChange {
-    let primary = ctx.known_primary(from, Some(&hello.identity));
-    PathChange::FollowPrimary { epoch: header.epoch, history: hello.history.clone(), primary }
-}
-
-fn begin_sync(ctx: &mut Context, from: RegionId, header: &Header, hello: &Hello, kind: SyncKind) -> PathChange {
-    let (entries_total, bytes_total) = match kind {
-        SyncKind::Full => (hello.entries, hello.bytes),
-        // Nobody knows yet what differs.
-        SyncKind::Diff => (0, 0),
-    };
-    let sync = SyncState {
-        id: ctx.sync_id(),
-        kind,
-        start: header.head,
-        cursor: Some(Bytes::new()),
-        patches: 0,
-        whole_at: header.head,
-        entries_done: 0,
-        bytes_done: 0,
-        entries_total,
-        bytes_total,
-        began_at: ctx.now.wall,
-    };
-    PathChange::BeginSync {
-        sync,
-        dataset: header.dataset,
-        epoch: header.epoch,
-        history: hello.history.clone(),
-        totals: header.totals,
-        start_at: header.head_at,
-        primary: ctx.known_primary(from, Some(&hello.identity)),
     }
 }

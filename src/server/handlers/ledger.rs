@@ -44,7 +44,7 @@ pub async fn accept(call: Call) -> Result<Answer> {
 pub async fn rejoin(call: Call) -> Result<Answer> {
     call.node.expect_path(call.param("path"))?;
     let request: RejoinRequest = call.json()?;
-    call.node.replication.rejoin(request.reason).await?;
+    call.node.replication.rejoin(request).await?;
     Ok(Answer::empty())
 }
 

@@ -11,7 +11,7 @@ fn step(step: PathChange) -> Command {
 }
 
 fn rejoin(reason: Option<&str>) -> Command {
-    step(PathChange::AllowRejoin(Rejoin { at: UnixMs(7), reason: reason.map(str::to_owned) }))
+    step(PathChange::AllowRejoin(Rejoin { at: UnixMs(7), reason: reason.map(str::to_owned), to: None }))
 }
 
 fn ids(region: &Region) -> Vec<String> {

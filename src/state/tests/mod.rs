@@ -199,7 +199,7 @@ fn a_promoted_standby_goes_on_where_it_stopped() {
     let change = |step| Command::Region(RegionChange::path(step));
     primary.takes(&change(PathChange::Fence { by_epoch: Epoch(3), at: UnixMs(2), primary: None }));
     primary.takes(&keep(at(1, 2)));
-    primary.takes(&change(PathChange::AllowRejoin(Rejoin { at: UnixMs(3), reason: Some("known".into()) })));
+    primary.takes(&change(PathChange::AllowRejoin(Rejoin { at: UnixMs(3), reason: Some("known".into()), to: None })));
     primary.takes(&standby.begin_sync());
     primary.copy_all(&standby, 1);
     primary.equals(&standby);

@@ -90,7 +90,9 @@ impl Giving {
             }
         } else if open && self.proposal.is_none() && ctx.is_due(self.again_at) {
             let ready = first_asker(ctx, primary)
-                .filter(|(peer, ask)| ctx.path.handover.refused != Some(ask.id) && peer.streams && is_near(ctx, peer))
+                .filter(|(peer, ask)| {
+                    !ctx.path.handover.refused.contains(&ask.id) && peer.streams && is_near(ctx, peer)
+                })
                 .map(|(peer, ask)| (ctx.known_primary(peer.region, Some(&peer.standing.identity)), ask.clone()));
             let Some((to, HandoverAsk { number, id, .. })) = ready else { return };
             self.since = Some((id, ctx.now.steady_ms));
@@ -139,7 +141,7 @@ impl Giving {
             return BTreeMap::new();
         }
         let first = first_asker(ctx, primary).map(|(peer, _)| peer.region);
-        let word = |peer: &PeerSeen, ask: &HandoverAsk| match ctx.path.handover.refused == Some(ask.id) {
+        let word = |peer: &PeerSeen, ask: &HandoverAsk| match ctx.path.handover.refused.contains(&ask.id) {
             true => HandoverWord::Refused("the primary's operator cancelled it".into()),
             false if first == Some(peer.region) => HandoverWord::Waiting,
             false => HandoverWord::Refused("the primary hands over to another region just now".into()),
@@ -188,7 +190,7 @@ fn asked<'a>(ctx: &Context, peer: &PeerSeen<'a>) -> Option<&'a HandoverAsk> {
 
 /// One handover at a time: whose region's id is lowest.
 fn first_asker<'a>(ctx: &Context, primary: &'a Primary) -> Option<(PeerSeen<'a>, &'a HandoverAsk)> {
-    let may = |(_, ask): &(PeerSeen, &HandoverAsk)| ctx.path.handover.refused != Some(ask.id);
+    let may = |(_, ask): &(PeerSeen, &HandoverAsk)| !ctx.path.handover.refused.contains(&ask.id);
     primary.peers(ctx).filter_map(|peer| asked(ctx, &peer).map(|ask| (peer, ask))).find(may)
 }
 

@@ -53,6 +53,7 @@ impl Pair {
             name: other.name.clone(),
             addresses: Vec::new(),
             activated: true,
+            known: false,
             paused: false,
             max_parallel: 4,
         };
@@ -68,7 +69,7 @@ impl Pair {
         for index in [PRIMARY, STANDBY] {
             pair.regions[index].lead(pair.now, false, None);
             let (peers, adopts) = (pair.regions[index].peers.clone(), pair.regions[index].adopts);
-            pair.queue.push_back((index, Input::Peers { peers, adopts }));
+            pair.queue.push_back((index, Input::Peers { peers, adopts, anew: Vec::new() }));
         }
         pair.pass(5_000);
         let path = pair.regions[STANDBY].state.path();

@@ -114,7 +114,8 @@ impl goldenscript::Runner for Stage {
                 self.operate(first()?, PathChange::Demote { at: UnixMs(self.now), reason });
             }
             "rejoin" => {
-                let rejoin = Rejoin { at: UnixMs(self.now), reason: keys.get("reason").cloned() };
+                let to = keys.get("to").map(|name| self.regions[self.index(name)].id);
+                let rejoin = Rejoin { at: UnixMs(self.now), reason: keys.get("reason").cloned(), to };
                 self.operate(first()?, PathChange::AllowRejoin(rejoin));
             }
             "ledger" => self.ledger(first()?),
@@ -171,7 +172,7 @@ impl Stage {
 
     fn tell_peers(&mut self, index: usize) {
         let (peers, adopts) = (self.regions[index].peers.clone(), self.regions[index].adopts);
-        self.step(index, Input::Peers { peers, adopts });
+        self.step(index, Input::Peers { peers, adopts, anew: Vec::new() });
     }
 
     /// Leaves a credential on both sides, as an earlier link between them would have.
@@ -182,6 +183,7 @@ impl Stage {
                 name: self.regions[peer].name.clone(),
                 addresses: vec![format!("http://{}:8200", self.regions[peer].name)],
                 activated: true,
+                known: false,
                 paused: false,
                 max_parallel: 2,
             };
@@ -197,6 +199,7 @@ impl Stage {
             name: region.name.clone(),
             addresses: vec![format!("http://{}:8200", region.name)],
             activated: true,
+            known: false,
             paused: false,
             max_parallel,
         };

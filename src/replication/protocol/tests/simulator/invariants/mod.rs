@@ -49,8 +49,9 @@ pub enum Seen<'a> {
     Acknowledged { at: Position },
     /// A client's write was agreed on at this position, whether or not anybody was told.
     Written { at: Position, batch: &'a Batch },
-    /// Entries of a ledger were agreed on as new writes, from this position on.
-    Accepted { accept: &'a Accept, first: Position, fork: Position },
+    /// Entries of a ledger were agreed on as new writes, from `first` on. The line that the ledger is of leaves this one
+    /// behind `on_line`; it was opened for one that it left behind `fork`.
+    Accepted { accept: &'a Accept, first: Position, on_line: Position, fork: Position },
     /// Anything was agreed on.
     Agreed { before: &'a PathState, after: &'a PathState },
     /// An answer left.

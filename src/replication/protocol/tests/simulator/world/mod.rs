@@ -180,6 +180,7 @@ impl World {
             name: regions[index].name.clone(),
             addresses: vec![format!("http://{}:8200", regions[index].name)],
             activated,
+            known: false,
             paused: false,
             max_parallel,
         };

@@ -38,8 +38,10 @@ impl World {
         // Without a reason it is refused as long as something was not reviewed, or is not known.
         let hasty = self.chance.gen_bool(0.2);
         let reason = hasty.then(|| "the rest is known".to_owned());
-        let change =
-            RegionChange { path: Some(PathChange::AllowRejoin(Rejoin { at, reason })), ..RegionChange::default() };
+        let change = RegionChange {
+            path: Some(PathChange::AllowRejoin(Rejoin { at, reason, to: None })),
+            ..RegionChange::default()
+        };
         self.propose(index, Proposer::Keeper, Command::Region(change));
         Ok(())
     }
@@ -57,7 +59,7 @@ impl World {
                 self.schedule(1_000, Event::Choose { region: index });
                 return Ok(());
             }
-            Role::Standby => PathChange::AllowRejoin(Rejoin { at, reason: Some(reason) }),
+            Role::Standby => PathChange::AllowRejoin(Rejoin { at, reason: Some(reason), to: Some(self.regions[1].id) }),
             Role::Fenced => return Ok(()),
         };
         let change = RegionChange { path: Some(step), ..RegionChange::default() };

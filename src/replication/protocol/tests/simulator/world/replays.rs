@@ -119,12 +119,11 @@ impl World {
         }
     }
 
-    /// Where this region's line left the one that the ledger is of.
-    pub(super) fn fork_of(&self, index: usize, accept: &Accept) -> Position {
+    /// Where this region's line left the one that the ledger is of, and where that left the one it was opened for.
+    pub(super) fn forks_of(&self, index: usize, accept: &Accept) -> (Position, Position) {
         let origin = self.regions.iter().find(|region| region.id == accept.origin).expect("a region of the world");
         let head = origin.state.ledger_head(accept.number).expect("memory does not fail").expect("a head");
         let path = self.regions[index].state.path();
-        let fork = line::fork(&path.history, path.applied, &head.line);
-        if fork.index < head.fork.index { fork } else { head.fork }
+        (line::fork(&path.history, path.applied, &head.line), head.fork)
     }
 }

@@ -123,8 +123,8 @@ impl World {
                 _ => Vec::new(),
             };
             if let Command::Accept(accept) = command {
-                let fork = self.fork_of(index, accept);
-                self.see(index, &Seen::Accepted { accept, first: *first, fork })?;
+                let (on_line, fork) = self.forks_of(index, accept);
+                self.see(index, &Seen::Accepted { accept, first: *first, on_line, fork })?;
             }
             for (offset, batch) in batches.into_iter().enumerate() {
                 let at = crate::ids::Position::new(first.epoch, first.index + offset as u64);
@@ -232,6 +232,6 @@ impl World {
 
     pub(super) fn tell_peers(&mut self, index: usize) -> Result<(), String> {
         let (peers, adopts) = (self.regions[index].peers.clone(), self.regions[index].adopts);
-        self.step(index, Input::Peers { peers, adopts })
+        self.step(index, Input::Peers { peers, adopts, anew: Vec::new() })
     }
 }
