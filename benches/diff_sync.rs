@@ -82,6 +82,7 @@ impl Region {
             name: self.id.to_string(),
             addresses: Vec::new(),
             activated: true,
+            known: false,
             paused: false,
             max_parallel: MAX_PARALLEL,
         }
@@ -112,8 +113,8 @@ impl Link {
         let [primary, standby] = &self.regions;
         let adopts = Adoption { from: primary.id, dataset: primary.state.path().dataset };
         let (dialled, known) = (standby.peer(), primary.peer());
-        self.step(1, Input::Peers { peers: vec![known], adopts: Some(adopts) });
-        self.step(0, Input::Peers { peers: vec![dialled], adopts: None });
+        self.step(1, Input::Peers { peers: vec![known], adopts: Some(adopts), anew: Vec::new() });
+        self.step(0, Input::Peers { peers: vec![dialled], adopts: None, anew: Vec::new() });
     }
 
     /// Lets everything happen until the standby stands where the primary does, and says what that took.
