@@ -85,7 +85,8 @@
 //! carries the plan's hash, and is refused if the facts changed. It first freezes the incoming stream, then proposes the
 //! next epoch, guarded by the path's record as it was when the loss was fixed, with a record under the id of who asked: so
 //! to ask twice promotes once, and what the record says of the fork is so. It is done, refused, or unknown, and unknown is
-//! never taken for either of the others.
+//! never taken for either of the others. Its region may be a standby, or a fenced one whose new primary is gone for good:
+//! then nobody can say what is lost, and whoever comes back is fenced in its turn.
 //!
 //! # Meeting again
 //!

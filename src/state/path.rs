@@ -178,8 +178,9 @@ pub enum PathChange {
     /// The primary's epoch or address changed (another region was promoted) and this region follows it: a standby, or
     /// a fenced region of which nothing is missing there. The new `history` must extend what this region holds.
     FollowPrimary { epoch: Epoch, history: Vec<EpochStart>, primary: KnownPrimary },
-    /// Standby → primary of `epoch`, which must exceed every epoch seen. Also of a region that gave up its right to
-    /// another: that one may have opened the next epoch, so this must be a higher one. `by` is the region itself.
+    /// Standby → primary of `epoch`, which must exceed every epoch seen. Also of a fenced region whose new primary is gone
+    /// for good, and of one that gave up its right to another: that one may have opened the next epoch, so this must be a
+    /// higher one. `by` is the region itself.
     Promote { epoch: Epoch, at: UnixMs, by: RegionId },
     /// A higher epoch exists: primary → fenced; any other role only remembers it.
     Fence { by_epoch: Epoch, at: UnixMs, primary: Option<KnownPrimary> },
@@ -296,8 +297,7 @@ impl PathState {
                 if *epoch < lowest {
                     return Err(Refusal::Epoch { expected: lowest, actual: *epoch });
                 }
-                let may = self.role == Role::Standby || self.handover.gave_up.is_some();
-                if !may || !self.is_whole() {
+                if self.role == Role::Primary || !self.is_whole() {
                     return Err(self.no_edge("be promoted"));
                 }
                 next.handover.end();
@@ -357,6 +357,7 @@ impl PathState {
 
     /// Becomes the primary of `epoch`, from what it has applied on.
     pub(super) fn open(&mut self, epoch: Epoch, by: RegionId) {
+        let was_fenced = self.role == Role::Fenced;
         self.role = Role::Primary;
         self.epoch = epoch;
         // An epoch that this region never got to is no part of its line.
@@ -366,6 +367,10 @@ impl PathState {
         self.fence = None;
         self.rejoin = None;
         self.handover.gave_up = None;
+        // What a fenced region had put aside is on the line that counts again.
+        if let Some(ledger) = self.ledger.as_mut().filter(|ledger| was_fenced && !ledger.left) {
+            (ledger.left, ledger.unreviewed) = (true, 0);
+        }
     }
 
     /// The last position that this region's line and another share, if this region holds something behind it. Half a

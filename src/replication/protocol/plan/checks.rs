@@ -25,6 +25,11 @@ impl Facts<'_> {
         match path.role {
             Role::Standby => self.own("standby", Verdict::Pass, fact, ""),
             Role::Primary => self.own("standby", Verdict::Block, fact, "there is nothing to promote"),
+            Role::Fenced if self.mode == PromoteMode::Forced => {
+                let advice = "only if the present primary is gone for good: what it acknowledged since is not here; \
+                              otherwise rejoin this region to it, or promote another";
+                self.own("standby", Verdict::Warn, fact, advice)
+            }
             Role::Fenced => {
                 self.own("standby", Verdict::Block, fact, "rejoin it to the present primary first, or promote another")
             }

@@ -25,7 +25,7 @@ pub(in super::super) fn nothing_lost(last_heard_at: Option<UnixMs>) -> LossEstim
 impl Facts<'_> {
     /// Of a region that is not promoted: "nothing is lost" would be an answer to another question.
     pub(super) fn no_statement(&self) -> LossEstimate {
-        let words = format!("no statement: this region is {}, and can't be promoted", self.ctx.path.role);
+        let words = format!("no statement: this region is {}, and no standby", self.ctx.path.role);
         LossEstimate { known: false, words, ..nothing_lost(None) }
     }
 
@@ -38,8 +38,13 @@ impl Facts<'_> {
             let (name, next) = (&gave_up.to.name, path.epoch.next());
             return unknown(format!("unknown: {name} may have opened epoch {next} and taken writes, which stay there"));
         }
-        if path.role != Role::Standby {
-            return self.no_statement();
+        match path.role {
+            Role::Standby => {}
+            Role::Primary => return self.no_statement(),
+            Role::Fenced => {
+                let whose = path.primary.as_ref().map_or("the present primary", |known| known.name.as_str());
+                return unknown(format!("unknown: all that {whose} acknowledged in epoch {} stays there", path.epoch));
+            }
         }
         let Some(heard) = self.heard else {
             return unknown("unknown: the primary was not heard since this node leads".to_owned());

@@ -130,7 +130,7 @@ type Line = (&'static str, &'static str, fn(&mut World), Option<Verdict>, Option
 const TABLE: &[Line] = &[
     ("standby", "it is one", |_| {}, Some(Pass), Some(Pass)),
     ("standby", "it is primary", |it| it.ctx.path.role = Role::Primary, Some(Block), Some(Block)),
-    ("standby", "it is fenced", fenced, Some(Block), Some(Block)),
+    ("standby", "it is fenced", fenced, Some(Warn), Some(Block)),
     ("standby", "it gave up to another", gave_up, Some(Warn), Some(Block)),
     ("whole", "it is", |_| {}, Some(Pass), Some(Pass)),
     ("whole", "it is being filled", filled, Some(Block), Some(Block)),
@@ -218,9 +218,9 @@ fn the_table_has_every_check_there_is() {
 
 #[test]
 fn what_is_not_promoted_has_nothing_to_lose_by_it() {
-    for mode in [PromoteMode::Forced, PromoteMode::Planned] {
+    for (mode, role) in [(PromoteMode::Forced, Role::Primary), (PromoteMode::Planned, Role::Fenced)] {
         let mut world = sound();
-        fenced(&mut world);
+        world.ctx.path.role = role;
         world.ctx.path.fence = None::<Fence>;
         let made = plan(&world.ctx, &Standby::default(), &Asking::default(), &world.outside, mode);
         assert!(!made.loss.known && made.loss.words.contains("no statement"), "{mode:?}: {:?}", made.loss);

@@ -517,4 +517,5 @@ stories! {
     a_switchover_survives_new_leaders
     a_region_that_gave_up_is_promoted_again
     a_failover_replaces_a_switchover
+    a_fenced_region_is_promoted_when_the_new_primary_is_gone
 }
