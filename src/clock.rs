@@ -21,7 +21,7 @@ impl UnixMs {
     }
 
     pub fn plus(self, duration: Duration) -> UnixMs {
-        UnixMs(self.0.saturating_add(duration.as_millis() as u64))
+        UnixMs(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     pub fn ns(self) -> UnixNs {

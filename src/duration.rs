@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<Duration> {
     let wrong =
         || Error::invalid(format!("`{text}` is no duration: expected seconds, or a form like 90s, 30m, 1h30m or 1d"));
     if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
+        return whole(seconds).ok_or_else(wrong);
     }
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut nanos: u128 = 0;
@@ -42,6 +42,12 @@ pub fn parse(text: &str) -> Result<Duration> {
         return Err(wrong());
     }
     Ok(Duration::from_nanos(nanos as u64))
+}
+
+/// `None` of what is longer than any duration.
+fn whole(seconds: u64) -> Option<Duration> {
+    let duration = Duration::from_secs(seconds);
+    (duration.as_nanos() <= NANOS_MAX).then_some(duration)
 }
 
 /// `None` of what is no number, or too large a one.
@@ -83,6 +89,15 @@ mod tests {
 
     fn seconds(text: &str) -> Option<u64> {
         parse(text).ok().map(|duration| duration.as_secs())
+    }
+
+    /// Else it overflows where Go's clients, and our own clock, count smaller units.
+    #[test]
+    fn no_duration_is_longer_than_gos_longest() {
+        assert_eq!(seconds("9223372036"), Some(9_223_372_036));
+        for text in ["9223372037", "18446744073709551615", "18446744073709552"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -462,6 +462,14 @@ async fn mounts_are_tuned_whole_and_seen_by_whom_they_are_for() {
     let outline = json!({"open/": {"type": "kv", "description": "", "options": {"foo": "bar", "version": "2"}}});
     assert_eq!((status, &seen["data"]), (200, &json!({"auth": {}, "secret": outline})));
     assert_eq!(Http::of(&region.nodes[0], "s.wrong").get("sys/internal/ui/mounts").await.0, 403);
+    // Nothing is kept here for somebody without a token.
+    let wrapped = nobody.request("GET", "sys/internal/ui/mounts").header("x-vault-wrap-ttl", "1h").send().await;
+    let wrapped: Value = wrapped.expect("an answer").json().await.expect("JSON");
+    assert!(wrapped["wrap_info"].is_null() && wrapped["data"]["secret"].is_object(), "{wrapped}");
+    // What would be agreed on and then fit into no snapshot is refused.
+    let large = json!({ "meta": { "a": "x".repeat(5 << 20) } }).to_string();
+    let (status, body) = http.send("POST", "auth/token/create", large).await;
+    assert!(status == 413 && body["errors"][0].as_str().is_some_and(|text| text.contains("too large")), "{body}");
     assert_eq!(nobody.get("sys/internal/ui/mounts/open").await, (403, json!({"errors": ["permission denied"]})));
     assert_eq!(nobody.get("sys/ha-status").await.0, 403, "names and addresses are for who has a token");
     let (_, all) = http.get("sys/internal/ui/mounts").await;

@@ -73,7 +73,9 @@ pub async fn judge(options: AttachOptions, format: Format, max_lag: Option<Durat
         let overall = context.overall(model.now);
         let mut standing = overall.standing;
         let mut lines = vec![format!("{} {}", standing.word(), overall.words)];
-        lines.extend(context.alarms(model.now).into_iter().skip(1).map(|alarm| alarm.text));
+        lines.extend(
+            context.alarms(model.now).into_iter().map(|alarm| alarm.text).filter(|text| *text != overall.words),
+        );
         let pair = context.pair(model.now);
         if let (Some(max), Some(lag)) = (max_lag, pair.as_ref().and_then(|pair| pair.lag()))
             && lag.age <= FRESH_FOR

@@ -100,7 +100,7 @@ impl Teller {
             // Ages and counts change all the time: an alarm is the same while its words are.
             let alarms: BTreeSet<(usize, String)> =
                 context.alarms(now).into_iter().map(|alarm| (id, without_numbers(&alarm.text))).collect();
-            for alarm in context.alarms(now).into_iter().skip(usize::from(due)) {
+            for alarm in context.alarms(now).into_iter().filter(|alarm| !due || alarm.text != overall.words) {
                 if !self.alarms.contains(&(id, without_numbers(&alarm.text))) {
                     say(now, &alarm.text);
                 }

@@ -16,7 +16,7 @@ use crate::consensus::{Consensus, wrong_role};
 use crate::error::{Error, Result};
 use crate::ids::Position;
 use crate::sensitive::Key as RootKey;
-use crate::state::{Batch, Class, Op, Role, State};
+use crate::state::{Batch, Class, Op, Role, State, Stored};
 use crate::storage::keys::Key;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,10 @@ use tracing::warn;
 
 /// A new leader first applies what its predecessors agreed on; requests wait for that no longer than this.
 const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
+/// What one record may hold, and all that one write puts: so that a snapshot that was saved can be restored, and a write
+/// passes from node to node and from region to region.
+const RECORD_BYTES_MAX: u64 = 4 << 20;
+const WRITE_BYTES_MAX: u64 = 12 << 20;
 
 /// Where a vault has the time from.
 pub type Clock = Arc<dyn Fn() -> UnixNs + Send + Sync>;
@@ -224,6 +228,7 @@ impl Core {
         if ops.is_empty() {
             return Ok(Written { value, position: self.state().path().applied });
         }
+        expect_bounded(&ops)?;
         let position = self.consensus.write(term, Batch { class, at: now.ms(), ops }).await?;
         Ok(Written { value, position })
     }
@@ -289,6 +294,11 @@ impl View {
         Ok(Some(decode(&plain)?))
     }
 
+    /// The record that is stored so at `key`.
+    pub fn open<T: serde::de::DeserializeOwned>(&self, key: &[u8], stored: &Stored) -> Result<T> {
+        decode(&self.barrier.decrypt(key, &stored.value)?)
+    }
+
     pub fn has(&self, key: &[u8]) -> Result<bool> {
         Ok(self.state.data(key)?.is_some())
     }
@@ -319,4 +329,18 @@ pub fn decode<T: serde::de::DeserializeOwned>(plain: &crate::sensitive::Sensitiv
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::cut_off("an operation", &error))?
+}
+
+/// Says no to what would be agreed on and then fit nowhere.
+fn expect_bounded(ops: &[Op]) -> Result<()> {
+    let sizes = ops.iter().map(|op| match op {
+        Op::Put { value, .. } => value.len() as u64,
+        Op::Delete { .. } => 0,
+    });
+    let (largest, all) = sizes.fold((0, 0), |(largest, all): (u64, u64), size| (largest.max(size), all + size));
+    match () {
+        () if largest > RECORD_BYTES_MAX => Err(Error::ValueTooLarge { got: largest, max: RECORD_BYTES_MAX }),
+        () if all > WRITE_BYTES_MAX => Err(Error::ValueTooLarge { got: all, max: WRITE_BYTES_MAX }),
+        () => Ok(()),
+    }
 }

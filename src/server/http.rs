@@ -111,9 +111,11 @@ pub async fn serve(State(node): State<Arc<Node>>, request: Request) -> Response<
 fn client_of(node: &Node, headers: &HeaderMap, visitor: Option<Visitor>) -> Option<SocketAddr> {
     let visitor = visitor?;
     let said = headers.get(CLIENT_ADDRESS).and_then(|said| said.to_str().ok()?.parse().ok());
-    match said {
-        Some(client) if headers.contains_key(FORWARDED_BY) && node.is_peer(visitor) => Some(client),
-        _ => Some(visitor.from),
+    match headers.contains_key(FORWARDED_BY) {
+        true if node.is_peer(visitor) => said,
+        // A node that is not known yet, or somebody who says that he is one: whose request it is, nobody knows.
+        true => None,
+        false => Some(visitor.from),
     }
 }
 
@@ -209,6 +211,18 @@ async fn run(route: &Route, call: Call) -> Result<Response<Body>> {
     Ok((route.handler)(call).await?.into_response())
 }
 
+/// Whoever tries many tokens that wrap nothing is guessing.
+fn unwrapped_nothing(call: &Call) -> Result<Answer> {
+    let direct = call.visitor.filter(|_| !call.headers.contains_key(FORWARDED_BY));
+    if let Some(visitor) = direct {
+        if call.node.logins.are_spent(visitor.address()) {
+            return Ok(Answer::too_often("too many requests with tokens that are none"));
+        }
+        call.node.logins.count(visitor.address());
+    }
+    Err(crate::secrets::wrapping::invalid())
+}
+
 /// Written down before anything is done, and its answer before the client has it.
 async fn run_audited(route: &Route, mut call: Call) -> Result<Answer> {
     let authenticated = match call.token() {
@@ -236,7 +250,7 @@ async fn run_audited(route: &Route, mut call: Call) -> Result<Answer> {
         (Err(Error::PermissionDenied), _)
             if route.pattern == UNWRAP && call.token().is_some() && !wrapping::is_named(&call) =>
         {
-            Err(crate::secrets::wrapping::invalid())
+            unwrapped_nothing(&call)
         }
         (Err(error), _) => Err(error),
         (Ok(caller), permit) => run_as(route, call.clone(), caller, permit).await,
@@ -299,7 +313,8 @@ async fn run_permitted(route: &Route, call: Call, permit: Result<Option<Permit>>
     if permit?.is_some_and(|permit| permit.allowed.is_none()) {
         return Ok(Answer::error(403, authorise::DENIED));
     }
-    let wraps = !NOT_WRAPPED.contains(&route.pattern);
+    // Without a token nobody has anything kept here.
+    let wraps = call.caller.is_some() && !NOT_WRAPPED.contains(&route.pattern);
     let Some(ttl) = authorise::wrap_ttl(&call)?.filter(|_| wraps) else {
         return (route.handler)(call).await;
     };

@@ -236,7 +236,7 @@ impl Node {
             return visitor.certificate.is_some_and(known);
         }
         let host = |address: &str| url::Url::parse(address).ok()?.host_str()?.parse().ok();
-        self.standing().members.values().any(|member| host(&member.api_addr) == Some(visitor.address()))
+        self.standing().members.values().any(|member| host(&member.api_addr) == Some(visitor.address().to_canonical()))
     }
 
     /// What a peer said last, and when.

@@ -55,8 +55,11 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
                 Ok(words) => (format!("{}: {words}", target.region), Ok(())),
                 Err(failure) => (String::new(), Err(failure)),
             };
+            // What was not decided stays marked: without marks the same key would mean all of it.
+            if result.is_ok() {
+                model.here.marked.clear();
+            }
             say(model, result, done, &target.region);
-            model.here.marked.clear();
             // What was decided shall be seen.
             model.here.ledger_asked_at = crate::clock::UnixMs(0);
             super::ledger::ask_for_ledger(model)

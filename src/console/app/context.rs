@@ -62,6 +62,9 @@ pub struct Context {
     pub selected: Option<String>,
     pub desk: TokenDesk,
     pub promotion: Option<PromotionDesk>,
+    /// The last whose outcome was read here: a region that goes on telling of it, since it can't know the end, leads back
+    /// to no dialog that ended.
+    pub settled: Option<crate::ids::PromotionId>,
     pub verify: Option<VerifyDesk>,
     pub log: EventLog,
     pub samples: Samples,
@@ -86,6 +89,7 @@ impl Context {
             selected: None,
             desk: TokenDesk::Empty,
             promotion: None,
+            settled: None,
             verify: None,
             log: EventLog::default(),
             samples: Samples::default(),

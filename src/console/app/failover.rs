@@ -228,8 +228,9 @@ pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     // One that was begun at another terminal: what the regions say of it leads back to it.
-    if let Some(id) = targets::handover_under_way(model) {
-        return promoting::find(model, id);
+    if let Some((asker, id)) = targets::handover_under_way(model).filter(|(_, id)| model.here.settled != Some(*id)) {
+        let target = target(model, &asker);
+        return promoting::look_after(model, target, id);
     }
     let Ok(region) = targets::promotable(model) else {
         // A finished one can still be looked at.

@@ -1,7 +1,7 @@
 //! A promotion from the plan to its outcome: what its keys do and what its answers mean.
 
 use super::afterwards;
-use super::confirm::{self, Consent, Decision};
+use super::confirm::{self, Confirm, Consent, Decision};
 use super::model::Model;
 use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
 use super::promotion::{Deciding, PromotionDesk, Sent, Stage, Standing};
@@ -91,11 +91,12 @@ fn leave(model: &mut Model) {
         return;
     }
     let settled = model.here.promotion.as_ref().is_none_or(|desk| match &desk.stage {
-        Stage::Sent(sent) => sent.is_settled(),
+        // One that was asked for by its id and that nobody knows is none.
+        Stage::Sent(sent) => sent.is_settled() || (sent.plan.is_none() && sent.said.is_none()),
         Stage::Planning { .. } | Stage::NoPlan { .. } | Stage::Deciding(_) => true,
     });
-    if settled {
-        model.here.promotion = None;
+    if let Some(PromotionDesk { stage: Stage::Sent(sent), .. }) = model.here.promotion.take_if(|_| settled) {
+        model.here.settled = Some(sent.id);
     }
 }
 
@@ -112,7 +113,6 @@ fn again_or_off(model: &mut Model, key: KeyCode) -> Vec<Effect> {
         (KeyCode::Char('s'), Some(plan)) if sent.outcome() == Standing::Unknown && !sent.asking => {
             Change::Promote(request(plan, sent.id))
         }
-        // To take back what was begun harms nobody: the old primary goes on as it was.
         (KeyCode::Char('c'), _) if sent.can_be_cancelled() => Change::CancelPromotion(sent.id),
         _ => return Vec::new(),
     };
@@ -121,12 +121,36 @@ fn again_or_off(model: &mut Model, key: KeyCode) -> Vec<Effect> {
         model.toast(EventLevel::Warn, why);
         return Vec::new();
     }
+    if let Change::CancelPromotion(id) = change {
+        call_off(model, target, id);
+        return Vec::new();
+    }
     if let (Change::Promote(_), Some(PromotionDesk { stage: Stage::Sent(sent), .. })) =
         (&change, &mut model.here.promotion)
     {
         (sent.asking, sent.asked_at) = (true, now);
     }
     vec![Effect::Do(confirm::harmless(), target, change)]
+}
+
+/// It may be a colleague's, and the key one that was meant for something else.
+fn call_off(model: &mut Model, target: Target, id: PromotionId) {
+    let region = model.here.world.regions().into_iter().find(|region| region.name == target.region);
+    let address = region.map(|region| region.api_address()).unwrap_or_default();
+    let confirm = Confirm {
+        title: format!("Call the switchover to {} off", target.region),
+        lines: vec![
+            "The primary goes on as it was, or takes its right back once it hears of it. Nothing is lost.".into(),
+        ],
+        consent: Consent::yes("Call off", model.now),
+        command: format!(
+            "twinkeep replication promote -cancel={id} -address={address} -replication-path={}",
+            model.here.path
+        ),
+        target,
+        change: Change::CancelPromotion(id),
+    };
+    model.dialogs.push(super::Dialog::Confirm(confirm));
 }
 
 /// A switchover instead of a failover, or the other way round: another plan, and nothing typed yet.
@@ -187,6 +211,11 @@ fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
 pub(super) fn find(model: &mut Model, id: PromotionId) -> Vec<Effect> {
     let Ok(region) = targets::promoted_or_promotable(model) else { return Vec::new() };
     let target = targets::target(model, &region);
+    look_after(model, target, id)
+}
+
+/// The same, of the region that is known to carry it out.
+pub(super) fn look_after(model: &mut Model, target: Target, id: PromotionId) -> Vec<Effect> {
     let sent = Sent::found(id, model.now);
     let mode = sent.mode;
     model.here.promotion = Some(PromotionDesk { target: target.clone(), scroll: 0, mode, stage: Stage::Sent(sent) });

@@ -5,7 +5,7 @@ use super::desk::TokenDesk;
 use super::list::Rest;
 use super::model::{Model, Screen};
 use super::msg::{Change, Target};
-use crate::api::replication::{LinkState, Role};
+use crate::api::replication::{HandoverStage, LinkState, Role};
 use crate::api::replication::{TokenInfo, TokenState};
 use crate::console::domain::AnyAge;
 use crate::console::domain::{Access, LinkLook, PairView, RegionView};
@@ -60,7 +60,9 @@ pub fn still_allowed(model: &Model, target: &Target, change: &Change) -> Found<(
     let region = model.here.world.regions().into_iter().find(|region| region.name == target.region);
     let region = region.ok_or_else(|| format!("{} is no longer in view", target.region))?;
     match change {
-        Change::Fence(_) => reachable(model, region),
+        // With one primary left there is nothing to choose between.
+        Change::Fence(_) if fenceable(model).is_ok_and(|it| it.name == region.name) => reachable(model, region),
+        Change::Fence(_) => Err(format!("{} is the only primary in view by now", region.name)),
         _ => writable(model, region),
     }
     .map(drop)
@@ -100,7 +102,8 @@ pub fn promotable(model: &Model) -> Found<RegionView<'_>> {
     match selected.role() {
         Some(Role::Standby | Role::Fenced) => Ok(selected),
         _ => match model.pair().as_ref().and_then(PairView::standby) {
-            Some(standby) if standby.role() == Some(Role::Standby) => Ok(standby.clone()),
+            // One that is fenced may be all that is left.
+            Some(standby) if matches!(standby.role(), Some(Role::Standby | Role::Fenced)) => Ok(standby.clone()),
             _ => Err("no standby in view".into()),
         },
     }
@@ -227,10 +230,17 @@ pub(super) fn verify_disabled(model: &Model) -> Option<String> {
     }
 }
 
-/// The switchover that a region in view is in the middle of.
-pub fn handover_under_way(model: &Model) -> Option<PromotionId> {
+/// The switchover that a region in view is in the middle of, and the region that asked for it, which knows its end.
+pub fn handover_under_way(model: &Model) -> Option<(RegionView<'_>, PromotionId)> {
     let regions = model.here.world.regions();
-    regions.iter().find_map(|region| region.status?.last().handover.as_ref().map(|handover| handover.id))
+    let heard = regions.iter().filter(|region| !region.is_dark());
+    let told = heard.filter_map(|region| Some((region, region.status?.last().handover.as_ref()?)));
+    let (teller, handover) = told.min_by_key(|(_, handover)| handover.stage != HandoverStage::Asks)?;
+    let asker = match handover.stage {
+        HandoverStage::Asks => Some(teller),
+        HandoverStage::GaveUp => regions.iter().find(|region| region.name == handover.name),
+    };
+    Some((asker.unwrap_or(teller).clone(), handover.id))
 }
 
 pub(super) fn ledger_disabled(model: &Model) -> Option<String> {

@@ -1,5 +1,6 @@
 //! What an operator must know first, in words, worst first.
 
+use super::FRESH_FOR;
 use super::foreign;
 use super::node::Contact;
 use super::pair::{LinkLook, PairView, are_rivals, pair};
@@ -175,12 +176,13 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         let text = format!("the {kind} replication of {} to {} is down: `{state}`", primary.name, standby.name);
         found.alarm(format!("{kind} down"), text);
     }
-    let forecast = pair.link.said.as_ref().and_then(|link| link.value.forecast);
+    let said = pair.link.said.as_ref().filter(|said| said.age <= FRESH_FOR);
+    let forecast = said.and_then(|link| link.value.forecast);
     if let Some(forecast) = forecast.filter(|forecast| forecast.ms < FORECAST_WARN_MS) {
         let brief = format!("{} {}", standby.name, units::leaves_log(forecast));
         found.warn(brief, format!("{} {}", standby.name, units::forecast(forecast)));
     }
-    match pair.lag() {
+    match pair.lag().filter(|lag| lag.age <= FRESH_FOR) {
         Some(lag) if lag.lag.ms >= LAG_WARN_MS => {
             let behind = plural(lag.lag.entries, "entry", "entries");
             let text = format!("{} is {} and {behind} behind", standby.name, lag_ms(lag.lag.ms));

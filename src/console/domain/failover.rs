@@ -74,7 +74,8 @@ pub fn stages(world: &World, pair: Option<&PairView<'_>>, verified: Verified, no
     let left_behind = newest.and_then(|primary| left_behind(&regions, primary));
     match (newest, left_behind, pair) {
         (_, _, None) => found.set(Stage::Preflight, Progress::Now, "attach both regions: only one is in view".into()),
-        (Some(primary), Some(old), _) => after(primary, old, verified, now, &mut found),
+        // With the new primary silent as well, another failover may be near.
+        (Some(primary), Some(old), _) if !primary.is_dark() => after(primary, old, verified, now, &mut found),
         (Some(primary), None, Some(pair))
             if pair.standby().is_some() && epoch(primary) > Some(Epoch(1)) && !is_at_risk(pair) =>
         {

@@ -59,7 +59,7 @@ pub struct Overall {
 pub fn overall(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> Overall {
     let alarms = world.alarms(now);
     let wrong = alarms.len();
-    let (calm, words) = flow(world, pair, now);
+    let (calm, words) = worst_flow(world, pair, now);
     let worst = alarms.first().map(|alarm| match alarm.level {
         EventLevel::Alarm => Standing::Alarm,
         EventLevel::Warn | EventLevel::Info => Standing::Attention,
@@ -70,6 +70,17 @@ pub fn overall(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> Overa
         _ => words,
     };
     Overall { standing, words, wrong }
+}
+
+/// Of the selected pair, unless it goes worse with another standby: which is selected changes nothing about how it is.
+fn worst_flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, String) {
+    let selected = flow(world, pair, now);
+    let count = world.regions().len();
+    let all = if count > 2 { 0..count } else { 0..0 };
+    let others = all.filter_map(|index| world.pair(index, now)).filter(|pair| pair.primary().is_some());
+    others
+        .map(|pair| flow(world, Some(&pair), now))
+        .fold(selected, |worst, other| if other.0 > worst.0 { other } else { worst })
 }
 
 /// The same of clusters that are no Twinkeeps.

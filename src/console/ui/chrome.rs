@@ -194,8 +194,9 @@ fn further_alarms(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Ve
     if model.screen == Screen::Index {
         return Vec::new();
     }
-    let alarms = model.alarms();
-    let further = alarms.get(1..).unwrap_or_default();
+    // The sentence beside the word is one of them, unless it says that something is not known.
+    let (mut further, said) = (model.alarms(), overall_in_view(model).words);
+    further.retain(|alarm| alarm.text != said);
     let line = |alarm: &Alarm| {
         let (role, glyph) = paint.level(alarm.level);
         Line::from(paint.span(role, fitted(&format!(" {glyph} {}", alarm.text), usize::from(width))))

@@ -162,7 +162,8 @@ fn commands(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>>
         format!("twinkeep replication {what} -address={} -replication-path={path}", region.api_address())
     };
     let can = |action: Action| {
-        let follows = action != Action::Promote || standby.role() == Some(crate::api::replication::Role::Standby);
+        let is_one = standby.role() == Some(crate::api::replication::Role::Standby) || primary.is_dark();
+        let follows = action != Action::Promote || is_one;
         follows && (action.info().disabled)(model).is_none()
     };
     let mut rows = Vec::new();

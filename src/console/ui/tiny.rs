@@ -4,6 +4,7 @@ use super::Paint;
 use super::role::Role;
 use super::widgets::lines;
 use crate::console::app::Model;
+use crate::console::domain::FRESH_FOR;
 use crate::console::domain::units::{duration, entries};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -31,7 +32,8 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
         ];
         let standby = pair.as_ref().and_then(|pair| pair.standby()).is_some_and(|standby| standby.name == region.name);
         if let Some(lag) = pair.as_ref().and_then(|pair| pair.lag()).filter(|_| standby) {
-            spans.push(paint.span(Role::Text, format!(" {} behind", entries(lag.lag.entries))));
+            let role = if lag.age > FRESH_FOR { Role::Stale } else { Role::Text };
+            spans.push(paint.span(role, format!(" {} behind", entries(lag.lag.entries))));
         }
         rows.push(Line::from(spans));
     }

@@ -6,7 +6,7 @@ use crate::clock::UnixNs;
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::Record;
-use crate::secrets::mounts::MountId;
+use crate::secrets::mounts::{self, KvKind, MountId};
 use crate::secrets::vault::Vault;
 use crate::sensitive::{Sensitive, SensitiveString};
 use crate::state::{Class, Op};
@@ -102,10 +102,12 @@ impl Vault {
     pub async fn kv_get(&self, mount: MountId, path: &str, version: Option<u64>) -> Result<KvFound> {
         let secret = Secret::new(mount, path)?;
         let read = move |view: &View| {
+            mounts::expect_kv(view, secret.mount, KvKind::Versioned)?;
             let key = Record::KvMetadata(secret.mount, &secret.path).key(&view.barrier)?;
             let mut before = view.state.data(&key)?;
             for _ in 0..READ_TRIES {
-                let found = find(view, &secret, secret.metadata(view)?, version);
+                let metadata = before.as_ref().map(|stored| view.open(&key, stored)).transpose()?;
+                let found = find(view, &secret, metadata, version);
                 let after = view.state.data(&key)?;
                 // A write between the two records would show the data of one version as another's.
                 if after == before {

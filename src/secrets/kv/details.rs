@@ -11,6 +11,8 @@ use crate::state::{Class, Op};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What one list tells in detail.
+const DETAILS_BYTES_MAX: usize = 32 << 20;
 /// Vault's bounds of custom metadata.
 const CUSTOM_KEYS_MAX: usize = 64;
 const CUSTOM_KEY_BYTES_MAX: usize = 128;
@@ -102,10 +104,14 @@ impl Vault {
     ) -> Result<BTreeMap<String, KvMetadata>> {
         let folder = folder.trim_end_matches('/').to_owned();
         let read = move |view: &View| {
-            let mut found = BTreeMap::new();
+            let (mut found, mut bytes) = (BTreeMap::new(), 0);
             for path in paths {
                 let slash = if folder.is_empty() { "" } else { "/" };
                 if let Some(metadata) = Secret::new(mount, &format!("{folder}{slash}{path}"))?.metadata(view)? {
+                    bytes += metadata.bytes();
+                    if bytes > DETAILS_BYTES_MAX {
+                        return Err(Error::invalid("so much is known of these secrets: ask for fewer with `limit`"));
+                    }
                     found.insert(path, metadata);
                 }
             }

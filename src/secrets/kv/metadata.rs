@@ -49,6 +49,13 @@ impl VersionInfo {
 }
 
 impl KvMetadata {
+    /// About what it takes in an answer.
+    pub fn bytes(&self) -> usize {
+        const VERSION: usize = 128;
+        let custom = self.custom_metadata.iter().flatten().map(|(key, value)| key.len() + value.len());
+        custom.sum::<usize>() + VERSION * (1 + self.versions.len())
+    }
+
     /// Of a secret that has no version yet.
     pub fn new(now: UnixNs) -> KvMetadata {
         KvMetadata {

@@ -8,7 +8,7 @@ use crate::secrets::key_file;
 use crate::secrets::layout::{self, Record};
 use crate::secrets::seal::{SealKind, SealRecord};
 use crate::secrets::vault::Vault;
-use crate::state::{Command, Op, Outcome, RegionChange};
+use crate::state::{Command, Op, Outcome, RegionChange, Stored};
 use crate::storage::keys::{self, Key};
 use crate::storage::{KeyRange, ScanLimit};
 use bytes::Bytes;
@@ -32,14 +32,19 @@ pub enum Restored {
     Sealed { region: String },
 }
 
-/// A restore by force after it switched keys, as stored in `Key::Restore`: what is left to do, for whichever node leads.
+/// A restore by force, as stored in `Key::Restore` from before its first write on: what is left to do, for whichever node
+/// leads.
 #[derive(Serialize, Deserialize)]
 pub struct Unfinished {
-    /// What was written before this index goes.
+    /// Where it began to write.
     start: u64,
-    /// Records whose keys every data set has: what they become.
-    fixed: Vec<(Bytes, Option<Bytes>)>,
+    /// Once it switched keys: records whose keys every data set has, and what they become. What is older than `start` goes.
+    /// Before, it never was: what this region's keys don't open goes.
+    fixed: Option<Fixed>,
 }
+
+/// Records whose keys every data set has, and what they become.
+type Fixed = Vec<(Bytes, Option<Bytes>)>;
 
 /// Whose keys a snapshot is encrypted with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,15 +108,7 @@ impl Vault {
         let _nobody_writes = self.core.hold_writes().await;
         let term = self.core.lead_term().await?;
         let start = self.core.state().path().applied.index + 1;
-        let core = self.core.clone();
-        let fixed = blocking({
-            let file = file.clone();
-            move || fixed_of(&file, &fixed_keys(&core.view()?)?)
-        })
-        .await?;
-        let kept: Vec<Bytes> = fixed.iter().map(|(key, _)| key.clone()).collect();
-        let wanted = move |key: &Bytes| !kept.contains(key) && !layout::is_staged(key);
-        self.put_from(term, &file, move |key, value| Ok(wanted(&key).then_some(Op::Put { key, value }))).await?;
+        let fixed = Some(self.put_foreign(term, start, &file).await?);
         let unfinished = postcard::to_stdvec(&Unfinished { start, fixed })?;
         let (old_seal, old_keyring) = (self.core.state().region(&Key::Seal)?, self.core.state().region(&Key::Keyring)?);
         let change = RegionChange {
@@ -129,11 +126,32 @@ impl Vault {
         Ok(Restored::Sealed { region: meta.region.clone() })
     }
 
-    /// Goes on with a restore that was interrupted by the loss of its leader. Whether there was one. For the leader of a
-    /// primary region; what was restored by force needs no key to be finished.
+    /// Writes another region's records beside this region's, but for those that have the same keys everywhere: these are
+    /// returned.
+    pub(in crate::secrets) async fn put_foreign(&self, term: u64, start: u64, file: &Path) -> Result<Fixed> {
+        let (core, path) = (self.core.clone(), file.to_owned());
+        let fixed = blocking(move || fixed_of(&path, &fixed_keys(&core.view()?)?)).await?;
+        let kept: Vec<Bytes> = fixed.iter().map(|(key, _)| key.clone()).collect();
+        let begun = postcard::to_stdvec(&Unfinished { start, fixed: None })?;
+        let puts = vec![(Key::Restore.to_bytes(), Some(begun.into()))];
+        self.agree(RegionChange { expect: Vec::new(), puts, path: None }).await?;
+        let wanted = move |key: &Bytes| !kept.contains(key) && !layout::is_staged(key);
+        self.put_from(term, file, move |key, value| Ok(wanted(&key).then_some(Op::Put { key, value }))).await?;
+        Ok(fixed)
+    }
+
+    fn unfinished(&self) -> Result<Option<Unfinished>> {
+        let stored = self.core.state().region(&Key::Restore)?;
+        Ok(stored.map(|stored| postcard::from_bytes(&stored)).transpose()?)
+    }
+
+    /// Goes on with a restore that was interrupted by the loss of its leader, or undoes it. Whether there was one. For the
+    /// leader of a primary region; what was restored by force needs no key to be finished, but one to be undone.
     pub async fn finish_restore(&self) -> Result<bool> {
-        let by_force = self.core.state().region(&Key::Restore)?.is_some();
-        if !by_force && !self.has_staged().await? {
+        let unfinished = self.unfinished()?;
+        let by_force = unfinished.is_some();
+        let waits_for_keys = unfinished.is_some_and(|it| it.fixed.is_none()) && self.is_sealed();
+        if waits_for_keys || (!by_force && !self.has_staged().await?) {
             return Ok(false);
         }
         // Whoever restores just now finishes it itself.
@@ -148,18 +166,30 @@ impl Vault {
     }
 
     async fn finish_unfinished(&self, term: u64) -> Result<()> {
-        let Some(stored) = self.core.state().region(&Key::Restore)? else { return Ok(()) };
-        let unfinished: Unfinished = postcard::from_bytes(&stored)?;
-        self.write_raw(term, ops_of(&unfinished.fixed)).await?;
+        let Some(Unfinished { start, fixed }) = self.unfinished()? else { return Ok(()) };
+        let undone = fixed.is_none();
+        self.write_raw(term, ops_of(&fixed.unwrap_or_default())).await?;
         let mut range = KeyRange::all();
         loop {
             let (core, from) = (self.core.clone(), range.clone());
-            let stretch = blocking(move || core.state().scan_data(&from, STRETCH)).await?;
-            let Some((last, _)) = stretch.last() else { break };
+            let (last, gone) = blocking(move || {
+                let stretch = core.state().scan_data(&from, STRETCH)?;
+                let last = stretch.last().map(|(key, _)| key.clone());
+                let own = undone.then(|| Ok::<_, Error>((core.barrier()?, fixed_keys(&core.view()?)?))).transpose()?;
+                let goes = |(key, stored): &(Bytes, Stored)| match &own {
+                    Some((barrier, fixed)) => {
+                        let foreign = barrier.decrypt(key, &stored.value).is_err() && !fixed.contains(key);
+                        stored.position.index >= start && foreign
+                    }
+                    None => stored.position.index < start,
+                };
+                Ok((last, stretch.into_iter().filter(goes).map(|(key, _)| key).collect::<Vec<_>>()))
+            })
+            .await?;
+            let Some(last) = last else { break };
             range.start = [last.as_ref(), &[0]].concat();
             let mut gathering = Gathering::default();
-            let old = stretch.into_iter().filter(|(_, stored)| stored.position.index < unfinished.start);
-            for (key, _) in old {
+            for key in gone {
                 if let Some(ops) = gathering.add(Op::Delete { key }) {
                     self.write_raw(term, ops).await?;
                 }
@@ -234,7 +264,8 @@ fn whose(view: &View, checked: &Checked) -> Keys {
 
 /// The keys that are the same in every data set.
 pub(super) fn fixed_keys(view: &View) -> Result<Vec<Bytes>> {
-    let tables = [Record::Mounts.key(&view.barrier)?, Record::Audit.key(&view.barrier)?];
+    let tables = [Record::Mounts, Record::Audit, Record::Settings];
+    let tables = tables.iter().map(|table| table.key(&view.barrier)).collect::<Result<Vec<_>>>()?;
     Ok([tables.as_slice(), &[Bytes::from_static(layout::TERMS)]].concat())
 }
 

@@ -117,6 +117,17 @@ async fn another_regions_snapshot_brings_its_keys() {
     let refused = new.restore(&file, false).await;
     assert!(matches!(refused, Err(Error::Invalid(text)) if text.contains("snapshot-force")));
     assert_eq!(new.get("a", 0).await, r#"{"x":"new"}"#, "nothing was done");
+    // A leader that dies before the keys are switched leaves nothing of it, and what was written since stays.
+    let path = new.consensus.state().path();
+    let term = new.consensus.lead_term().unwrap();
+    new.vault.put_foreign(term, path.applied.index + 1, file.path()).await.unwrap();
+    assert!(new.consensus.state().path().entries > path.entries);
+    new.put("a", r#"{"x":"newer"}"#).await;
+    let entries = path.entries + 1;
+    assert!(new.vault.finish_restore().await.unwrap());
+    assert_eq!(new.consensus.state().path().entries, entries, "nothing is left of it");
+    assert_eq!(new.get("a", 0).await, r#"{"x":"newer"}"#);
+    assert!(!new.vault.finish_restore().await.unwrap());
     assert_eq!(new.restore(&file, true).await.unwrap(), Restored::Sealed { region: "here".into() });
     assert!(new.vault.is_sealed());
     // From here on it has the old region's shares, root token and secrets, and nothing of its own.

@@ -1,6 +1,7 @@
 //! Promotions, from the plan to the outcome, and what is left of the old primary.
 
 use super::*;
+use crate::api::replication::PromoteMode;
 use crate::console::domain::AnyAge;
 use std::time::Duration;
 #[test]
@@ -155,7 +156,7 @@ fn a_switchover_can_be_called_off_until_it_is_done() {
     let running =
         Promotion { mode: crate::api::replication::PromoteMode::Planned, ..promotion(PromotionOutcome::Running) };
     update(&mut model, told(Answer::Promotion(id, Ok(Some(running)))));
-    assert_eq!(words(&keys(&mut model, "c")), [format!("do eu-west-1 CancelPromotion({id:?})")]);
+    assert_eq!(words(&keys(&mut model, "c y")), [format!("do eu-west-1 CancelPromotion({id:?})")]);
 }
 
 #[test]
@@ -370,4 +371,35 @@ fn what_is_decided_here_is_not_pushed_aside_by_an_older_promotion() {
     telling(&mut model, PromotionOutcome::Done);
     assert_eq!(standing(&model), Standing::Done);
     assert!(model.dialogs.is_empty());
+}
+
+/// The old primary is fenced, and the new one is silent as well: what is left can be promoted, whichever is selected.
+#[test]
+fn a_fenced_region_is_what_is_promoted_when_the_new_primary_is_gone() {
+    for selected in ["us-east-1", "eu-west-1"] {
+        let mut model = model(fixtures::left_alone());
+        model.here.selected = Some(selected.into());
+        let effects = keys(&mut model, "p");
+        let [Effect::Ask(target, Query::Plan(PromoteMode::Forced))] = effects.as_slice() else { panic!("{effects:?}") };
+        assert_eq!(target.region, "us-east-1");
+    }
+}
+
+/// What a colleague began is called off by a question that is answered, not by a key that was meant for something else.
+#[test]
+fn a_switchover_is_called_off_by_a_yes_and_its_end_leads_back_to_no_dialog() {
+    let mut model = sent();
+    let id = PromotionId([7; 16]);
+    let running = Promotion { mode: PromoteMode::Planned, ..promotion(PromotionOutcome::Running) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(running)))));
+    assert_eq!(words(&keys(&mut model, "c")), [""; 0]);
+    let Some(Dialog::Confirm(confirm)) = model.dialogs.last() else { panic!("{:?}", model.dialogs) };
+    assert!(confirm.command.contains("promote -cancel="), "{}", confirm.command);
+    model.now = crate::clock::UnixMs(model.now.0 + 1_000);
+    let effects = keys(&mut model, "y");
+    assert!(matches!(effects.as_slice(), [Effect::Do(_, _, Change::CancelPromotion(_))]), "{effects:?}");
+    let failed = Promotion { mode: PromoteMode::Planned, ..promotion(PromotionOutcome::Failed) };
+    update(&mut model, told(Answer::Promotion(id, Ok(Some(failed)))));
+    keys(&mut model, "esc");
+    assert_eq!(model.here.settled, Some(id));
 }

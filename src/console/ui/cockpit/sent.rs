@@ -69,7 +69,13 @@ fn ahead(mode: PromoteMode) -> &'static [StepName] {
 /// What to do when it is done, by what the old primary is now.
 fn next_words(model: &Model, sent: &Sent, region: &str) -> String {
     let regions = model.here.world.regions();
-    let old = regions.iter().find(|other| other.name != region && other.status.is_some());
+    // Of several others, the one that may still take writes, else the one that stopped.
+    let rank = |other: &&crate::console::domain::RegionView<'_>| match other.role() {
+        Some(ApiRole::Primary) => 2,
+        Some(ApiRole::Fenced) => 1,
+        _ => 0,
+    };
+    let old = regions.iter().filter(|other| other.name != region && other.status.is_some()).max_by_key(rank);
     match old.map(|old| (old, old.role(), old.is_dark())) {
         None => "Next: attach the old primary's region as well, to see what becomes of it.".into(),
         Some((old, _, true)) => format!(

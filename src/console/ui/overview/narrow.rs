@@ -30,7 +30,8 @@ pub(super) fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer
                 let role = if lag.age > FRESH_FOR { Role::Stale } else { Role::Text };
                 let words =
                     format!("     {} · {} · {}", entries(lag.lag.entries), bytes(lag.lag.bytes), lag_ms(lag.lag.ms));
-                Line::from(paint.span(role, words))
+                let age = (lag.age > FRESH_FOR).then(|| vec![Span::raw(" "), paint.ago(lag.age)]);
+                Line::from([vec![paint.span(role, words)], age.unwrap_or_default()].concat())
             }));
             if pair.sync.is_some() {
                 rows.extend(sync_lines(pair, paint, area.width).into_iter().take(1));
