@@ -8,6 +8,12 @@
 pub struct Params(Vec<(&'static str, String)>);
 
 impl Params {
+    fn of(mount: Option<&str>, named: Vec<(&'static str, &str)>, rest: Option<(&'static str, String)>) -> Params {
+        let mount = mount.map(|mount| (MOUNT, mount.to_owned()));
+        let named = named.into_iter().map(|(name, segment)| (name, segment.to_owned()));
+        Params(mount.into_iter().chain(named).chain(rest).collect())
+    }
+
     /// What `name` stands for; empty if the pattern has no such name.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value.as_str())
@@ -42,16 +48,28 @@ impl MountKind {
     }
 }
 
+/// Whether a path may match, by what kind of mount it lies in alone: a mount of KV has patterns of its own, and nobody
+/// else has those. Most of the table is passed over so, for the requests that there are most of.
+fn may_match(pattern: &str, within: Option<Within>) -> bool {
+    let of_kv = within.is_some_and(|within| within.kind.name().is_some());
+    pattern.starts_with([':', '*']) || pattern.starts_with('{') == of_kv
+}
+
 /// Matches a clean path, which may lie in a mount.
 pub fn matches(pattern: &'static str, path: &str, within: Option<Within>) -> Option<Params> {
-    let mut params = Params::default();
+    if !may_match(pattern, within) {
+        return None;
+    }
+    // What a pattern names is copied once it matches: most don't.
+    let mut named = Vec::new();
+    let mut in_mount = None;
     let mut pattern_rest = pattern;
     let mut path_rest = path;
     if pattern.starts_with('{') {
         let within = within?;
         let rest = pattern.strip_prefix(within.kind.name()?)?;
         let (mount, below) = path.split_at_checked(within.len)?;
-        params.0.push((MOUNT, mount.to_owned()));
+        in_mount = Some(mount);
         pattern_rest = rest.trim_start_matches('/');
         path_rest = below.trim_start_matches('/');
     }
@@ -59,17 +77,17 @@ pub fn matches(pattern: &'static str, path: &str, within: Option<Within>) -> Opt
     for expected in pattern_rest.split('/').filter(|segment| !segment.is_empty()) {
         if let Some(name) = expected.strip_prefix('*') {
             let rest: Vec<&str> = segments.collect();
-            params.0.push((name, rest.join("/")));
-            return Some(params);
+            let rest = Some((name, rest.join("/")));
+            return Some(Params::of(in_mount, named, rest));
         }
         let segment = segments.next()?;
         match expected.strip_prefix(':') {
-            Some(name) => params.0.push((name, segment.to_owned())),
+            Some(name) => named.push((name, segment)),
             None if segment == expected => {}
             None => return None,
         }
     }
-    segments.next().is_none().then_some(params)
+    segments.next().is_none().then(|| Params::of(in_mount, named, None))
 }
 
 #[cfg(test)]
