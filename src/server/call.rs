@@ -37,7 +37,7 @@ pub struct Call {
     /// The body, where it is a file: then the other one is empty.
     pub upload: Option<Arc<Upload>>,
     /// The mount that the path lies in, if this node could tell.
-    pub mount: Option<Mount>,
+    pub mount: Option<Arc<Mount>>,
     /// Who the token names. Set for routes that want a token, and only there.
     pub caller: Option<Caller>,
     /// The caller's policies give it `sudo` here.
@@ -103,7 +103,7 @@ impl Call {
 
     /// The part of the path that is its mount's.
     pub fn within(&self) -> Option<Within> {
-        self.mount.as_ref().map(within)
+        self.mount.as_deref().map(within)
     }
 
     /// The address of who sent it.

@@ -148,8 +148,8 @@ async fn handle(
     };
     let query = Query::of(&parts.uri);
     let verb = Verb::of(&parts.method, &query);
-    let mount = node.mount_of(&path);
-    let within = mount.as_ref().map(within).or_else(|| first_segment(&path));
+    let mount = node.mount_of(&path).map(Arc::new);
+    let within = mount.as_deref().map(within).or_else(|| first_segment(&path));
     let wants_help = query.get("help").is_some_and(|value| !value.is_empty());
     let (route, params) = match routes::find(verb, &path, within) {
         _ if wants_help => (&HELP, Params::default()),
