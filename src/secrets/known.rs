@@ -1,5 +1,5 @@
-//! What every request reads, decoded once: the mount table, the audit devices, policies and settings. A decoded record counts only as long as the
-//! stored bytes are those it was decoded from, so a sync or a new leader needs to tell nobody. Sealing drops it.
+//! What every request reads, decoded once: the mount table, the audit devices, policies and settings. A decoded record
+//! counts only as long as the stored bytes are those it was decoded from, so a sync or a new leader needs to tell nobody. Sealing drops it.
 
 use super::audit::AuditTable;
 use super::core::View;

@@ -35,14 +35,9 @@ async fn outcome(region: &Region, id: u8) -> Promotion {
 
 /// Until the old primary is a standby of this region, as it says of its promotion.
 async fn until_followed(region: &Region, id: u8) -> Promotion {
-    within(async {
-        loop {
-            let promotion = region.face().promotion(PromotionId([id; 16])).await.expect("known");
-            if promotion.steps.iter().any(|step| step.name == StepName::OldPrimaryFollows) {
-                return promotion;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+    until(async || {
+        let promotion = region.face().promotion(PromotionId([id; 16])).await.expect("known");
+        promotion.steps.iter().any(|step| step.name == StepName::OldPrimaryFollows).then_some(promotion)
     })
     .await
 }

@@ -95,8 +95,8 @@ pub struct Peer {
     pub addresses: Vec<String>,
     /// False while there is only an activation token: the core asks for `Effect::Activate` first.
     pub activated: bool,
-    /// Whether there is a credential of an earlier activation while a newer token waits to replace it: that region may
-    /// have been promoted as well.
+    /// Whether there is a credential, be it of an earlier activation while a newer token waits to replace it: that region
+    /// may have been promoted as well.
     pub known: bool,
     pub paused: bool,
     /// Requests in flight at most.

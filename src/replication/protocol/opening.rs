@@ -5,7 +5,7 @@
 //! any node of its region that saw it open in this epoch keeps the region *closed*. It opens when
 //!
 //! * it was made primary just now, before this leader's eyes: nobody can have been promoted since;
-//! * it has no activated link: there is nobody who could have been promoted;
+//! * it has no link that was ever activated: there is nobody who could have been promoted;
 //! * each region that it has an activated link to, paused or not, or waiting for a newer token to replace the first, said
 //!   in an authenticated answer that it knows of no higher epoch of this data set, is not primary itself, is not about to
 //!   be, and follows nobody else who opened this epoch as well;
