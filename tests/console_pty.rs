@@ -108,12 +108,9 @@ impl Terminal {
     }
 }
 
-/// Ports that were free a moment ago: nobody answers there.
+/// Nobody answers there.
 fn dead_addresses() -> [String; 2] {
-    [0, 1].map(|_| {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    })
+    [0, 1].map(|_| format!("http://{}", twinkeep::demo::ports::free_address().unwrap()))
 }
 
 fn attached(rows: u16, cols: u16, variables: &[(&str, &str)]) -> Terminal {

@@ -13,6 +13,7 @@ mod fault;
 mod headless;
 mod load;
 mod node;
+pub mod ports;
 mod region;
 mod rehearsal;
 mod scenario;

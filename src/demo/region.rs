@@ -1,13 +1,14 @@
 //! One region of the demo: its configuration files, its nodes, its initialisation.
 
 use super::node::Node;
+use super::ports::free_address;
 use super::wan::{Quality, Wan};
 use super::{PATH, client, wait_for};
 use crate::api::seal::InitRequest;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::sensitive::SensitiveString;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What a region is to be.
@@ -123,11 +124,6 @@ async fn initialise(address: &str) -> Result<SensitiveString> {
     let request = InitRequest { secret_shares: 1, secret_threshold: 1, ..InitRequest::default() };
     let answer = client.init(&request).await.map_err(|error| Error::unavailable(error.to_string()))?;
     Ok(SensitiveString::new(answer.root_token))
-}
-
-/// A loopback address that nobody listens on at the moment.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
 fn write_config(shape: &Shape, number: usize, listen: SocketAddr, link: SocketAddr, first: &str) -> Result<PathBuf> {

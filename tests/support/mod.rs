@@ -14,7 +14,7 @@ use authority::Authority;
 use proxy::Proxy;
 use std::fs::{self, File};
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,8 +47,7 @@ where
 }
 
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    twinkeep::demo::ports::free_address().expect("a free port").port()
 }
 
 /// One server process and its file.

@@ -50,10 +50,10 @@ async fn saying(status: PathStatus) -> SocketAddr {
 #[tokio::test]
 async fn a_server_that_makes_no_sense_is_told_apart_from_one_that_is_silent() {
     let garbled = server(|_: Request| async { reply(200, "<html>Welcome</html>") }).await;
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    // Bound and not listened on: whoever dials it is refused, and nobody else gets it meanwhile.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = silent.local_addr().unwrap();
     let reports = until(&[garbled, closed], |reports| {
         reports.len() == 2 && reports.iter().all(|report| report.contact != Contact::Connecting)
     })
