@@ -11,6 +11,7 @@ use super::link_record::{self, LinkRecord, Pending};
 use super::protocol::Failure;
 use super::token::ActivationToken;
 use super::transport::Http;
+use crate::api::replication::EventLevel;
 use crate::clock;
 use crate::error::Error;
 use crate::ids::RegionId;
@@ -21,13 +22,36 @@ use std::time::{Duration, Instant};
 const ACTIVATION_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Goes on with the activation of a link from where its record stands, and says which attempt that was. Safe to
-/// repeat.
+/// repeat. Where a token is refused for good, the link that it was to replace is put back: a configuration file may
+/// name a token for years after another one renewed the link.
 pub(super) async fn activate(context: &Arc<Context>, region: RegionId) -> (Option<u64>, Result<(), Failure>) {
     match link_record::get(context.state(), region) {
-        Ok(Some(record)) => (Some(record.attempt), go_on(context, record).await),
+        Ok(Some(record)) => {
+            let attempt = record.attempt;
+            let mut result = go_on(context, record).await;
+            if let Err(Failure::Final(reason)) = &result
+                && let Err(error) = put_back(context, region, attempt, reason).await
+            {
+                // Another try ends the same way, and then puts it back.
+                result = Err(failure(&error));
+            }
+            (Some(attempt), result)
+        }
         Ok(None) => (None, Err(Failure::Final("the link was disconnected".into()))),
         Err(error) => (None, Err(failure(&error))),
     }
+}
+
+/// Puts back the link that a refused token was to replace, unless somebody changed it meanwhile.
+async fn put_back(context: &Arc<Context>, region: RegionId, attempt: u64, reason: &str) -> Result<(), Error> {
+    let now = link_record::get(context.state(), region)?;
+    let Some(now) = now.filter(|now| now.pending.is_some() && now.attempt == attempt) else { return Ok(()) };
+    let Some(before) = &now.before else { return Ok(()) };
+    context.agree(link_record::replacement(Some(&now), before)?).await?;
+    context.links_changed(Some(region)).await;
+    let text = format!("the link with {} stays as it was: the newer token was refused: {reason}", before.name);
+    context.events.record(EventLevel::Warn, "link", text);
+    Ok(())
 }
 
 async fn go_on(context: &Arc<Context>, record: LinkRecord) -> Result<(), Failure> {
@@ -83,6 +107,7 @@ async fn finish(context: &Context, http: &Http, record: LinkRecord, deadline: In
         name: finished.standby.name,
         credential: Some(Credential::new(credential.clone(), clock::now())),
         pending: None,
+        before: None,
         ..record.clone()
     };
     for address in finished.addresses {

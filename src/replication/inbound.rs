@@ -184,6 +184,7 @@ async fn accept(context: &Arc<Context>, record: TokenRecord, accepted: Accepted)
         attempt: 0,
         credential: Some(Credential::new(credential.clone(), clock::now())),
         pending: None,
+        before: None,
         introduced_by: None,
     };
     let used = Use { by: primary.id, by_name: primary.name.clone(), at: clock::now(), dataset: offer.dataset, finish };

@@ -40,6 +40,8 @@ pub struct LinkRecord {
     /// Of an activated link. Stays while a newer token waits to replace it.
     pub credential: Option<Credential>,
     pub pending: Option<Pending>,
+    /// The activated link that `pending` is to replace. It is put back if the token is refused for good.
+    pub before: Option<Box<LinkRecord>>,
     /// Of a link between two standbys: the primary that introduced them (`news`). `None`: made with a token.
     pub introduced_by: Option<RegionId>,
 }
@@ -86,6 +88,11 @@ impl LinkRecord {
             paused: self.paused,
             max_parallel: self.max_parallel,
         }
+    }
+
+    /// The link that works, or that did: this one, or the one that it is to replace.
+    pub fn activated(&self) -> Option<&LinkRecord> {
+        if self.pending.is_none() { Some(self) } else { self.before.as_deref() }
     }
 
     /// Whether the other side is reached over TLS.
@@ -182,6 +189,7 @@ mod tests {
             attempt: 0,
             credential: Some(Credential::new(Secret::new(*b"canary-canary-canary-canary-cana"), UnixMs(0))),
             pending: Some(Pending::Token("s.canary".into())),
+            before: None,
             introduced_by: None,
         }
     }

@@ -127,6 +127,7 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
             attempt,
             credential: before.as_ref().and_then(|before| before.credential.clone()),
             pending: Some(Pending::Token(request.token.trim().to_owned())),
+            before: before.as_ref().and_then(LinkRecord::activated).cloned().map(Box::new),
             introduced_by: None,
         },
     };
@@ -139,7 +140,8 @@ async fn put(context: &Arc<Context>, request: &LinkRequest) -> Result<Put> {
     Ok(Put { region, attempt: after.attempt, before, after })
 }
 
-/// Undoes a `put` whose token was refused, unless somebody changed the link meanwhile.
+/// Undoes a `put` whose token was refused, unless somebody changed the link meanwhile. A link that worked before is back
+/// by then (`activation`).
 async fn take_back(context: &Arc<Context>, put: &Put) -> Result<()> {
     let region = put.region;
     let now = link_record::get(context.state(), region)?;

@@ -261,6 +261,7 @@ async fn meet(
             attempt: 0,
             credential: None,
             pending: None,
+            before: None,
             introduced_by: None,
         };
         let known = before.cloned().unwrap_or(unnamed);
@@ -325,6 +326,7 @@ mod tests {
             attempt: 0,
             credential: Some(Credential::new(Secret::new([number; 32]), UnixMs(0))),
             pending: None,
+            before: None,
             introduced_by: None,
         }
     }

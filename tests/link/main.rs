@@ -5,7 +5,7 @@ mod ledger;
 mod region;
 mod switchover;
 
-use region::{Region, Speaks, Wire, until_in_step, within};
+use region::{Region, Speaks, Wire, until, until_in_step, within};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use twinkeep::api::replication::{
 use twinkeep::consensus::Consensus;
 use twinkeep::error::Error;
 use twinkeep::ids::{Epoch, PromotionId};
+use twinkeep::replication::link_record;
 use twinkeep::replication::token::ActivationToken;
 use twinkeep::state::{Command, Role};
 use twinkeep::storage::keys::Key;
@@ -109,8 +110,8 @@ async fn with_tls_the_token_is_all_that_needs_to_be_set_up() {
     primary.connect(&token).await.expect("connected");
     until_in_step(&primary, &standby).await;
     promote(&standby, true).await;
-    let path = primary.until_path(|path| path.role == Role::Fenced).await;
-    assert_eq!(path.epoch, Epoch(2));
+    // Fenced, and a standby as soon as it hears that nothing of it was lost: nobody may see it in between.
+    primary.until_path(|path| path.epoch == Epoch(2) && path.role != Role::Primary).await;
 }
 
 /// The primary writes while nobody listens, and drops the log of it.
@@ -387,6 +388,33 @@ async fn the_same_token_again_changes_nothing_and_a_new_one_renews_the_link() {
     until_in_step(&primary, &standby).await;
     assert_eq!(primary.status().await.links.len(), 1);
     assert_ne!(records(&primary), before, "a new credential");
+}
+
+/// The file of a server goes on naming the token that it was first connected with, or one that expired before anybody
+/// restarted the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configured_token_that_is_refused_leaves_the_link_as_it_was() {
+    let (primary, standby) = pair().await;
+    let old = standby.token().await;
+    let renewed = standby.token().await;
+    primary.connect(&old).await.expect("connected");
+    until_in_step(&primary, &standby).await;
+    primary.connect(&renewed).await.expect("connected again");
+    until_in_step(&primary, &standby).await;
+    let before = link_record::list(&primary.state).expect("links");
+
+    primary.face().configure(vec![LinkRequest { address: None, token: old.clone(), max_parallel: None }]).await;
+    until(async || primary.face().events(0).iter().any(|event| event.text.contains("stays as it was")).then_some(()))
+        .await;
+    assert_eq!(link_record::list(&primary.state).expect("links"), before);
+    primary.write("after", "the refusal").await.expect("written");
+    until_in_step(&primary, &standby).await;
+
+    let refused = primary.connect(&old).await.expect_err("an operator is told");
+    assert!(refused.to_string().contains("used"), "{refused}");
+    assert_eq!(link_record::list(&primary.state).expect("links"), before);
+    primary.write("after", "the second refusal").await.expect("written");
+    until_in_step(&primary, &standby).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
