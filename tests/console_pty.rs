@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Long enough for a busy machine; what is waited for comes much sooner.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 struct Terminal {
     child: Box<dyn Child + Send + Sync>,
@@ -306,7 +306,7 @@ impl Terminal {
     /// Presses a key until it shows what it does: a dialog drops what is typed in its first moment, and an action waits
     /// until its region said that it takes the token.
     fn press_until(&mut self, key: &str, text: &str) {
-        const AGAIN_AFTER: Duration = Duration::from_secs(2);
+        const AGAIN_AFTER: Duration = Duration::from_secs(10);
         let began = Instant::now();
         loop {
             self.press(key);

@@ -140,11 +140,15 @@ async fn a_restore_survives_its_leader_and_a_standby_follows_it() {
         let body = json!({ "data": { "x": value.repeat(2_000) } }).to_string();
         let write = |number: usize| {
             let (http, body) = (&http, body.clone());
-            async move { http.send("PUT", &format!("secret/data/{number}"), body).await }
+            async move {
+                wait_for("a write", || async {
+                    let (status, _) = http.send("PUT", &format!("secret/data/{number}"), body.clone()).await;
+                    (status == 200).then_some(())
+                })
+                .await
+            }
         };
-        for answered in join_all((0..SECRETS).map(write)).await {
-            assert_eq!(answered.0, 200, "{}", answered.1);
-        }
+        join_all((0..SECRETS).map(write)).await;
     };
     write_all("saved").await;
     let saved = http.request("GET", "sys/storage/raft/snapshot").send().await.expect("an answer");
@@ -168,11 +172,11 @@ async fn a_restore_survives_its_leader_and_a_standby_follows_it() {
     })
     .await;
     assert_eq!(again.0, 204, "{}", again.1);
-    assert_eq!(value_of_all(&other, SECRETS).await.as_deref(), Some("saved"));
+    assert_eq!(wait_for("all secrets", || value_of_all(&other, SECRETS)).await, "saved");
     wait_until_in_step(&region, &standby).await;
     promote(&standby.client_as(&region.token).await).await;
     let there = Http::of(&standby.nodes[0], &region.token);
-    assert_eq!(value_of_all(&there, SECRETS).await.as_deref(), Some("saved"));
+    assert_eq!(wait_for("all secrets there", || value_of_all(&there, SECRETS)).await, "saved");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,9 @@ mod support;
 use std::process::Command;
 use support::writer::Writer;
 use support::{BINARY, PATH, Region, connect, wait_for, wait_until_in_step};
-use twinkeep::api::replication::{PromoteMode, PromoteRequest, PromotionOutcome};
+use tokio::task::JoinHandle;
+use twinkeep::api::replication::{PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
+use twinkeep::client::ClientError;
 use twinkeep::clock;
 use twinkeep::ids::PromotionId;
 use twinkeep::state::Role;
@@ -79,6 +81,31 @@ async fn ended(region: &Region, request: &PromoteRequest) -> PromotionOutcome {
     .await
 }
 
+type Asked = JoinHandle<Result<Promotion, ClientError>>;
+
+/// Begins a switchover, and leaves the one who asked for it waiting. What is refused before it begins is asked for again:
+/// on a busy machine a plan's facts may have changed by the time that it is acted on.
+async fn begun(primary: &Region, standby: &Region) -> (PromoteRequest, Asked) {
+    let mode = PromoteMode::Planned;
+    wait_for("a switchover to begin", || async {
+        let client = standby.client().await;
+        let plan = client.plan(PATH, mode).await.ok()?.hash;
+        let id = PromotionId(clock::random_bytes());
+        let request = PromoteRequest { mode, plan, accept_loss: false, id, deadline: Some("15s".into()) };
+        let asked = tokio::spawn({
+            let request = request.clone();
+            async move { client.promote(PATH, &request).await }
+        });
+        let has_begun = wait_for("its begin or its refusal", || async {
+            let (ours, theirs) = (standby.status().await?, primary.status().await?);
+            let begun = ours.handover.is_some() || theirs.handover.is_some() || ours.role == Role::Primary;
+            (begun || asked.is_finished()).then_some(begun)
+        });
+        has_begun.await.then_some((request, asked))
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn leaders_of_either_side_are_killed_in_the_middle() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -87,20 +114,7 @@ async fn leaders_of_either_side_are_killed_in_the_middle() {
     for (round, kills_primary) in [true, false, true, false].into_iter().enumerate() {
         let writers = [Writer::start(&primary), Writer::start(&standby)];
         wait_for("writers at work", || async { (writers[0].acknowledged() > 20).then_some(()) }).await;
-        let client = standby.client().await;
-        let plan = client.plan(PATH, PromoteMode::Planned).await.expect("a plan");
-        let id = PromotionId(clock::random_bytes());
-        let deadline = Some("15s".into());
-        let request = PromoteRequest { mode: PromoteMode::Planned, plan: plan.hash, accept_loss: false, id, deadline };
-        let asked = tokio::spawn({
-            let request = request.clone();
-            async move { client.promote(PATH, &request).await }
-        });
-        wait_for("the switchover to begin", || async {
-            let (ours, theirs) = (standby.status().await?, primary.status().await?);
-            (ours.handover.is_some() || theirs.handover.is_some() || ours.role == Role::Primary).then_some(())
-        })
-        .await;
+        let (request, asked) = begun(&primary, &standby).await;
         let hit = if kills_primary { &mut primary } else { &mut standby };
         let leader = hit.leader().await;
         hit.nodes[leader].kill();

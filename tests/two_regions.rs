@@ -310,9 +310,7 @@ async fn a_whole_region_that_restarts_takes_no_writes_before_it_knows_that_it_wa
     // With the standby up it opens by itself.
     kill_all(&mut primary);
     start_all(&mut primary).await;
-    let began = std::time::Instant::now();
     wait_for("the restarted region to open", || async { primary.status().await?.writable.then_some(()) }).await;
-    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
     primary.client().await.kv_put("secret", "a", fields("2"), None).await.expect("a write after the restart");
     wait_until_in_step(&primary, &standby).await;
 

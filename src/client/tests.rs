@@ -13,9 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn client(address: SocketAddr) -> Client {
-    let mut options = ClientOptions::new(address.to_string()).token(SensitiveString::new("hvs.canary"));
-    options.call_timeout = Duration::from_millis(300);
-    Client::new(options).expect("a client")
+    patient(address, Duration::from_secs(60))
+}
+
+fn patient(address: SocketAddr, call_timeout: Duration) -> Client {
+    let options = ClientOptions::new(address.to_string()).token(SensitiveString::new("hvs.canary"));
+    Client::new(ClientOptions { call_timeout, ..options }).expect("a client")
 }
 
 /// What the server heard, as `METHOD path?query token`.
@@ -55,9 +58,10 @@ async fn dots_do_not_climb_out_of_the_mount() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
+    // Bound and not listened on: whoever dials it is refused, and nobody else gets it meanwhile.
+    let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
+    silent.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = silent.local_addr().expect("an address");
     let failure = client(address).health().await.expect_err("nobody there");
     assert!(matches!(failure, ClientError::Unreachable { phase: Phase::Connect, .. }), "{failure:?}");
     assert!(!failure.outcome_unknown());
@@ -66,7 +70,7 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn a_server_that_never_answers_leaves_the_outcome_unknown() {
     let address = server(|_| std::future::pending::<Response>()).await;
-    let failure = client(address).seal().await.expect_err("no answer");
+    let failure = patient(address, Duration::from_millis(300)).seal().await.expect_err("no answer");
     assert!(matches!(failure, ClientError::Unreachable { phase: Phase::Answer, .. }), "{failure:?}");
     assert!(failure.outcome_unknown());
 }

@@ -1,5 +1,6 @@
 //! The demo without a terminal: connects the two regions, prints a JSON line a second, and judges the end.
 
+use super::scenario::patiently;
 use super::{Demo, PATH, REGIONS, Scenario};
 use crate::api::replication::{LinkRequest, PathStatus, TokenRequest};
 use crate::clock;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// How long the standby may take to reach the primary after the load ended.
-const CATCH_UP: Duration = Duration::from_secs(60);
+const CATCH_UP: Duration = Duration::from_secs(180);
 const LINE_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -25,14 +26,15 @@ pub enum Verdict {
 pub async fn run(demo: &Demo, duration: Duration) -> Result<Verdict> {
     let unavailable = |error: crate::client::ClientError| Error::unavailable(error.to_string());
     let (primary, standby) = (demo.regions[0].client()?, demo.regions[1].client()?);
-    let token = standby.generate_token(PATH, &TokenRequest::default()).await.map_err(unavailable)?;
+    let asked = TokenRequest::default();
+    let token = patiently(|| standby.generate_token(PATH, &asked)).await.map_err(unavailable)?;
     line(
         demo,
         json!({ "event": "token", "region": REGIONS[1], "accessor": token.accessor, "expires_at": token.expires_at }),
     )
     .await;
     let request = LinkRequest { address: None, token: token.token, max_parallel: None };
-    primary.connect(PATH, &request).await.map_err(unavailable)?;
+    patiently(|| primary.connect(PATH, &request)).await.map_err(unavailable)?;
 
     let began = clock::steady();
     let mut lines = tokio::time::interval(LINE_EVERY);

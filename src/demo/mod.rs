@@ -256,13 +256,14 @@ fn client(address: &str, token: &SensitiveString) -> Result<Client> {
     Client::new(options.token(token.clone())).map_err(|error| Error::internal(error.to_string()))
 }
 
-/// Asks `fact` again and again until it holds something; what a demo waits for on loopback is there in moments.
+/// Asks `fact` again and again until it holds something; what a demo waits for on loopback is there in moments,
+/// where the machine isn't busy.
 async fn wait_for<T, F, W>(what: &str, mut fact: F) -> Result<T>
 where
     F: FnMut() -> W,
     W: Future<Output = Option<T>>,
 {
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_secs(120);
     const PAUSE: Duration = Duration::from_millis(20);
     let began = clock::steady();
     loop {

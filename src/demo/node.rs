@@ -81,7 +81,8 @@ impl Node {
         if let Some(Life { runtime, running }) = self.life.take() {
             // It can only fail if the stop itself panicked, and then there is nothing left to stop.
             let _ = runtime.spawn(running.shutdown()).await;
-            runtime.shutdown_background();
+            // Whoever removes its folder next must find nobody at work in it.
+            let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(UNLOCK_WITHIN)).await;
         }
     }
 }

@@ -291,7 +291,7 @@ impl Demo {
 }
 
 /// Asks again as long as a server says that it can't just now, as any client would: a machine may be busy.
-async fn patiently<T, W>(ask: impl Fn() -> W) -> std::result::Result<T, ClientError>
+pub(super) async fn patiently<T, W>(ask: impl Fn() -> W) -> std::result::Result<T, ClientError>
 where
     W: Future<Output = std::result::Result<T, ClientError>>,
 {

@@ -293,9 +293,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_region_that_does_not_answer_is_to_be_tried_again() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("its address"));
-        drop(listener);
+        // Bound and not listened on: whoever dials it is refused, and nobody else gets it meanwhile.
+        let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
+        silent.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let address = format!("http://{}", silent.local_addr().expect("its address"));
         let http = Http::new("default", &[address], &[], 1).expect("a client");
         let failure = http.post("hello", Bytes::new(), clock::steady() + Duration::from_secs(5)).await;
         assert!(matches!(failure, Err(Failure::Retry(_))), "{failure:?}");

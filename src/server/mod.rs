@@ -73,7 +73,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Of one request's headers.
 const HEADER_BYTES_MAX: usize = 128 << 10;
 /// How long a stop waits for another node to take over.
-const STEP_DOWN_WITHIN: Duration = Duration::from_secs(3);
+const STEP_DOWN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stop waits for requests under way.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 

@@ -6,7 +6,7 @@ mod memory;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -156,7 +156,9 @@ fn bounded(decoder: &Decoder, bytes: &[u8]) -> Result<(), TestCaseError> {
 fn try_all(kind: impl Fn(Kind) -> bool, strategy: impl Strategy<Value = Vec<u8>>) {
     for decoder in decoders().into_iter().filter(|decoder| kind(decoder.kind)) {
         let decoded = Cell::new(0);
-        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(CASES) });
+        let config = Config { failure_persistence: None, ..Config::with_cases(CASES) };
+        // The same inputs each time: of some decoders only a few in a hundred decode. The fuzz targets try new ones.
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
         let outcome = runner.run(&strategy, |bytes| {
             bounded(&decoder, &bytes)?;
             decoded.set(decoded.get() + u32::from(hold(&decoder, &bytes)?));

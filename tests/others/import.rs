@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use twinkeep::api::kv::Metadata;
 use twinkeep::client::{Client, ClientOptions, KvText, Logical};
 use twinkeep::sensitive::SensitiveString;
@@ -26,6 +27,8 @@ impl Drop for Bao {
 impl Bao {
     async fn start(folder: &Path) -> (Bao, Client) {
         let address = format!("127.0.0.1:{}", free_port());
+        // A development server listens on the next port as well.
+        free_port();
         let log = File::create(folder.join("bao.log")).unwrap();
         let child = Command::new("bao")
             .args(["server", "-dev", &format!("-dev-root-token-id={BAO_TOKEN}")])
@@ -38,7 +41,8 @@ impl Bao {
             .spawn()
             .unwrap();
         let bao = Bao(child);
-        let options = ClientOptions::new(format!("http://{address}")).token(SensitiveString::new(BAO_TOKEN));
+        let mut options = ClientOptions::new(format!("http://{address}")).token(SensitiveString::new(BAO_TOKEN));
+        options.call_timeout = Duration::from_secs(60);
         let client = Client::new(options).unwrap();
         wait_for("bao to have its mount", || async { client.mounts().await.ok()?.get("secret/").map(drop) }).await;
         (bao, client)

@@ -307,9 +307,12 @@ pub async fn init(node: &Node, shares: u32, threshold: u32) -> InitAnswer {
 /// Makes a token on the standby and gives it to the primary.
 pub async fn connect(primary: &Region, standby: &Region) {
     use twinkeep::api::replication::{LinkRequest, TokenRequest};
-    let token = standby.client().await.generate_token(PATH, &TokenRequest::default()).await.expect("a token");
+    let token = wait_for("a token", || async {
+        standby.client().await.generate_token(PATH, &TokenRequest::default()).await.ok()
+    })
+    .await;
     let request = LinkRequest { address: None, token: token.token, max_parallel: None };
-    primary.client().await.connect(PATH, &request).await.expect("a link");
+    wait_for("a link", || async { primary.client().await.connect(PATH, &request).await.ok() }).await;
 }
 
 /// Until the standby is whole and both hold the same at the same position.
@@ -334,15 +337,24 @@ pub fn has_client(name: &str, probe: &[&str]) -> bool {
     false
 }
 
-/// Promotes the region by force, whatever is lost, and waits until that is done.
+/// Promotes the region by force, whatever is lost, and waits until that is done. Where the facts changed between the plan
+/// and its promotion, as they may on a busy machine, it is planned again.
 pub async fn promote(client: &Client) -> Promotion {
-    let plan = client.plan(PATH, PromoteMode::Forced).await.expect("a plan");
-    let id = PromotionId(clock::random_bytes());
-    let request = PromoteRequest { mode: PromoteMode::Forced, plan: plan.hash, accept_loss: true, id, deadline: None };
-    client.promote(PATH, &request).await.expect("an outcome");
-    wait_for("the promotion to be done", || async {
-        let promotion = client.promotion(PATH, id).await.ok()??;
-        (promotion.outcome == PromotionOutcome::Done).then_some(promotion)
+    let mode = PromoteMode::Forced;
+    wait_for("a promotion to be done", || async {
+        let plan = client.plan(PATH, mode).await.ok()?;
+        let id = PromotionId(clock::random_bytes());
+        let request = PromoteRequest { mode, plan: plan.hash, accept_loss: true, id, deadline: None };
+        // Whatever comes of asking: the region knows how it ended.
+        let _ = client.promote(PATH, &request).await;
+        wait_for("the end of a promotion", || async {
+            let promotion = client.promotion(PATH, id).await.ok()?;
+            let ended =
+                |promotion: &Promotion| matches!(promotion.outcome, PromotionOutcome::Done | PromotionOutcome::Failed);
+            promotion.as_ref().is_none_or(ended).then_some(promotion)
+        })
+        .await
+        .filter(|promotion| promotion.outcome == PromotionOutcome::Done)
     })
     .await
 }

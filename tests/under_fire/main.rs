@@ -183,7 +183,8 @@ async fn ledger(old: &View) -> BTreeSet<String> {
     let client = old.client().await;
     let (mut paths, mut after) = (BTreeSet::new(), None);
     loop {
-        let page = client.ledger(PATH, after.as_deref()).await.expect("a page of the ledger");
+        let page =
+            wait_for("a page of the ledger", || async { client.ledger(PATH, after.as_deref()).await.ok() }).await;
         paths.extend(page.entries.into_iter().flat_map(|entry| entry.paths));
         after = page.next;
         if after.is_none() {
@@ -227,7 +228,7 @@ async fn rejoin() {
     let lost = expect_accounted(&stage, &written, &promotion).await;
     let old = stage.views[US].clone();
     let discard = DiscardRequest { all: true, reason: "a test".into(), ..DiscardRequest::default() };
-    old.client().await.discard(PATH, &discard).await.expect("discarded");
+    wait_for("the ledger to be discarded", || async { old.client().await.discard(PATH, &discard).await.ok() }).await;
     let rejoining = async {
         wait_for("the old primary to rejoin", || async {
             let status = old.status().await?;

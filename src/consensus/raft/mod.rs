@@ -106,12 +106,12 @@ impl Timing {
         }
     }
 
-    /// For tests: elections within half a second, everything else with patience, since tests run on busy machines.
+    /// For tests: elections within a second, everything else with patience, since tests run on busy machines.
     pub fn fast() -> Timing {
         Timing {
             heartbeat: Duration::from_millis(50),
-            election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
+            election_min: Duration::from_millis(400),
+            election_max: Duration::from_millis(700),
             deadline: Duration::from_secs(20),
             catch_up: Duration::from_secs(60),
             log: Stretch::default(),
