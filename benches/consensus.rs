@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use twinkeep::clock;
-use twinkeep::consensus::raft::{Options, Raft, Timing};
+use twinkeep::consensus::raft::{Options, Raft, Suffrage, Timing};
 use twinkeep::consensus::{Consensus, Member, Transport};
 use twinkeep::error::{Error, Result};
 use twinkeep::ids::NodeId;
@@ -66,7 +66,7 @@ async fn region(directory: &Path, engine: Engine) -> Result<Vec<Arc<Raft>>> {
             Some(leader) => {
                 let leader: &Arc<Raft> = leader;
                 let member = Member { name: name.to_owned(), api_addr: name.to_owned(), ..Member::default() };
-                leader.add_node(NodeId::of(name), member).await?;
+                leader.add_node(NodeId::of(name), member, Suffrage::Voter).await?;
             }
         }
         nodes.push(node);

@@ -402,8 +402,32 @@ async fn every_request_with_a_token_is_written_down() {
     // What can't be written down is not done, unless the device says so; a full disk can be told by its name.
     let full = Path::new("/dev/full");
     assert_eq!(http.send("PUT", "sys/audit/full", device(full, false)).await.0, 204);
+    // A pipe is no file: nobody may be there to read it.
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there").success());
+    assert_eq!(http.send("PUT", "sys/audit/pipe", device(&pipe, true)).await.0, 400);
+    // All that was sent of a header, and of strangers as much as they may.
+    assert_eq!(http.send("PUT", "sys/config/auditing/request-headers/x-many", "").await.0, 204);
+    let many = http.request("GET", "secret/data/many").header("x-many", "one").header("x-many", "two");
+    assert_eq!(many.send().await.expect("an answer").status().as_u16(), 404);
+    let stranger = Http::of(&region.nodes[0], "");
+    for _ in 0..400 {
+        assert!(matches!(stranger.get("secret/data/stranger").await.0, 403 | 429));
+    }
+    let text = fs::read_to_string(&log).expect("the audit log");
+    assert!(text.contains(r#""x-many":["one","two"]"#));
+    let written = text.matches(r#""path":"secret/data/stranger""#).count();
+    assert!(written >= 2 * 60 && written < 2 * 400, "{written}");
+    let (_, metrics) = http.get("sys/metrics").await;
+    let counted = |name: &str| {
+        let counters = metrics["Counters"].as_array().expect("counters").iter();
+        counters.filter(|counter| counter["Name"] == name).filter_map(|counter| counter["Count"].as_f64()).sum::<f64>()
+    };
+    assert!(counted("twinkeep_audit_left_out") > 0.0 && counted("vault.audit.log_request_failure") > 0.0, "{metrics}");
     assert_eq!(http.send("DELETE", "sys/audit/file", "").await.0, 204);
     assert_eq!(http.get("secret/data/team/a").await.0, 200, "it does not block");
+    // One that always blocks does so, though another one writes.
+    assert_eq!(http.send("PUT", "sys/audit/file", device(&log, true)).await.0, 204);
     assert_eq!(http.send("PUT", "sys/audit/strict", device(full, true)).await.0, 204);
     assert_eq!(http.get("secret/data/team/a").await.0, 500);
     assert_eq!(http.send("PUT", "secret/data/team/b", r#"{"data":{}}"#).await.0, 500);

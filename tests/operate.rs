@@ -262,3 +262,122 @@ async fn a_leader_that_is_told_to_stop_hands_leadership_over_first() {
     let written = writer.stop().await;
     written.expect_all(&region.nodes[others[1]].client(&region.token)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_often_an_address_asks_is_limited_as_operators_set_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    let error = |text: &str| (400, json!({ "errors": [text] }));
+    let put = async |name: &str, body: Value| {
+        http.send("POST", &format!("sys/quotas/rate-limit/{name}"), body.to_string()).await
+    };
+    assert_eq!(http.send("LIST", "sys/quotas/rate-limit", "").await.0, 404);
+    assert_eq!(put("a", json!({"path": "none", "rate": 1})).await, error("invalid mount path \"none/\""));
+    for rate in [json!({}), json!({"rate": 0}), json!({"rate": "-1"})] {
+        assert_eq!(put("a", rate).await, error("'rate' is invalid"));
+    }
+    let small = json!({"path": "cubbyhole", "rate": 1.5, "interval": "2m", "block_interval": "90s"});
+    assert_eq!(put("small", small.clone()).await.0, 204);
+    let told = json!({"name": "small", "type": "rate-limit", "path": "cubbyhole/", "rate": 1.5, "interval": 120,
+        "block_interval": 90, "role": ""});
+    assert_eq!(http.get("sys/quotas/rate-limit/small").await.1["data"], told);
+    let twice = "quota rule with similar properties exists under the name \"small\"";
+    assert_eq!(put("other", small).await, error(twice));
+    assert_eq!(put("all", json!({"rate": 100_000})).await.0, 204);
+    assert_eq!(http.send("LIST", "sys/quotas/rate-limit", "").await.1["data"]["keys"], json!(["all", "small"]));
+    assert_eq!(
+        http.send("LIST", "sys/quotas/rate-limit?after=all&limit=1", "").await.1["data"]["keys"],
+        json!(["small"])
+    );
+
+    let config = json!({"enable_rate_limit_response_headers": true, "rate_limit_exempt_paths": ["cubbyhole/free"]});
+    assert_eq!(http.send("POST", "sys/quotas/config", config.to_string()).await.0, 204);
+    assert_eq!(http.get("sys/quotas/config").await.1["data"]["enable_rate_limit_audit_logging"], false);
+    let ask = async |path: &str| http.request("GET", path).send().await.expect("an answer");
+    for left in ["1", "0"] {
+        let answer = ask("cubbyhole/a").await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["x-ratelimit-limit"]), (404, &"2".parse().expect("2")));
+        assert_eq!(answer.headers()["x-ratelimit-remaining"], left);
+    }
+    let refused = ask("cubbyhole/a").await;
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"90".parse().expect("90")));
+    let body: Value = refused.json().await.expect("JSON");
+    assert_eq!(body, json!({"errors": ["request path \"cubbyhole/a\": rate limit quota exceeded"]}));
+    // Other paths, and those that nothing counts, are answered.
+    for _ in 0..5 {
+        assert_eq!(ask("cubbyhole/free/x").await.status().as_u16(), 404);
+        assert_eq!(ask("secret/data/x").await.headers()["x-ratelimit-limit"], "100000");
+    }
+    // What is not there is named as not there.
+    assert_eq!(http.send("POST", "sys/quotas/lease-count/x", r#"{"max_leases":1}"#).await.0, 404);
+    assert_eq!(http.send("DELETE", "sys/quotas/rate-limit/small", "").await.0, 204);
+    assert_eq!(http.send("DELETE", "sys/quotas/rate-limit/small", "").await.0, 204);
+    assert_eq!(ask("cubbyhole/a").await.status().as_u16(), 404);
+
+    // The key that encrypts, by itself.
+    let usual = json!({"enabled": true, "interval": 0, "max_operations": 3_865_470_566_u64});
+    assert_eq!(http.get("sys/rotate/config").await.1["data"], usual);
+    let set = async |body: Value| http.send("POST", "sys/rotate/config", body.to_string()).await;
+    assert_eq!(set(json!({"interval": "1h"})).await, error("interval must be greater or equal to 24h0m0s"));
+    let range = "max_operations must be in the range [1000000,3865470566]";
+    assert_eq!(set(json!({"max_operations": 5})).await, error(range));
+    assert_eq!(set(json!({"interval": "48h", "max_operations": 1_000_000})).await.0, 204);
+    let (_, told) = http.get("sys/rotate/keyring/config").await;
+    assert_eq!(told["data"], json!({"enabled": true, "interval": "48h0m0s", "max_operations": 1_000_000}));
+
+    // The routes, as programs read them; the log, as people do.
+    let (status, document) = http.get("sys/internal/specs/openapi").await;
+    assert_eq!((status, &document["openapi"]), (200, &json!("3.0.2")));
+    assert!(document["paths"]["/secret/data/{path}"]["get"].is_object());
+    assert_eq!(http.get("sys/monitor?log_level=loud").await, error("unknown log level"));
+    let mut lines = http.request("GET", "sys/monitor?log_level=debug").send().await.expect("an answer");
+    let canary = Http::of(&region.nodes[0], "s.canary");
+    assert_eq!(canary.send("PUT", "secret/data/canary", r#"{"data":{"canary":"canary"}}"#).await.0, 403);
+    assert_eq!(http.send("PUT", "secret/data/canary", r#"{"data":{"canary":"canary"}}"#).await.0, 200);
+    let mut seen = String::new();
+    while !(seen.contains("status=403") && seen.contains("status=200")) {
+        let chunk = tokio::time::timeout(Duration::from_secs(60), lines.chunk()).await.expect("a line in time");
+        seen.push_str(&String::from_utf8_lossy(&chunk.expect("a stream").expect("it goes on")));
+    }
+    assert!(seen.contains("[DEBUG]") && !seen.contains("canary") && !seen.contains(&region.token), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_gives_its_vote_up_and_gets_it_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 3).await;
+    let leader = region.leader().await;
+    let http = Http::of(&region.nodes[(leader + 1) % 3], &region.token);
+    let name = region.nodes[leader].name.clone();
+    let set = async |what: &str, name: &str| {
+        let body = json!({ "server_id": name }).to_string();
+        wait_for("a leader that changes its members", || async {
+            let answered = http.send("POST", &format!("sys/storage/raft/{what}"), body.clone()).await;
+            (answered.0 != 503).then_some(answered)
+        })
+        .await
+    };
+    let votes = async || {
+        let (_, told) = http.get("sys/storage/raft/configuration").await;
+        let servers = told["data"]["config"]["servers"].as_array().cloned().unwrap_or_default();
+        servers.iter().find(|server| server["node_id"] == name.as_str()).map(|server| server["voter"] == true)
+    };
+    let missing = "1 error occurred:\n\t* server none not found in raft configuration\n\n";
+    assert_eq!(set("demote", "none").await, (400, json!({ "errors": [missing] })));
+    assert_eq!(set("promote", "").await, (400, json!({ "errors": ["no server id provided"] })));
+    let voter = "1 error occurred:\n\t* server is not a non-voter\n\n";
+    assert_eq!(set("promote", &name).await, (400, json!({ "errors": [voter] })));
+    // The leader itself: another leads from then on.
+    assert_eq!(set("demote", &name).await.0, 204);
+    wait_for("it to have no vote", || async { (votes().await == Some(false)).then_some(()) }).await;
+    assert_ne!(region.leader().await, leader);
+    assert_eq!(set("demote", &name).await.0, 204, "it has none to lose");
+    let own = Http::of(&region.nodes[leader], &region.token);
+    wait_for("the node without a vote to answer", || async {
+        (own.send("PUT", "secret/data/a", r#"{"data":{"x":1}}"#).await.0 == 200).then_some(())
+    })
+    .await;
+    assert_eq!(set("promote", &name).await.0, 204);
+    region.wait_for_voters(3).await;
+}

@@ -132,6 +132,68 @@ async fn who_fails_too_often_is_told_to_wait_and_good_tokens_pass() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_may_not_do_takes_nothing_and_says_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 3).await;
+    let http = plain();
+    let follower = &region.nodes[(region.leader().await + 1) % 3];
+    let root = |method: &'static str, path: &'static str, body: Value| {
+        let (http, region) = (&http, &region);
+        async move { ask(http, follower, method, path, &region.token, &body.to_string()).await }
+    };
+    let policy = r#"path "sys/plugins/*" { capabilities = ["read", "list"] }
+        path "secret/data/own/*" { capabilities = ["create", "update"] }"#;
+    assert_eq!(root("PUT", "sys/policies/acl/some", json!({"policy": policy})).await.0, 204);
+    let shown = json!({"type": "kv", "config": {"listing_visibility": "unauth"}});
+    assert_eq!(root("POST", "sys/mounts/shown", shown).await.0, 204);
+    let made = root("POST", "auth/token/create", json!({"policies": ["some"], "num_uses": 40})).await;
+    let made: Value = serde_json::from_str(&made.1).expect("JSON");
+    let token = made["auth"]["client_token"].as_str().expect("a token");
+    let uses = || async {
+        let (_, told) = root("POST", "auth/token/lookup", json!({"token": token})).await;
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        told["data"]["num_uses"].as_u64().expect("a number")
+    };
+    let refused = |method: &'static str, path: &'static str| {
+        let http = &http;
+        async move { ask(http, follower, method, path, token, "x").await }
+    };
+
+    // A file of whoever may not restore one is not taken in: the answer comes before the file has.
+    let head = format!(
+        "POST /v1/sys/storage/raft/snapshot-force HTTP/1.1\r\nHost: x\r\nX-Vault-Token: {token}\r\n\
+         Content-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n"
+    );
+    assert_eq!(support::raw::say(follower, &[head.as_bytes()]).await, Some(403));
+    assert_eq!(uses().await, 39, "it was one request, as any other");
+    assert_eq!(refused("POST", "sys/storage/raft/snapshot").await.0, 403);
+
+    // What is wrong with a path is told to who may use it.
+    let wrong = format!("secret/data/{}", "a".repeat(10_000));
+    assert_eq!(ask(&http, follower, "PUT", &wrong, token, r#"{"data":{}}"#).await.0, 403);
+    assert_eq!(ask(&http, follower, "PUT", &wrong, &region.token, r#"{"data":{}}"#).await.0, 400);
+    // Vault's catalog is below sudo; a mount that is listed for all is not open to all.
+    assert_eq!(refused("LIST", "sys/plugins/catalog/secret").await.0, 403);
+    assert_eq!(refused("GET", "sys/plugins/catalog").await.0, 200);
+    let (status, text) = refused("GET", "sys/internal/ui/mounts/shown/x").await;
+    assert!(status == 403 && text.contains("preflight capability check returned 403"), "{text}");
+
+    // Guesses at wrapped answers are counted where they are made, on any node.
+    for path in ["sys/wrapping/unwrap", "sys/wrapping/lookup"] {
+        let mut tries = 0;
+        loop {
+            let guess = json!({"token": "s.guess"}).to_string();
+            match ask(&http, follower, "POST", path, &region.token, &guess).await {
+                (400, _) => tries += 1,
+                (429, text) => break assert!(text.contains("wait"), "{text}"),
+                other => panic!("{other:?}"),
+            }
+            assert!(tries < 50_000, "nobody is told to wait");
+        }
+    }
+}
+
 /// What must not be seen: names of mounts, secrets, policies, accessors, and what lies in them.
 const CANARY: &str = "canary";
 

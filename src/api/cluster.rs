@@ -65,9 +65,10 @@ pub struct RaftServer {
     pub voter: bool,
 }
 
-/// `PUT sys/storage/raft/remove-peer`
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RemovePeerRequest {
+/// `PUT sys/storage/raft/remove-peer`, `promote` and `demote`
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PeerRequest {
     /// The configured `node_id`.
     pub server_id: String,
 }
@@ -81,7 +82,7 @@ pub struct JoinRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader_ca_cert: Option<String>,
     pub retry: bool,
-    /// Refused: every node votes.
+    /// It holds all data, and counts for no majority.
     pub non_voter: bool,
 }
 

@@ -23,6 +23,7 @@ mod policy;
 mod promote;
 mod rekey;
 mod replication;
+mod replication_args;
 mod secrets;
 mod snapshot;
 mod status;

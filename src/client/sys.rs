@@ -1,7 +1,7 @@
 //! `sys/`: health, seal, init, and the nodes of a region.
 
 use super::{Client, Result};
-use crate::api::cluster::{HaStatus, Leader, RaftConfiguration, RaftConfigurationAnswer, RemovePeerRequest};
+use crate::api::cluster::{HaStatus, Leader, PeerRequest, RaftConfiguration, RaftConfigurationAnswer};
 use crate::api::health::Health;
 use crate::api::mounts::Mounts;
 use crate::api::seal::{InitAnswer, InitRequest, InitStatus, SealStatus, UnsealRequest};
@@ -77,7 +77,7 @@ impl Client {
 
     /// `PUT sys/storage/raft/remove-peer`
     pub async fn raft_remove_peer(&self, node_id: &str) -> Result<()> {
-        let request = RemovePeerRequest { server_id: node_id.to_owned() };
+        let request = PeerRequest { server_id: node_id.to_owned() };
         self.request(Method::PUT, &["sys/storage/raft/remove-peer"]).json(&request).done().await
     }
 

@@ -180,11 +180,14 @@ pub fn put(view: &View, table: &MountTable) -> Result<Op> {
 pub fn table(view: &View) -> Result<Arc<MountTable>> {
     let found = view.known.mounts.get(view, &Record::Mounts.key(&view.barrier)?, decode)?.unwrap_or_default();
     if found.restoring {
-        return Err(Error::unavailable(
-            "a snapshot is being restored, by the next leader if this one stops: try again when it is",
-        ));
+        return Err(restoring());
     }
     Ok(found)
+}
+
+/// What is told meanwhile.
+pub(super) fn restoring() -> Error {
+    Error::unavailable("a snapshot is being restored, by the next leader if this one stops: try again when it is")
 }
 
 impl Vault {

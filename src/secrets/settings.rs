@@ -1,8 +1,11 @@
-//! What an operator sets for the whole API: which web pages may use it, headers for pages, request headers in the audit log.
+//! What an operator sets for the whole API: which web pages may use it, headers for pages, request headers in the audit log,
+//! how often an address may ask, when the key that encrypts is rotated.
 
 use super::core::{View, Written, decode};
 use super::layout::Record;
 use super::lock::Lock;
+use super::quotas::Quotas;
+use super::rotation::AutoRotation;
 use super::vault::Vault;
 use crate::error::{Error, Result};
 use crate::state::Class;
@@ -21,6 +24,8 @@ pub struct Settings {
     pub ui_headers: BTreeMap<String, Vec<String>>,
     /// By name in lower case: whether the audit log shows the header as a hash.
     pub audited_headers: BTreeMap<String, bool>,
+    pub quotas: Quotas,
+    pub rotation: AutoRotation,
 }
 
 /// Which pages may use the API.

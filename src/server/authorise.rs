@@ -31,7 +31,8 @@ const PROTECTED: &[(Option<Verb>, &str)] = &[
     (None, "sys/config/ui/headers/:name"),
     (None, "sys/config/auditing/request-headers"),
     (None, "sys/config/auditing/request-headers/:name"),
-    (Some(Verb::Read), "sys/plugins/catalog/:kind/:name"),
+    (None, "sys/plugins/catalog/:kind"),
+    (None, "sys/plugins/catalog/:kind/:name"),
     (None, "sys/in-flight-req"),
     (None, "sys/leases/lookup/*prefix"),
     (None, "sys/leases/revoke-prefix/*prefix"),
@@ -43,6 +44,7 @@ const PROTECTED: &[(Option<Verb>, &str)] = &[
     (None, "sys/rotate/root/"),
     (None, "sys/rekey/backup"),
     (None, "sys/rotate"),
+    (None, "sys/rotate/config"),
     (None, "sys/rotate/keyring"),
     (None, "sys/remount"),
     (None, "sys/seal"),
@@ -87,12 +89,17 @@ pub async fn operation(route: &Route, call: &Call) -> Result<Operation> {
         Verb::Scan => Operation::Scan,
         Verb::Patch => Operation::Patch,
         // Where Vault tells a new record from an old one. Everything else is an update.
-        Verb::Write if call.is_new_record(route).await? => Operation::Create,
-        Verb::Write => Operation::Update,
+        Verb::Write => match call.is_new_record(route).await {
+            Ok(true) => Operation::Create,
+            // What is wrong with it is told by its handler, to whoever may ask.
+            Ok(false) | Err(Error::Invalid(_)) => Operation::Update,
+            Err(error) => return Err(error),
+        },
     })
 }
 
-fn is_protected(route: &Route) -> bool {
+/// Whether it wants `sudo`.
+pub fn is_protected(route: &Route) -> bool {
     PROTECTED.iter().any(|(verb, pattern)| {
         verb.is_none_or(|verb| verb == route.verb)
             && if pattern.ends_with('/') { route.pattern.starts_with(pattern) } else { route.pattern == *pattern }

@@ -79,10 +79,7 @@ async fn read(room: &Arc<Semaphore>, max: usize, stall: Duration, parts: &Parts,
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let mut chunks = body.into_data_stream();
     if let Some(got) = announced.filter(|length| *length > max as u64) {
-        // Who asks before it sends is told at once.
-        if !parts.headers.contains_key(header::EXPECT) {
-            throw_away(chunks).await;
-        }
+        refuse(parts, Body::from_stream(chunks)).await;
         return Err(too_large(got));
     }
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
@@ -115,6 +112,14 @@ async fn read(room: &Arc<Semaphore>, max: usize, stall: Duration, parts: &Parts,
     }
     let bytes = if first.is_empty() { rest.freeze() } else { first };
     Ok(Held { bytes, _room: held })
+}
+
+/// Takes nothing of a body whose request is refused.
+pub async fn refuse(parts: &Parts, body: Body) {
+    // Who asks before it sends is told at once.
+    if !parts.headers.contains_key(header::EXPECT) {
+        throw_away(body.into_data_stream()).await;
+    }
 }
 
 /// The rest of a body that is refused, within bounds.

@@ -8,7 +8,7 @@ use super::upload::Upload;
 use super::visitor::Visitor;
 use crate::error::{Error, Result};
 use crate::secrets::kv::Plain;
-use crate::secrets::{Caller, KvKind, Mount};
+use crate::secrets::{Caller, KvKind, Mount, Use};
 use crate::sensitive::SensitiveString;
 use axum::http::HeaderMap;
 use bytes::Bytes;
@@ -19,6 +19,15 @@ use std::sync::Arc;
 use tokio_util::io::ReaderStream;
 
 const TOKEN_HEADER: &str = "x-vault-token";
+
+/// How a request came here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// Straight from its client.
+    Nobody,
+    /// Another node of this region, which proved that, forwards it.
+    Peer,
+}
 
 #[derive(Clone)]
 pub struct Call {
@@ -33,6 +42,9 @@ pub struct Call {
     pub visitor: Option<Visitor>,
     /// Where it comes from, whichever node it was sent to.
     pub client: Option<SocketAddr>,
+    pub via: Via,
+    /// Whether this request was counted already as one of those that its token is good for.
+    pub uses: Use,
     pub body: Bytes,
     /// The body, where it is a file: then the other one is empty.
     pub upload: Option<Arc<Upload>>,

@@ -26,6 +26,9 @@ pub struct Budget {
 pub const LOGINS: Budget = Budget { failures_max: 100, forgiven_after: Duration::from_millis(100) };
 /// Of shares of the unseal key, and of recovery and rekey shares.
 pub const SHARES: Budget = Budget { failures_max: 20, forgiven_after: Duration::from_secs(3) };
+/// Of requests that prove nothing, in the audit log: an address may do this as often as it likes, but not all of it is
+/// written down.
+pub const AUDITED: Budget = Budget { failures_max: 60, forgiven_after: Duration::from_millis(500) };
 
 /// Who failed lately.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ impl Failures {
 }
 
 /// One host may have all addresses of an IPv6 network.
-fn of_site(address: IpAddr) -> IpAddr {
+pub fn of_site(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
             Some(mapped) => IpAddr::V4(mapped),

@@ -1,7 +1,9 @@
 //! From a follower to its leader: the request as it came, and the answer as it comes.
 
+use super::call::Call;
 use super::peers::{Peers, words};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::secrets::Use;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header, request::Parts};
 use std::net::SocketAddr;
@@ -12,10 +14,14 @@ pub const FORWARDED_BY: &str = "x-twinkeep-forwarded-by";
 /// … and where it came from.
 pub const CLIENT_ADDRESS: &str = "x-twinkeep-client-address";
 
+/// … and that it was counted already as one of those that its token is good for.
+pub const USE_COUNTED: &str = "x-twinkeep-use-counted";
+
 /// On the answer of a node that a request was forwarded to, but that does not lead: nothing was done.
 pub const NOT_LEADER: &str = "x-twinkeep-not-leader";
 
-/// On the answer to a forwarded request whose sender failed to prove who he is: the node that he talks to counts that.
+/// On the answer to whoever failed to prove who he is, or tried what wraps nothing. The node that he talks to counts that,
+/// and passes it on to nobody.
 pub const UNPROVEN: &str = "x-twinkeep-unproven";
 
 /// What became of a forwarded request.
@@ -29,8 +35,15 @@ pub enum Forwarded {
 
 /// Who forwards a request, and whose it is.
 pub struct From<'a> {
-    pub node: &'a str,
-    pub client: Option<SocketAddr>,
+    node: &'a str,
+    client: Option<SocketAddr>,
+    uses: Use,
+}
+
+impl<'a> From<'a> {
+    pub fn of(call: &'a Call) -> From<'a> {
+        From { node: call.node.name(), client: call.client, uses: call.uses }
+    }
 }
 
 /// Sends a request to the node at `addr`. Only the beginning of the answer has to come within `timeout`.
@@ -55,6 +68,10 @@ pub async fn forward(
     headers.insert(HeaderName::from_static(FORWARDED_BY), HeaderValue::from_str(from.node).unwrap_or(NODE_UNNAMED));
     // What a client says of itself is not passed on.
     headers.remove(CLIENT_ADDRESS);
+    headers.remove(USE_COUNTED);
+    if from.uses == Use::Counted {
+        headers.insert(HeaderName::from_static(USE_COUNTED), HeaderValue::from_static("1"));
+    }
     if let Some(client) = from.client.and_then(|client| HeaderValue::from_str(&client.to_string()).ok()) {
         headers.insert(HeaderName::from_static(CLIENT_ADDRESS), client);
     }
@@ -70,9 +87,6 @@ pub async fn forward(
     };
     if response.headers().contains_key(NOT_LEADER) {
         return Ok(Forwarded::NotDone(format!("the node at {addr} does not lead")));
-    }
-    if response.headers().contains_key(UNPROVEN) {
-        return Err(Error::PermissionDenied);
     }
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = response.status();

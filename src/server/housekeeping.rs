@@ -1,6 +1,7 @@
 //! What the leader of a primary region clears away: tokens that have ended, and what lies in
-//! mounts that were disabled; and a mount that is upgraded it upgrades to the end.
+//! mounts that were disabled; a mount that is upgraded it upgrades to the end; and the key that encrypts it rotates in time.
 
+use super::audit::Audit;
 use super::node::Node;
 use crate::consensus::Consensus;
 use crate::error::Error;
@@ -20,6 +21,7 @@ pub async fn keep(node: Arc<Node>, shutdown: CancellationToken) {
             () = tokio::time::sleep(EVERY) => {}
             () = shutdown.cancelled() => return,
         }
+        Audit::tell_left_out(&node).await;
         if leads_primary(&node)
             && let Err(error) = node.vault.finish_restore().await
         {
@@ -27,7 +29,10 @@ pub async fn keep(node: Arc<Node>, shutdown: CancellationToken) {
         }
         // As many steps as there are, but no longer than this node is the one to take them.
         while is_due(&node) && !shutdown.is_cancelled() {
-            let steps = async { Ok(node.vault.sweep_tokens().await? | node.vault.tidy_mounts().await?) };
+            let steps = async {
+                node.vault.rotate_if_due().await?;
+                Ok(node.vault.sweep_tokens().await? | node.vault.tidy_mounts().await?)
+            };
             match steps.await {
                 Ok(true) => {}
                 Ok(false) => break,

@@ -5,7 +5,7 @@
 //!     POST sys/storage/raft/bootstrap/challenge ─────►    remembers a nonce, for a while
 //!   (waits for `operator unseal` with the region's shares, or reads the key file; then asks for a fresh challenge)
 //!     POST sys/storage/raft/bootstrap/answer ────────►    checks the proof, answers with the region's Raft key,
-//!   stores the key, from now on understands its peers     then adds the node: learner, caught up, voter
+//!   stores the key, from now on understands its peers     then adds the node: learner, caught up, voter (or not)
 //! ```
 //!
 //! Every step may be repeated: a node that was not added in time begins again. Nothing in it needs TLS to be trusted,
@@ -17,6 +17,7 @@ use super::node::{Node, blocking};
 use super::peers::{self, ANSWER_BYTES_MAX};
 use crate::clock::{self, UnixMs};
 use crate::consensus::Member;
+use crate::consensus::raft::Suffrage;
 use crate::decoding::Decoder;
 use crate::error::{Error, Result};
 use crate::ids::NodeId;
@@ -55,6 +56,8 @@ pub struct Joining {
     expected: AtomicBool,
     /// The joiner's: addresses given by `sys/storage/raft/join`.
     asked: Mutex<Vec<String>>,
+    /// The joiner's: it is to join without a vote.
+    without_vote: AtomicBool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,6 +77,8 @@ struct AnswerRequest {
     server_id: String,
     api_addr: String,
     answer: JoinAnswer,
+    #[serde(default)]
+    non_voter: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,7 +101,8 @@ impl Joining {
     }
 
     /// Adds an address to try, as `sys/storage/raft/join` asks.
-    pub fn ask(&self, address: &str) {
+    pub fn ask(&self, address: &str, suffrage: Suffrage) {
+        self.without_vote.store(suffrage == Suffrage::NonVoter, Ordering::Relaxed);
         let mut asked = lock(&self.asked);
         if !asked.iter().any(|known| known == address) {
             asked.push(address.to_owned());
@@ -142,14 +148,15 @@ pub async fn answer(call: Call) -> Result<Answer> {
     })
     .await?;
     // The joiner understands its peers once it has this answer: so it is added behind it.
-    tokio::spawn(add(node, request.server_id, request.api_addr));
+    let suffrage = if request.non_voter { Suffrage::NonVoter } else { Suffrage::Voter };
+    tokio::spawn(add(node, request.server_id, request.api_addr, suffrage));
     Ok(Answer::data(&Admitted { raft_key }))
 }
 
-async fn add(node: Arc<Node>, name: String, api_addr: String) {
+async fn add(node: Arc<Node>, name: String, api_addr: String, suffrage: Suffrage) {
     hear(&node, &name, &api_addr).await;
     let member = Member { name: name.clone(), api_addr: api_addr.clone(), ..Member::default() };
-    match node.raft.add_node(NodeId::of(&name), member).await {
+    match node.raft.add_node(NodeId::of(&name), member, suffrage).await {
         Ok(()) => info!(node = name, api_addr, "a node joined"),
         // The joiner asks again if nothing reaches it.
         Err(error) => warn!(node = name, "the node was admitted but not added yet: {error}"),
@@ -230,6 +237,7 @@ async fn join(node: &Arc<Node>, address: &str) -> Result<Step> {
         server_id: node.name().to_owned(),
         api_addr: node.config.api_addr.clone(),
         answer,
+        non_voter: node.joining.without_vote.load(Ordering::Relaxed),
     };
     let admitted: Admitted = post(node, address, "answer", &request).await?;
     let joiner = node.clone();

@@ -1,16 +1,17 @@
 //! A node as a server: the routes of the API over HTTP, and what a node does by itself.
 //!
 //! * `routes` is the one table of what there is; `pattern`, `request`, `call`, `answer`, `http` bring a request to its row
-//!   and back; `handlers/` do the work.
+//!   and back; `guarded` lets through who may; `handlers/` do the work.
 //! * `node` puts the parts of a node together; `supervisor` watches its peers, by the settings of `autopilot`; `housekeeping`
 //!   removes what has ended; `join` takes nodes into the region.
 //! * `peers`, `node_auth`: messages between nodes; `forward`: a follower's requests to its leader.
 //! * `index`: reading what one has written, on any node of any region.
 //! * `connections`, `bodies`, `upload`, `failures`: the bounds on what strangers may hold open, send and try; `visitor`: who
-//!   they are.
+//!   they are; `quotas`: how often anybody may ask.
 //! * `audit`: what is written down of requests, with the ids that `request_id` gives them.
 //! * `cors`: web pages of other origins.
-//! * `requests`, `host`: what operators are told of the node and its machine.
+//! * `requests`, `host`, `monitor`: what operators are told of the node, its machine and its log; `openapi`: what programs are
+//!   told of the routes.
 //! * `process`: no core dumps, no memory in the swap.
 //! * `tls`, `signals`: certificates, reload, stop.
 //!
@@ -27,17 +28,21 @@ mod cors;
 mod decoders;
 mod failures;
 mod forward;
+mod guarded;
 mod handlers;
 mod host;
 mod housekeeping;
 mod http;
 mod index;
 mod join;
+mod monitor;
 mod node;
 mod node_auth;
+mod openapi;
 mod pattern;
 mod peers;
 mod process;
+mod quotas;
 mod request;
 mod request_id;
 mod requests;

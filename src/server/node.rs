@@ -5,6 +5,7 @@ use super::bodies::Bodies;
 use super::failures::{self, Failures};
 use super::join::Joining;
 use super::peers::{NodeReport, Peers};
+use super::quotas::Quotas;
 use super::requests::Requests;
 use super::tls;
 use super::upload::{self, Uploads};
@@ -49,6 +50,8 @@ pub struct Node {
     /// The room for requests' bodies.
     pub bodies: Bodies,
     pub uploads: Uploads,
+    /// How often each address asked, where a quota counts it.
+    pub quotas: Quotas,
     /// What is under way and what was answered.
     pub requests: Arc<Requests>,
     started_at: UnixMs,
@@ -120,6 +123,7 @@ impl Node {
             shares: Failures::new(failures::SHARES),
             bodies: Bodies::default(),
             uploads: Uploads::default(),
+            quotas: Quotas::default(),
             requests: Arc::default(),
             started_at: clock::now(),
             stopping: CancellationToken::new(),

@@ -3,9 +3,9 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    audit, auth_methods, autopilot, health, info, kv, kv_lists, leases, ledger, link, membership, metrics, mounts,
-    mounts_seen, path, plain, plugins, policy, rekey, replication_status, root_generation, rotation, seal, settings,
-    snapshot, token, token_roles, tools, wrapping,
+    audit, auth_methods, autopilot, health, info, kv, kv_lists, leases, ledger, link, membership, metrics, monitor,
+    mounts, mounts_seen, path, plain, plugins, policy, quotas, rekey, replication_status, root_generation, rotation,
+    seal, settings, snapshot, token, token_roles, tools, wrapping,
 };
 use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Scan, Write};
@@ -56,7 +56,12 @@ pub struct Route {
 impl Route {
     /// Whether what it is sent may be too large for memory.
     pub fn takes_file(&self) -> bool {
-        self.verb == Verb::Write && self.pattern.starts_with("sys/storage/raft/snapshot")
+        self.verb == Verb::Write && self.moves_file()
+    }
+
+    /// Whether it brings or fetches a file, which takes its time.
+    pub fn moves_file(&self) -> bool {
+        matches!(self.pattern, "sys/storage/raft/snapshot" | "sys/storage/raft/snapshot-force")
     }
 }
 
@@ -124,6 +129,10 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/audit-hash/*path" Client Leader audit::hash, "what a value looks like in an audit log";
     Write "sys/rotate" Client Leader rotation::rotate, "encrypt with a new key from now on";
     Write "sys/rotate/keyring" Client Leader rotation::rotate, "encrypt with a new key from now on";
+    Read "sys/rotate/config" Client Leader rotation::config, "when the key is rotated by itself";
+    Write "sys/rotate/config" Client Leader rotation::config_write, "change that";
+    Read "sys/rotate/keyring/config" Client Leader rotation::config, "the same";
+    Write "sys/rotate/keyring/config" Client Leader rotation::config_write, "the same";
     Read "sys/key-status" Client Leader rotation::key_status, "the key that encrypts, and since when";
     Read "sys/storage/raft/autopilot/state" Operator LeaderIfAny autopilot::state, "the region's health, node by node";
     Read "sys/mounts/*path" Client Leader mounts::read, "one mount, or its settings below `tune`";
@@ -169,9 +178,18 @@ pub static ROUTES: &[Route] = routes! {
     Read "sys/config/auditing/request-headers/:name" Client Leader settings::audited_header, "one of them, and whether as a hash";
     Write "sys/config/auditing/request-headers/:name" Client Leader settings::audited_header_write, "show a request header in the audit log";
     Delete "sys/config/auditing/request-headers/:name" Client Leader settings::audited_header_delete, "show it no longer";
+    Read "sys/quotas/config" Client Leader quotas::config, "what holds for all quotas: paths that none counts, headers, audit";
+    Write "sys/quotas/config" Client Leader quotas::config_write, "change that";
+    List "sys/quotas/rate-limit" Client Leader quotas::list, "the names of all rate limits";
+    Read "sys/quotas/rate-limit/:name" Client Leader quotas::read, "a rate limit: requests of an address below a path, in an interval";
+    Write "sys/quotas/rate-limit/:name" Client Leader quotas::write, "make or change a rate limit; each node counts for itself";
+    Delete "sys/quotas/rate-limit/:name" Client Leader quotas::delete, "delete a rate limit";
     Read "sys/plugins/catalog" Client Leader plugins::all, "the engines there are, all built in";
     List "sys/plugins/catalog/:kind" Client Leader plugins::of_kind, "those of a kind: `auth`, `database`, `secret`";
     Read "sys/plugins/catalog/:kind/:name" Client Leader plugins::one, "one of them";
+    Read "sys/monitor" Operator Here monitor::monitor, "the node's log as it is written; `?log_level=debug&log_format=json`";
+    Read "sys/internal/specs/openapi" Client Leader info::openapi, "these routes as an OpenAPI document";
+    Write "sys/internal/specs/openapi" Client Leader info::openapi, "the same";
     Read "sys/metrics" Operator Here metrics::metrics, "gauges and counters; `?format=prometheus`";
     Write "sys/wrapping/wrap" Client Leader wrapping::wrap, "keep a value for who holds the token that is answered";
     Write "sys/wrapping/unwrap" Client Leader wrapping::unwrap, "fetch a wrapped answer, once";
@@ -235,6 +253,8 @@ pub static ROUTES: &[Route] = routes! {
     Read "sys/storage/raft/autopilot/configuration" Operator LeaderIfAny autopilot::configuration, "by what the health of nodes is judged";
     Write "sys/storage/raft/autopilot/configuration" Operator Leader autopilot::configure, "change that";
     Write "sys/storage/raft/remove-peer" Operator Leader membership::remove_peer, "take a node out of the region";
+    Write "sys/storage/raft/promote" Operator Leader membership::promote, "give a node a vote";
+    Write "sys/storage/raft/demote" Operator Leader membership::demote, "take a node's vote: it holds all data, and counts for no majority";
     Write "sys/storage/raft/join" Anyone Here membership::join, "make this fresh node join a region";
     Write "sys/storage/raft/bootstrap/challenge" Anyone Leader membership::challenge, "what a joining node must prove";
     Write "sys/storage/raft/bootstrap/answer" Anyone Leader membership::answer, "its proof, for the region's key";

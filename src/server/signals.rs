@@ -1,11 +1,14 @@
 //! A server as a process: its log, its signals.
 
-use super::{process, start};
+use super::{monitor, process, start};
 use crate::config::{self, LogFormat, ServerConfig};
 use crate::error::{Error, Result};
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Runs a server from its configuration file until SIGTERM or SIGINT. SIGHUP reads the file again.
 pub async fn run(file: &Path) -> Result<()> {
@@ -58,11 +61,12 @@ const LOG_VARIABLE: &str = "TWINKEEP_LOG";
 fn log_to_stderr(config: &ServerConfig) {
     let configured = format!("warn,openraft=off,twinkeep={}", config.log_level.name());
     let filter = tracing_subscriber::EnvFilter::new(std::env::var(LOG_VARIABLE).unwrap_or(configured));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let done = match config.log_format {
-        LogFormat::Standard => log.with_ansi(false).try_init(),
-        LogFormat::Json => log.json().try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.log_format {
+        LogFormat::Standard => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    let done = tracing_subscriber::registry().with(lines.with_filter(filter)).with(monitor::layer()).try_init();
     if done.is_err() {
         warn!("the log was set up before; its settings stay");
     }

@@ -5,13 +5,12 @@
 mod support;
 
 mod peer;
-mod raw;
 
 use bytes::Bytes;
 use peer::Peer;
-use raw::{dial, link_head, say, status};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use support::raw::{dial, link_head, say, status};
 use support::writer::fields;
 use support::{Node, PATH, Region, connect, wait_until_in_step};
 use tokio::io::AsyncWriteExt;

@@ -8,6 +8,7 @@
 pub mod authority;
 pub mod http;
 pub mod proxy;
+pub mod raw;
 pub mod writer;
 
 use authority::Authority;

@@ -17,6 +17,13 @@ use tokio::sync::{Mutex, watch};
 /// How many entries a learner may be behind when it gets its vote.
 const CAUGHT_UP_ENTRIES: u64 = 64;
 
+/// Whether a member counts for the majority. One that does not holds all data, and never leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suffrage {
+    Voter,
+    NonVoter,
+}
+
 pub struct Members {
     node: openraft::Raft<Types>,
     standing: watch::Receiver<crate::consensus::Standing>,
@@ -37,8 +44,8 @@ impl Members {
         Members { node, standing, deadline, catch_up, changing: Mutex::default() }
     }
 
-    /// Makes `peer` a voter. Adding a voter again changes its address, or nothing.
-    pub async fn add(&self, id: NodeId, peer: Peer) -> Result<()> {
+    /// Makes `peer` a member. Adding one again changes its address, or nothing; a voter stays one.
+    pub async fn add(&self, id: NodeId, peer: Peer, suffrage: Suffrage) -> Result<()> {
         let _one_at_a_time = self.changing.lock().await;
         self.finish_joint().await?;
         let known = self.node.metrics().borrow().membership_config.membership().get_node(&id).cloned();
@@ -47,30 +54,44 @@ impl Members {
         } else if known.is_some_and(|known| known != peer) {
             self.change(ChangeMembers::SetNodes(BTreeMap::from([(id, peer)]))).await?;
         }
-        if self.is_voter(id) {
+        if self.is_voter(id) || suffrage == Suffrage::NonVoter {
             return Ok(());
         }
         self.caught_up(id).await?;
         self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id]))).await
     }
 
+    /// Gives a member a vote once it has caught up, or takes it.
+    pub async fn set(&self, id: NodeId, suffrage: Suffrage) -> Result<()> {
+        let _one_at_a_time = self.changing.lock().await;
+        self.finish_joint().await?;
+        match suffrage {
+            Suffrage::Voter => {
+                self.caught_up(id).await?;
+                self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id]))).await
+            }
+            Suffrage::NonVoter if self.voters() == 1 => {
+                Err(Error::Conflict("the last voter of a region can't be demoted".into()))
+            }
+            Suffrage::NonVoter => {
+                let demoted = ChangeMembers::RemoveVoters(BTreeSet::from([id]));
+                self.agree(demoted, Removed::Stays).await
+            }
+        }
+    }
+
     /// Removes a node. Removing one that is no member is an error; a leader that removes itself stops leading.
     pub async fn remove(&self, id: NodeId) -> Result<()> {
         let _one_at_a_time = self.changing.lock().await;
         self.finish_joint().await?;
-        let (known, voters) = {
-            let metrics = self.node.metrics();
-            let metrics = metrics.borrow();
-            let membership = metrics.membership_config.membership();
-            (membership.get_node(&id).is_some(), membership.voter_ids().count())
-        };
+        let known = self.node.metrics().borrow().membership_config.membership().get_node(&id).is_some();
         if !known {
             return Err(Error::NotFound(format!("node {id} is no member of this region")));
         }
         if !self.is_voter(id) {
             return self.change(ChangeMembers::RemoveNodes(BTreeSet::from([id]))).await;
         }
-        if voters == 1 {
+        if self.voters() == 1 {
             return Err(Error::Conflict("the last voter of a region can't be removed".into()));
         }
         self.change(ChangeMembers::RemoveVoters(BTreeSet::from([id]))).await
@@ -80,6 +101,10 @@ impl Members {
         self.node.metrics().borrow().membership_config.membership().voter_ids().any(|voter| voter == id)
     }
 
+    fn voters(&self) -> usize {
+        self.node.metrics().borrow().membership_config.membership().voter_ids().count()
+    }
+
     /// Finishes a change of voters that a former leader had begun.
     async fn finish_joint(&self) -> Result<()> {
         let joint = self.node.metrics().borrow().membership_config.membership().get_joint_config().len() > 1;
@@ -87,10 +112,14 @@ impl Members {
     }
 
     async fn change(&self, change: ChangeMembers<NodeId, Peer>) -> Result<()> {
+        self.agree(change, Removed::Goes).await
+    }
+
+    async fn agree(&self, change: ChangeMembers<NodeId, Peer>, removed: Removed) -> Result<()> {
         if !self.standing.borrow().is_leader {
             return Err(not_leading(&self.standing.borrow()));
         }
-        let done = self.node.change_membership(change, false);
+        let done = self.node.change_membership(change, removed == Removed::Stays);
         match tokio::time::timeout(self.deadline, done).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(refused(error)),
@@ -118,6 +147,14 @@ impl Members {
             ))),
         }
     }
+}
+
+/// What becomes of voters that a change takes the vote from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Removed {
+    Goes,
+    /// As a member without a vote.
+    Stays,
 }
 
 type ChangeError = RaftError<NodeId, ClientWriteError<NodeId, Peer>>;

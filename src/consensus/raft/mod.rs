@@ -43,6 +43,7 @@ use bytes::Bytes;
 use log_store::{LogStore, blocking};
 use log_writer::AppliedNext;
 use members::Members;
+pub use members::Suffrage;
 use network::Network;
 use openraft::SnapshotPolicy;
 use openraft::error::{InitializeError, RaftError};
@@ -220,10 +221,15 @@ impl Raft {
         self.node.is_initialized().await.map_err(|error| Error::unavailable(format!("Raft has stopped: {error}")))
     }
 
-    /// On the leader: takes a node in, as a learner until it has caught up, then as a voter. The member's `voter` and
-    /// `matched_index` don't matter.
-    pub async fn add_node(&self, id: NodeId, member: Member) -> Result<()> {
-        self.members.add(id, Peer { name: member.name, api_addr: member.api_addr }).await
+    /// On the leader: takes a node in, as a learner until it has caught up, then as a voter if it is to be one. The member's
+    /// `voter` and `matched_index` don't matter.
+    pub async fn add_node(&self, id: NodeId, member: Member, suffrage: Suffrage) -> Result<()> {
+        self.members.add(id, Peer { name: member.name, api_addr: member.api_addr }, suffrage).await
+    }
+
+    /// On the leader: gives a member a vote, or takes it.
+    pub async fn set_suffrage(&self, id: NodeId, suffrage: Suffrage) -> Result<()> {
+        self.members.set(id, suffrage).await
     }
 
     /// On the leader: removes a node.

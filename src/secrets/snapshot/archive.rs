@@ -75,8 +75,12 @@ pub fn line(bytes: &[u8], name: &str) -> String {
 fn members(path: &Path, mut each: impl FnMut(&str, &mut dyn Read) -> Result<()>) -> Result<()> {
     let broken = |error: io::Error| not_a_snapshot(&error.to_string());
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(File::open(path)?)));
-    for member in archive.entries().map_err(broken)? {
+    // As they stand: a long name, of whatever length, would be read into memory before anybody could look at it.
+    for member in archive.entries().map_err(broken)?.raw(true) {
         let mut member = member.map_err(broken)?;
+        if !member.header().entry_type().is_file() {
+            return Err(not_a_snapshot("it holds something that is no file"));
+        }
         let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
         each(&name, &mut member)?;
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::secrets::core::{Access, Core, View, blocking};
 use crate::secrets::key_file;
 use crate::secrets::layout::{self, Record};
+use crate::secrets::mounts;
 use crate::secrets::seal::{SealKind, SealRecord};
 use crate::secrets::vault::Vault;
 use crate::state::{Command, Op, Outcome, RegionChange, Stored};
@@ -138,6 +139,15 @@ impl Vault {
         let wanted = move |key: &Bytes| !kept.contains(key) && !layout::is_staged(key);
         self.put_from(term, file, move |key, value| Ok(wanted(&key).then_some(Op::Put { key, value }))).await?;
         Ok(fixed)
+    }
+
+    /// Fails while the records of a snapshot take their places: tokens and policies are those of neither.
+    pub fn expect_settled(&self) -> Result<()> {
+        let switched = |unfinished: Unfinished| unfinished.fixed.is_some();
+        if self.unfinished()?.is_some_and(switched) {
+            return Err(mounts::restoring());
+        }
+        self.core.read_local(mounts::table).map(drop)
     }
 
     fn unfinished(&self) -> Result<Option<Unfinished>> {

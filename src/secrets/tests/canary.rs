@@ -89,7 +89,7 @@ async fn errors_and_debug_output_tell_nothing() {
     }
     f.put(CANARY, &format!("{{\"x\":\"{CANARY}\"}}")).await;
     said.push(format!("{:?}", f.vault.kv_get(f.kv, CANARY, None).await));
-    said.push(format!("{:?}", f.vault.authenticate(&SensitiveString::new(CANARY), None).await));
+    said.push(format!("{:?}", f.vault.authenticate(&SensitiveString::new(CANARY), None, Use::ToCount).await));
     said.push(format!("{:?}", f.vault.unseal(&SensitiveString::new(CANARY))));
     for text in said {
         assert!(!text.contains(CANARY), "{text}");

@@ -7,7 +7,7 @@ use crypto_box::SecretKey;
 #[tokio::test]
 async fn a_region_that_takes_over_the_keyring_reads_the_data() {
     let (here, there) = (Fixture::open().await, Fixture::open().await);
-    let of_there = here.vault.authenticate(&there.root, None).await;
+    let of_there = here.vault.authenticate(&there.root, None, Use::ToCount).await;
     assert!(of_there.is_err(), "each region has tokens of its own before");
     here.put("a/b", "{\"x\":1}").await;
 
@@ -20,8 +20,8 @@ async fn a_region_that_takes_over_the_keyring_reads_the_data() {
     copy_data(&here, &there).await;
 
     // The keys in memory followed: the tokens and the data of the one are now those of the other.
-    there.vault.authenticate(&here.root, None).await.unwrap();
-    assert!(there.vault.authenticate(&there.root, None).await.is_err());
+    there.vault.authenticate(&here.root, None, Use::ToCount).await.unwrap();
+    assert!(there.vault.authenticate(&there.root, None, Use::ToCount).await.is_err());
     let mount = there.vault.mount_of("secret/data/a/b").unwrap().unwrap();
     assert_eq!((mount.0.id, mount.1.as_str()), (here.kv, "data/a/b"));
     let there = Fixture { kv: here.kv, ..there };
@@ -31,7 +31,7 @@ async fn a_region_that_takes_over_the_keyring_reads_the_data() {
     // Its own shares still open it.
     there.vault.seal();
     there.unseal();
-    there.vault.authenticate(&here.root, None).await.unwrap();
+    there.vault.authenticate(&here.root, None, Use::ToCount).await.unwrap();
 }
 
 /// Writes all that `from` holds to `to` as well.

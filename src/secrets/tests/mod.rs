@@ -76,7 +76,7 @@ impl Fixture {
     }
 
     async fn caller(&self) -> Caller {
-        self.vault.authenticate(&self.root, None).await.unwrap()
+        self.vault.authenticate(&self.root, None, Use::ToCount).await.unwrap()
     }
 
     /// The data of a version (0: the current one), or what became of it.

@@ -94,7 +94,7 @@ async fn a_cubbyhole_is_its_tokens_alone_and_goes_with_it() {
     let f = Fixture::open().await;
     let before = f.consensus.state().path().entries;
     let made = f.vault.token_create(&f.caller().await, TokenRequest::default()).await.unwrap().value;
-    let caller = f.vault.authenticate(&made.token, None).await.unwrap();
+    let caller = f.vault.authenticate(&made.token, None, Use::ToCount).await.unwrap();
     let own = Plain::cubbyhole(&caller).unwrap();
     f.vault.plain_put(own, "a/b", text("{\"x\":1}")).await.unwrap();
     assert_eq!(f.vault.plain_list(own, "").await.unwrap(), ["a/"]);
@@ -126,7 +126,7 @@ async fn a_wrapped_answer_is_fetched_once() {
 
     // With the wrapping token itself as the caller's.
     let own = f.vault.wrap("x", minute, text(answer)).await.unwrap().value.token;
-    let caller = f.vault.authenticate(&own, None).await.unwrap();
+    let caller = f.vault.authenticate(&own, None, Use::ToCount).await.unwrap();
     assert!(unwrap(own).await.is_none(), "its one use is taken");
     assert_eq!(f.vault.unwrap(Wrapping::Own(&caller)).await.unwrap().value.unwrap().expose(), answer);
     f.vault.finish(&caller).await.unwrap();

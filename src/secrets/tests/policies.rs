@@ -4,7 +4,7 @@ use super::*;
 use crate::error::Error;
 
 async fn allowed(f: &Fixture, token: &SensitiveString, path: &str, operation: Operation) -> bool {
-    let acl = f.vault.authenticate(token, None).await.unwrap().acl;
+    let acl = f.vault.authenticate(token, None, Use::ToCount).await.unwrap().acl;
     let asked = Asked { path, operation, parameters: &serde_json::Map::new, wrap_ttl: None };
     matches!(acl.decide(&asked), Decision::Allowed { .. })
 }

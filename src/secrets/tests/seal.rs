@@ -53,7 +53,7 @@ async fn every_subset_of_enough_shares_unseals_in_any_order() {
                 f.vault.unseal(&f.keys[usize::from(*share)]).unwrap();
             }
             assert!(!f.vault.is_sealed(), "shares {chosen:?} of {split:?}");
-            f.vault.authenticate(&f.root, None).await.unwrap();
+            f.vault.authenticate(&f.root, None, Use::ToCount).await.unwrap();
             f.vault.seal();
         }
     }
@@ -98,7 +98,7 @@ async fn a_sealed_node_does_nothing_for_clients() {
     let caller = f.caller().await;
     f.vault.seal();
     let sealed = |error: Error| assert!(matches!(error, Error::Sealed), "{error}");
-    sealed(f.vault.authenticate(&f.root, None).await.unwrap_err());
+    sealed(f.vault.authenticate(&f.root, None, Use::ToCount).await.unwrap_err());
     sealed(f.vault.kv_get(f.kv, "a", None).await.unwrap_err());
     sealed(f.vault.kv_put(f.kv, "a", SensitiveString::new("{}"), None).await.unwrap_err());
     sealed(f.vault.token_create(&caller, TokenRequest::default()).await.unwrap_err());
@@ -123,7 +123,7 @@ async fn a_key_file_unseals_without_a_person() {
     let again = vault_over(consensus.clone(), SealKind::File(path.clone()));
     assert_eq!(again.seal_status().unwrap().kind, "file");
     assert!(again.is_sealed() && !again.unseal_from_file().unwrap().sealed);
-    again.authenticate(&done.root_token, None).await.unwrap();
+    again.authenticate(&done.root_token, None, Use::ToCount).await.unwrap();
 
     let refused = |vault: Vault| vault.unseal_from_file().unwrap_err().to_string();
     let other = folder.path().join("other.key");

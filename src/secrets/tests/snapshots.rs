@@ -87,8 +87,11 @@ async fn a_restore_whose_leader_dies_is_whole_or_never_was() {
     vault.commit_staged(term).await.unwrap();
     let closed = vault.kv_get(fixture.kv, "added", None).await.unwrap_err();
     assert!(matches!(closed, Error::Unavailable(_)), "{closed}");
+    let mixture = vault.expect_settled().unwrap_err();
+    assert!(mixture.to_string().contains("being restored"), "{mixture}");
     assert!(vault.snapshot_save(&mut Vec::new()).is_err());
     assert!(vault.finish_restore().await.unwrap());
+    vault.expect_settled().unwrap();
     assert_eq!(
         (fixture.get("added", 0).await, fixture.get("many/599", 0).await),
         ("missing".into(), r#"{"x":1}"#.into())
@@ -138,6 +141,22 @@ async fn another_regions_snapshot_brings_its_keys() {
     assert_eq!(new.consensus.state().path().entries, old.consensus.state().path().entries);
     assert!(!new.vault.finish_restore().await.unwrap(), "nothing is left to do");
     new.put("c", r#"{"x":5}"#).await;
+}
+
+/// A long name is a record of its own in a tar, as long as its header says: gigabytes in a file of kilobytes.
+#[tokio::test]
+async fn names_of_any_length_are_not_read() {
+    let fixture = Fixture::open().await;
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(64 << 30);
+    header.set_cksum();
+    let mut packed = flate2::write::GzEncoder::new(NamedTempFile::new().unwrap(), flate2::Compression::fast());
+    packed.write_all(header.as_bytes()).unwrap();
+    packed.write_all(&vec![b'a'; 1 << 20]).unwrap();
+    let file = packed.finish().unwrap();
+    let refused = fixture.restore(&file, true).await.unwrap_err();
+    assert!(refused.to_string().contains("no file"), "{refused}");
 }
 
 #[tokio::test]

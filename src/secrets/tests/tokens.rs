@@ -8,7 +8,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAYS_32: Duration = Duration::from_secs(768 * 3600);
 
 async fn make(f: &Fixture, of: &SensitiveString, request: TokenRequest) -> Result<TokenMade, Error> {
-    let caller = f.vault.authenticate(of, None).await?;
+    let caller = f.vault.authenticate(of, None, Use::ToCount).await?;
     Ok(f.vault.token_create(&caller, request).await?.value)
 }
 
@@ -23,7 +23,7 @@ async fn refused(f: &Fixture, of: &SensitiveString, request: TokenRequest) -> St
 }
 
 async fn is_good(f: &Fixture, token: &SensitiveString) -> bool {
-    match f.vault.authenticate(token, None).await {
+    match f.vault.authenticate(token, None, Use::ToCount).await {
         Ok(_) => true,
         Err(Error::PermissionDenied) => false,
         Err(error) => panic!("{error}"),
@@ -187,14 +187,18 @@ async fn a_token_is_good_for_so_many_requests() {
     let f = Fixture::open().await;
     let (token, info) = child(&f, &f.root, TokenRequest { uses: 3, ..lasting(HOUR) }).await;
     assert_eq!(info.uses, 3);
-    let first = f.vault.authenticate(&token, None).await.unwrap();
+    let first = f.vault.authenticate(&token, None, Use::ToCount).await.unwrap();
     f.vault.finish(&first).await.unwrap();
     assert_eq!(f.vault.token_lookup(&token).await.unwrap().uses, 2);
-    let second = f.vault.authenticate(&token, None).await.unwrap();
+    let second = f.vault.authenticate(&token, None, Use::ToCount).await.unwrap();
     let words = f.vault.token_create(&second, TokenRequest::default()).await.unwrap_err().to_string();
     assert_eq!(words, "restricted use token cannot generate child tokens");
-    let last = f.vault.authenticate(&token, None).await.unwrap();
+    let last = f.vault.authenticate(&token, None, Use::ToCount).await.unwrap();
     assert!(!is_good(&f, &token).await, "the last use was taken");
+    // The same request, sent to another leader, is the same use, and still the last one.
+    let again = f.vault.authenticate(&token, None, Use::Counted).await.unwrap();
+    assert_eq!(again.uses, Some(0));
+    assert!(f.vault.recognise(&token, None, Use::ToCount).unwrap().is_none(), "to look counts nothing");
     // The request itself may still look at its token.
     assert_eq!(f.vault.token_lookup_self(&last).await.unwrap().uses, 0);
     f.vault.finish(&last).await.unwrap();
@@ -222,7 +226,7 @@ async fn batch_tokens_are_kept_nowhere() {
     assert_eq!(f.consensus.state().path().applied, before);
     assert!(token.expose().starts_with("b.") && info.accessor.is_empty() && !info.renewable, "{info:?}");
     assert_eq!(f.vault.token_lookup(&token).await.unwrap(), info);
-    let caller = f.vault.authenticate(&token, None).await.unwrap();
+    let caller = f.vault.authenticate(&token, None, Use::ToCount).await.unwrap();
     assert_eq!(caller.policies, ["default"]);
     assert!(f.vault.token_create(&caller, TokenRequest::default()).await.is_err());
     assert!(f.vault.token_renew_self(&caller, HOUR).await.is_err());
@@ -289,7 +293,7 @@ async fn revoking_a_token_takes_its_family() {
     assert_eq!(unknown.to_string(), "invalid accessor");
     f.vault.token_revoke(&parent).await.unwrap();
 
-    let caller = f.vault.authenticate(&orphan, None).await.unwrap();
+    let caller = f.vault.authenticate(&orphan, None, Use::ToCount).await.unwrap();
     f.vault.token_revoke_self(&caller).await.unwrap();
     assert!(!is_good(&f, &orphan).await);
     let late = f.vault.token_create(&caller, TokenRequest::default()).await.unwrap_err();

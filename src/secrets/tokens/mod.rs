@@ -48,6 +48,14 @@ use std::time::Duration;
 /// No token is longer; what is offered as one and is longer is refused unread.
 const TOKEN_BYTES_MAX: usize = 256;
 
+/// Whether a request is still to be counted, of those that its token is good for. One that is sent to another leader, since
+/// nothing was done, is counted once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Use {
+    ToCount,
+    Counted,
+}
+
 /// Who makes a request, once its token was found good.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -124,19 +132,21 @@ impl Vault {
     ///
     /// On a standby, as on a follower, this reads what has arrived: a token revoked on the primary a moment ago is
     /// good until the revocation arrives. So an operator can act on a standby whose primary is gone.
-    pub async fn authenticate(&self, token: &SensitiveString, from: Option<IpAddr>) -> Result<Caller> {
+    pub async fn authenticate(&self, token: &SensitiveString, from: Option<IpAddr>, uses: Use) -> Result<Caller> {
         self.core.catch_up_if_leader().await;
-        let mut caller = self.core.read_local(|view| identify(view, token, from))?.ok_or(Error::PermissionDenied)?;
-        if let (Some(_), Some(hash)) = (caller.uses, caller.hash()) {
-            caller.last_use = self.count_use(hash).await?;
+        let mut caller = self.recognise(token, from, uses)?.ok_or(Error::PermissionDenied)?;
+        if let (Some(left), Some(hash)) = (caller.uses, caller.hash()) {
+            caller.last_use = match uses {
+                Use::ToCount => self.count_use(hash).await?,
+                Use::Counted => left == 0,
+            };
         }
         Ok(caller)
     }
 
-    /// Whether a token is good, as far as this node holds, without counting a use: before anything large is taken from
-    /// whoever shows it.
-    pub fn is_good(&self, token: &SensitiveString, from: Option<IpAddr>) -> Result<bool> {
-        self.core.read_local(|view| Ok(identify(view, token, from)?.is_some()))
+    /// Who a token belongs to, as far as this node holds, without counting a use; `None`: it is not good.
+    pub fn recognise(&self, token: &SensitiveString, from: Option<IpAddr>, uses: Use) -> Result<Option<Caller>> {
+        self.core.read_local(|view| identify(view, token, from, uses))
     }
 
     /// Ends the token of a request that was its last one. To be called when the request is done.
@@ -227,7 +237,7 @@ impl Vault {
 }
 
 /// Whose token it is, if it is one that may come from there.
-fn identify(view: &View, token: &SensitiveString, from: Option<IpAddr>) -> Result<Option<Caller>> {
+fn identify(view: &View, token: &SensitiveString, from: Option<IpAddr>, uses: Use) -> Result<Option<Caller>> {
     if batch::is_batch(token) {
         let batch = batch::open(view, token)?.filter(|batch| cidrs::allow(&batch.bound_cidrs, from));
         let Some(batch) = batch else { return Ok(None) };
@@ -247,7 +257,8 @@ fn identify(view: &View, token: &SensitiveString, from: Option<IpAddr>) -> Resul
         }));
     }
     let Some(hash) = hash_of(view, token) else { return Ok(None) };
-    let fits = |record: &TokenRecord| record.uses != Some(0) && cidrs::allow(&record.bound_cidrs, from);
+    let is_left = |record: &TokenRecord| uses == Use::Counted || record.uses != Some(0);
+    let fits = |record: &TokenRecord| is_left(record) && cidrs::allow(&record.bound_cidrs, from);
     let Some(record) = good_record(view, hash)?.filter(fits) else { return Ok(None) };
     Ok(Some(Caller {
         acl: policy::acl(view, &record.policies)?,

@@ -4,7 +4,8 @@
 //! as it is. Numbers of the API are shown, as Vault shows them; numbers that clients keep as secrets are hashed: few of
 //! them are long enough to be hidden otherwise.
 
-use super::options;
+use super::strangers::DATA_BYTES_MAX;
+use super::{Of, options};
 use crate::clock;
 use crate::secrets::audit::{AuditDevice, AuditHasher};
 use crate::secrets::{Caller, Mount, Operation, Table};
@@ -31,7 +32,7 @@ pub struct Entry {
     allowed: Option<bool>,
     path: String,
     data: Map<String, Value>,
-    headers: Vec<(String, String, bool)>,
+    headers: Vec<(String, Vec<String>, bool)>,
     numbers: Numbers,
 }
 
@@ -45,7 +46,7 @@ enum Numbers {
 }
 
 impl Entry {
-    pub fn of(route: &Route, call: &Call, operation: Option<Operation>, allowed: Option<bool>) -> Entry {
+    pub fn of(route: &Route, call: &Call, of: Of, operation: Option<Operation>, allowed: Option<bool>) -> Entry {
         let numbers = match route.pattern {
             "{kv1}/*path" | "cubbyhole/*path" | "*path" => Numbers::Client,
             pattern if pattern.starts_with("sys/wrapping/") => Numbers::Client,
@@ -57,7 +58,10 @@ impl Entry {
             operation: operation.map_or(call.verb.operation(), Operation::name),
             allowed,
             path: call.asked_path(),
-            data: data_of(call),
+            data: match of {
+                Of::Stranger if call.body.len() > DATA_BYTES_MAX => Map::new(),
+                _ => data_of(call),
+            },
             headers: headers_of(call),
             numbers,
         }
@@ -112,8 +116,9 @@ impl Entry {
             request.insert("data".into(), self.hashed(&self.data, plain, hasher));
         }
         if !self.headers.is_empty() {
-            let shown = self.headers.iter().map(|(name, value, hmac)| {
-                (name.clone(), json!([if *hmac { hasher.hash(value) } else { value.clone() }]))
+            let shown = self.headers.iter().map(|(name, values, hmac)| {
+                let values = values.iter().map(|value| if *hmac { hasher.hash(value) } else { value.clone() });
+                (name.clone(), values.collect::<Value>())
             });
             request.insert("headers".into(), Value::Object(shown.collect()));
         }
@@ -266,11 +271,15 @@ fn data_of(call: &Call) -> Map<String, Value> {
     said.map(|(name, value)| (name.to_owned(), Value::String(value.to_owned()))).collect()
 }
 
-/// The headers that the audit log is to show, and whether as hashes.
-fn headers_of(call: &Call) -> Vec<(String, String, bool)> {
+/// The headers that the audit log is to show, all that were sent of each, and whether as hashes.
+fn headers_of(call: &Call) -> Vec<(String, Vec<String>, bool)> {
     let Ok(settings) = call.node.vault.settings() else { return Vec::new() };
     let named = settings.audited_headers.iter();
-    named.filter_map(|(name, hmac)| Some((name.clone(), call.header(name)?.to_owned(), *hmac))).collect()
+    let sent = |name: &str| -> Vec<String> {
+        let values = call.headers.get_all(name).iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    };
+    named.map(|(name, hmac)| (name.clone(), sent(name), *hmac)).filter(|(_, sent, _)| !sent.is_empty()).collect()
 }
 
 /// The same with every text, and every number that is a client's, as its hash. The names of fields stay.

@@ -47,9 +47,23 @@ impl Target {
     }
 }
 
-/// Whether what this device can't take down is refused.
-pub fn blocks(options: &BTreeMap<String, String>) -> bool {
-    options.get(BLOCKING).is_none_or(|blocking| blocking != "false")
+/// Whom a device keeps from being answered that it can't take down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocking {
+    /// All, whatever other devices do: `blocking=true`.
+    Always,
+    /// All, if no other device can either: Vault's rule.
+    Together,
+    /// Nobody: `blocking=false`.
+    Never,
+}
+
+pub fn blocks(options: &BTreeMap<String, String>) -> Blocking {
+    match options.get(BLOCKING).map(String::as_str) {
+        None => Blocking::Together,
+        Some("false") => Blocking::Never,
+        Some(_) => Blocking::Always,
+    }
 }
 
 /// Whether accessors are shown as hashes.
@@ -135,7 +149,7 @@ mod tests {
             "log_raw": false, "prefix": "", "blocking": "1", "elide_list_responses": true});
         let options = parsed(given, &data).expect("good options");
         assert_eq!(Target::of(&options), Target::File { path: log.clone(), mode: Some(0o640) });
-        assert!(!hashes_accessors(&options) && blocks(&options) && elides_lists(&options));
+        assert!(!hashes_accessors(&options) && blocks(&options) == Blocking::Always && elides_lists(&options));
         let keeps = parsed(json!({"file_path": log, "mode": "0000"}), &data).expect("good options");
         assert_eq!(Target::of(&keeps), Target::File { path: log.clone(), mode: None });
         for (wrong, why) in [

@@ -3,10 +3,12 @@
 use crate::clock;
 use crate::config::{Seal, Tls};
 use crate::error::Result;
+use crate::secrets::{KvKind, Table};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::host;
 use crate::server::node::blocking;
+use crate::server::openapi::{self, Mounts};
 use serde_json::{Map, Value, json};
 
 pub async fn host_info(call: Call) -> Result<Answer> {
@@ -73,4 +75,20 @@ pub async fn config(call: Call) -> Result<Answer> {
         "disable_cache": false,
         "enable_ui": false,
     })))
+}
+
+/// With the KV mounts that the caller may see.
+pub async fn openapi(call: Call) -> Result<Answer> {
+    let acl = &call.caller()?.acl;
+    let mounts = call.node.vault.mounts(Table::Secret)?.into_iter().filter(|mount| acl.sees(&mount.route()));
+    let (mut kv1, mut kv2) = (Vec::new(), Vec::new());
+    for mount in mounts {
+        let path = mount.path.trim_end_matches('/').to_owned();
+        match mount.kv() {
+            Some(KvKind::Plain) => kv1.push(path),
+            Some(KvKind::Versioned) => kv2.push(path),
+            None => {}
+        }
+    }
+    Ok(Answer::plain(&openapi::document(&Mounts { kv1, kv2 })))
 }

@@ -1,8 +1,8 @@
 //! Lists of KV version 2: page by page, all that is below, and with what is known of each secret.
 
 use super::kv::{kv2, shown};
-use super::no_route;
-use crate::error::{Error, Result};
+use super::{no_route, page};
+use crate::error::Result;
 use crate::secrets::MountId;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 pub async fn list(call: Call) -> Result<Answer> {
     let Some(mount) = kv2(&call) else { return no_route(call).await };
-    Ok(Answer::keys(&page(&call, mount).await?))
+    Ok(Answer::keys(&names(&call, mount).await?))
 }
 
 /// As OpenBao has it: in one piece, and of nothing an empty answer.
@@ -21,7 +21,7 @@ pub async fn scan(call: Call) -> Result<Answer> {
 
 pub async fn list_details(call: Call) -> Result<Answer> {
     let Some(mount) = kv2(&call) else { return no_route(call).await };
-    let keys = page(&call, mount).await?;
+    let keys = names(&call, mount).await?;
     if keys.is_empty() {
         return Ok(Answer::missing());
     }
@@ -39,21 +39,9 @@ pub fn scanned(keys: &[String]) -> Answer {
     Answer::data(&if keys.is_empty() { json!({}) } else { json!({ "keys": keys }) })
 }
 
-/// The names after `after`, which need not be one of them, at most `limit` of them.
-async fn page(call: &Call, mount: MountId) -> Result<Vec<String>> {
-    let after = call.query.get("after").unwrap_or_default();
-    let limit = match call.query.get("limit").map(|limit| limit.parse::<i64>()) {
-        None => usize::MAX,
-        Some(Ok(limit)) => usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX),
-        Some(Err(_)) => {
-            let text = "Field validation failed: error converting input for field \"limit\": expected a whole number";
-            return Err(Error::invalid(text));
-        }
-    };
-    let mut names = call.node.vault.kv_list(mount, call.param("path")).await?;
-    names.retain(|name| name.as_str() > after);
-    names.truncate(limit);
-    Ok(names)
+async fn names(call: &Call, mount: MountId) -> Result<Vec<String>> {
+    let names = call.node.vault.kv_list(mount, call.param("path")).await?;
+    Ok(page(call, &names)?.to_vec())
 }
 
 /// Of a folder nothing is known.

@@ -1,6 +1,6 @@
 //! `sys/leases/*`. All leases are those of tokens: this vault hands out nothing else that ends.
 
-use super::{fields, written};
+use super::{fields, page, written};
 use crate::error::{Error, Result};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
@@ -21,7 +21,7 @@ pub async fn lookup(call: Call) -> Result<Answer> {
 }
 
 pub async fn list(call: Call) -> Result<Answer> {
-    Ok(Answer::keys(&call.node.vault.leases_below(call.param("prefix")).await?))
+    Ok(Answer::keys(page(&call, &call.node.vault.leases_below(call.param("prefix")).await?)?))
 }
 
 /// As in Vault: a token is renewed as a token.

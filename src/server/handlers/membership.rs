@@ -3,9 +3,12 @@
 pub use crate::server::join::{answer, challenge};
 
 use crate::api::cluster::{
-    JoinAnswer, JoinRequest, RaftConfiguration, RaftConfigurationAnswer, RaftServer, RemovePeerRequest,
+    JoinAnswer, JoinRequest, PeerRequest, RaftConfiguration, RaftConfigurationAnswer, RaftServer,
 };
+use crate::consensus::Member;
+use crate::consensus::raft::Suffrage;
 use crate::error::{Error, Result};
+use crate::ids::NodeId;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::node_auth::Received;
@@ -26,7 +29,7 @@ pub async fn configuration(call: Call) -> Result<Answer> {
 }
 
 pub async fn remove_peer(call: Call) -> Result<Answer> {
-    let request: RemovePeerRequest = call.json()?;
+    let request: PeerRequest = call.json()?;
     let members = call.node.standing().members;
     let named = members.iter().find(|(_, member)| member.name == request.server_id);
     let (id, _) = named.ok_or_else(|| {
@@ -35,6 +38,43 @@ pub async fn remove_peer(call: Call) -> Result<Answer> {
     })?;
     call.node.raft.remove_node(*id).await?;
     Ok(Answer::empty())
+}
+
+/// Vault's words, where it has them.
+pub async fn promote(call: Call) -> Result<Answer> {
+    let (id, member) = peer(&call)?;
+    if member.voter {
+        return Err(Error::invalid("1 error occurred:\n\t* server is not a non-voter\n\n"));
+    }
+    call.node.raft.set_suffrage(id, Suffrage::Voter).await?;
+    Ok(Answer::empty())
+}
+
+/// One that has no vote keeps none. A leader leaves that to the next one.
+pub async fn demote(call: Call) -> Result<Answer> {
+    let (id, member) = peer(&call)?;
+    let standing = call.node.standing();
+    let others = standing.members.iter().filter(|(other, member)| **other != id && member.voter).count();
+    if member.voter && id == standing.me && others > 0 {
+        call.node.raft.step_down().await?;
+        return Err(Error::NotLeader("this node leaves leadership to another, which takes its vote".into()));
+    }
+    if member.voter {
+        call.node.raft.set_suffrage(id, Suffrage::NonVoter).await?;
+    }
+    Ok(Answer::empty())
+}
+
+/// The member that a request names.
+fn peer(call: &Call) -> Result<(NodeId, Member)> {
+    let PeerRequest { server_id } = call.json()?;
+    if server_id.is_empty() {
+        return Err(Error::invalid("no server id provided"));
+    }
+    let members = call.node.standing().members;
+    let found = members.into_iter().find(|(_, member)| member.name == server_id);
+    let missing = format!("1 error occurred:\n\t* server {server_id} not found in raft configuration\n\n");
+    found.ok_or_else(|| Error::invalid(missing))
 }
 
 pub async fn step_down(call: Call) -> Result<Answer> {
@@ -48,15 +88,13 @@ pub async fn join(call: Call) -> Result<Answer> {
     if call.node.raft.is_initialised().await? {
         return Err(Error::invalid("this node belongs to a region already"));
     }
-    if request.non_voter {
-        return Err(Error::invalid("`non_voter` is not supported: every node of a region votes"));
-    }
     let address = request.leader_api_addr.trim_end_matches('/');
     let right = Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
     if !right {
         return Err(Error::invalid("`leader_api_addr` must be an address like http://10.1.1.1:8200"));
     }
-    call.node.joining.ask(address);
+    let suffrage = if request.non_voter { Suffrage::NonVoter } else { Suffrage::Voter };
+    call.node.joining.ask(address, suffrage);
     Ok(Answer::plain(&JoinAnswer { joined: true }))
 }
 

@@ -71,6 +71,18 @@ async fn samples(call: &Call) -> Result<Vec<Sample>> {
         "requests answered with an error of the server",
         requests.failed as f64,
     );
+    let audit = node.audit.failed();
+    all.counter(
+        "vault_audit_log_request_failure",
+        "requests that an audit device could not take down",
+        audit.requests as f64,
+    );
+    all.counter(
+        "vault_audit_log_response_failure",
+        "answers that an audit device could not take down",
+        audit.answers as f64,
+    );
+    all.counter("twinkeep_audit_left_out", "requests of strangers left out of the audit log", audit.left_out as f64);
     all.gauge(
         "vault_raft_commit_index",
         "the newest entry of the Raft log that is committed",
@@ -244,6 +256,7 @@ const DOTTED: &[(&str, &str)] = &[
     ("vault_core_replication_dr_", "vault.core.replication.dr."),
     ("vault_core_replication_performance_", "vault.core.replication.performance."),
     ("vault_replication_wal_", "vault.replication.wal."),
+    ("vault_audit_", "vault.audit."),
     ("vault_core_", "vault.core."),
     ("vault_expire_", "vault.expire."),
     ("vault_raft_", "vault.raft."),

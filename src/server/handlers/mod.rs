@@ -15,12 +15,14 @@ pub mod ledger;
 pub mod link;
 pub mod membership;
 pub mod metrics;
+pub mod monitor;
 pub mod mounts;
 pub mod mounts_seen;
 pub mod path;
 pub mod plain;
 pub mod plugins;
 pub mod policy;
+pub mod quotas;
 pub mod rekey;
 pub mod replication_status;
 pub mod root_generation;
@@ -80,6 +82,22 @@ fn of_versioned(call: &Call) -> String {
         "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If \
          using the Vault CLI, use 'vault kv {command}' for this operation."
     )
+}
+
+/// The part of a list in order that is asked for: the names after `?after=NAME`, which need not be one of them, at most
+/// `limit=N` of them.
+pub fn page<'a>(call: &Call, names: &'a [String]) -> Result<&'a [String]> {
+    let after = call.query.get("after").unwrap_or_default();
+    let limit = match call.query.get("limit").map(|limit| limit.parse::<i64>()) {
+        None => usize::MAX,
+        Some(Ok(limit)) => usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX),
+        Some(Err(_)) => {
+            let text = "Field validation failed: error converting input for field \"limit\": expected a whole number";
+            return Err(Error::invalid(text));
+        }
+    };
+    let begin = names.partition_point(|name| name.as_str() <= after);
+    Ok(&names[begin..names.len().min(begin.saturating_add(limit))])
 }
 
 /// The answer to a write, with the position that holds it.

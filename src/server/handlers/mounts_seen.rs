@@ -30,10 +30,10 @@ pub async fn mounts(call: Call) -> Result<Answer> {
 /// Where there is no mount, or none that the caller may see, the answer is 403: the CLI would take 404 for KV version 1.
 pub async fn preflight(call: Call) -> Result<Answer> {
     let path = call.param("path");
-    // Without a token nothing is told of a mount, listed or not.
+    // A mount that is listed for all is none that all may look into.
     let acl = &call.caller()?.acl;
     let found = call.node.vault.mount_of(path)?;
-    let Some((mount, _)) = found.filter(|(mount, _)| mount.is_listed_for_all() || acl.sees(&mount.route())) else {
+    let Some((mount, _)) = found.filter(|(mount, _)| acl.sees(&mount.route())) else {
         let text = format!(
             "preflight capability check returned 403, please ensure client's policies grant access to path \"{path}/\""
         );

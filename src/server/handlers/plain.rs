@@ -1,7 +1,7 @@
 //! KV version 1 and the cubbyhole: the body itself is the secret, and passes through as text.
 
 use super::kv_lists::scanned;
-use super::{fields, written};
+use super::{fields, page, written};
 use crate::error::{Error, Result};
 use crate::secrets::kv::Plain;
 use crate::sensitive::SensitiveString;
@@ -46,7 +46,7 @@ pub async fn delete(call: Call) -> Result<Answer> {
 }
 
 pub async fn list(call: Call) -> Result<Answer> {
-    Ok(Answer::keys(&call.node.vault.plain_list(owner(&call)?, call.param("path")).await?))
+    Ok(Answer::keys(page(&call, &call.node.vault.plain_list(owner(&call)?, call.param("path")).await?)?))
 }
 
 /// All paths below, however deep.

@@ -1,6 +1,6 @@
 //! Policies, by their two names in Vault's API, and what they let a token do.
 
-use super::{fields, written};
+use super::{fields, page, written};
 use crate::error::{Error, Result};
 use crate::secrets::Acl;
 use crate::sensitive::SensitiveString;
@@ -11,12 +11,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 pub async fn list(call: Call) -> Result<Answer> {
-    Ok(Answer::keys(&call.node.vault.policies().await?))
+    Ok(Answer::keys(page(&call, &call.node.vault.policies().await?)?))
 }
 
 /// `sys/policy`, with the older name of the list beside the newer one.
 pub async fn list_old(call: Call) -> Result<Answer> {
-    let names = call.node.vault.policies().await?;
+    let all = call.node.vault.policies().await?;
+    let names = page(&call, &all)?;
     Ok(Answer::data_and_top(&json!({ "keys": names, "policies": names })))
 }
 

@@ -1,6 +1,6 @@
 //! Tokens: make, look up, renew, revoke.
 
-use super::{fields, written};
+use super::{fields, page, written};
 use crate::api::token::TokenLookup;
 use crate::error::{Error, Result};
 use crate::secrets::{Cidr, Parent, TokenInfo, TokenKind, TokenRequest};
@@ -46,7 +46,7 @@ pub async fn lookup_accessor(call: Call) -> Result<Answer> {
 }
 
 pub async fn accessors(call: Call) -> Result<Answer> {
-    Ok(Answer::keys(&call.node.vault.token_accessors().await?))
+    Ok(Answer::keys(page(&call, &call.node.vault.token_accessors().await?)?))
 }
 
 /// `auth/token/create`, `create-orphan` and `create/ROLE`. Vault's CLI sends `"0s"` and `""` for what it does not set.

@@ -1,6 +1,6 @@
 //! Token roles.
 
-use super::{fields, written};
+use super::{fields, page, written};
 use crate::error::Result;
 use crate::secrets::{Cidr, RoleKind, TokenRole};
 use crate::server::answer::Answer;
@@ -8,7 +8,7 @@ use crate::server::call::Call;
 use serde_json::json;
 
 pub async fn list(call: Call) -> Result<Answer> {
-    Ok(Answer::keys(&call.node.vault.token_roles().await?))
+    Ok(Answer::keys(page(&call, &call.node.vault.token_roles().await?)?))
 }
 
 pub async fn read(call: Call) -> Result<Answer> {

@@ -7,6 +7,7 @@ use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::authorise::wrap_ttl;
 use crate::server::call::Call;
+use crate::server::forward::UNPROVEN;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub async fn wrap(call: Call) -> Result<Answer> {
 pub async fn unwrap(call: Call) -> Result<Answer> {
     let named = named(&call)?;
     let done = call.node.vault.unwrap(wrapping(&call, &named)?).await?;
-    let answer = done.value.ok_or_else(wrapping::invalid)?;
+    let Some(answer) = done.value else { return Ok(nothing_wrapped()) };
     Ok(written(Answer::json_text(answer.expose()), done.position))
 }
 
@@ -30,7 +31,8 @@ pub async fn unwrap(call: Call) -> Result<Answer> {
 pub async fn lookup(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
     let token = named(&call)?.or_else(|| call.token()).ok_or_else(wrapping::invalid)?;
-    let found = call.node.vault.wrapping_lookup(Wrapping::Named(&token)).await?.ok_or_else(wrapping::invalid)?;
+    let found = call.node.vault.wrapping_lookup(Wrapping::Named(&token)).await?;
+    let Some(found) = found else { return Ok(nothing_wrapped()) };
     Ok(Answer::data(&json!({
         "creation_path": found.path,
         "creation_time": found.created_at.rfc3339(),
@@ -41,7 +43,13 @@ pub async fn lookup(call: Call) -> Result<Answer> {
 pub async fn rewrap(call: Call) -> Result<Answer> {
     let named = named(&call)?;
     let done = call.node.vault.rewrap(wrapping(&call, &named)?).await?;
-    Ok(written(Answer::wrapped(shown(&done.value.ok_or_else(wrapping::invalid)?)), done.position))
+    let Some(moved) = done.value else { return Ok(nothing_wrapped()) };
+    Ok(written(Answer::wrapped(shown(&moved)), done.position))
+}
+
+/// To a token that wraps nothing. Whoever tries many of them is guessing.
+pub fn nothing_wrapped() -> Answer {
+    Answer::from(wrapping::invalid()).with_header(UNPROVEN, "1")
 }
 
 /// `answer` wrapped for `ttl`, if it says anything.

@@ -1,6 +1,7 @@
 //! Nodes that join and leave while clients write.
 
 use super::region::Region;
+use crate::consensus::raft::Suffrage;
 use crate::consensus::{Consensus, Member};
 use crate::error::Error;
 use crate::ids::NodeId;
@@ -99,7 +100,7 @@ async fn a_member_that_moves_is_known_at_its_new_address() {
     let leader = region.leader().await;
     let moved = region.nodes.values().find(|node| node.name != leader.name).expect("there are three");
     let member = Member { name: moved.name.clone(), api_addr: "elsewhere".into(), ..Member::default() };
-    leader.raft.add_node(moved.id(), member).await.expect("its address changes");
+    leader.raft.add_node(moved.id(), member, Suffrage::Voter).await.expect("its address changes");
     let mut standing = leader.raft.standing();
     let known = standing.wait_for(|standing| standing.members[&moved.id()].api_addr == "elsewhere").await;
     assert!(known.expect("it runs").members[&moved.id()].voter);

@@ -1,7 +1,7 @@
 //! A region in one process: nodes over memory stores that can crash and stall, joined by a mesh that can break.
 
 use crate::clock::UnixMs;
-use crate::consensus::raft::{Options, Raft, Timing};
+use crate::consensus::raft::{Options, Raft, Suffrage, Timing};
 use crate::consensus::{Consensus, Member, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{NodeId, Position};
@@ -236,7 +236,7 @@ impl Region {
     pub async fn join(&self, name: &str) {
         let member = Member { name: name.to_owned(), api_addr: name.to_owned(), ..Member::default() };
         loop {
-            match self.leader().await.raft.add_node(NodeId::of(name), member.clone()).await {
+            match self.leader().await.raft.add_node(NodeId::of(name), member.clone(), Suffrage::Voter).await {
                 Ok(()) => return,
                 Err(error) => tracing::info!(%error, "joining again"),
             }

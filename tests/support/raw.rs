@@ -1,6 +1,6 @@
 //! Bytes on a socket, without a client that would keep them in order.
 
-use crate::support::Node;
+use super::Node;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
