@@ -253,6 +253,49 @@ fn a_linux_console_and_a_locale_without_utf_8_get_plain_signs() {
 }
 
 #[test]
+fn a_selected_line_is_sent_to_the_terminals_clipboard_and_called_sent() {
+    use base64::Engine;
+    let [us, eu] = dead_addresses();
+    let mut terminal = Terminal::start(&["attach", &us, &eu], 24, 80, &[]);
+    terminal.wait_for("never answered");
+    terminal.press("2");
+    terminal.wait_for("left and right change the region");
+    terminal.press("y");
+    // The second one is selected while nobody chose.
+    let sent = format!("\x1b]52;c;{}\x07", base64::engine::general_purpose::STANDARD.encode(&eu));
+    terminal.wait("the address in OSC 52", |seen| String::from_utf8_lossy(&seen.raw).contains(&sent));
+    terminal.wait_for("sent to the terminal");
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_watch_for_programs_is_a_json_object_a_line_until_the_reader_goes() {
+    use std::io::BufRead;
+    let [us, eu] = dead_addresses();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_twinkeep"))
+        .args(["attach", "--json", "--watch", &us, &eu])
+        .env("HOME", "/nonexistent")
+        .env_remove("VAULT_TOKEN")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut observed = Vec::new();
+    for _ in 0..2 {
+        let line = lines.next().unwrap().unwrap();
+        let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(said["standing"], "unknown", "{line}");
+        observed.push(said["observed_at"].as_u64().unwrap_or_else(|| panic!("no time in {line}")));
+    }
+    assert!(observed[0] < observed[1], "each line is a look of its own: {observed:?}");
+    // Whoever reads no more ends it.
+    drop(lines);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn a_contexts_file_begins_with_the_index_and_the_users_keys_work() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("twinkeep");

@@ -1,5 +1,6 @@
 //! The console without a terminal: one screen of text, one object for a program, or a verdict for a script.
 
+use super::app::{Context, Model};
 use super::domain::units::{duration, entries, lag_ms};
 use super::domain::{FRESH_FOR, Standing};
 use super::options::AttachOptions;
@@ -7,8 +8,10 @@ use super::report;
 use super::ui::{self, Paint, Secrets, export};
 use super::watcher::Watcher;
 use crate::api::replication::EventLevel;
+use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
 use crate::error::Result;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const WIDTH: u16 = 80;
@@ -66,7 +69,10 @@ pub struct Verdict {
 pub async fn judge(options: AttachOptions, format: Format, max_lag: Option<Duration>) -> Result<Verdict> {
     let mut watcher = Watcher::start(options)?;
     watcher.settle().await;
-    let model = &watcher.model;
+    Ok(verdict(&watcher.model, format, max_lag))
+}
+
+fn verdict(model: &Model, format: Format, max_lag: Option<Duration>) -> Verdict {
     let mut worst = Standing::Well;
     let mut text = String::new();
     for context in model.contexts() {
@@ -76,13 +82,10 @@ pub async fn judge(options: AttachOptions, format: Format, max_lag: Option<Durat
         lines.extend(
             context.alarms(model.now).into_iter().map(|alarm| alarm.text).filter(|text| *text != overall.words),
         );
-        let pair = context.pair(model.now);
-        if let (Some(max), Some(lag)) = (max_lag, pair.as_ref().and_then(|pair| pair.lag()))
-            && lag.age <= FRESH_FOR
-            && Duration::from_millis(lag.lag.ms) > max
-        {
+        for (standby, lag) in too_late(context, model.now, max_lag) {
             standing = standing.max(Standing::Attention);
-            lines.push(format!("the lag is {}, more than {}", lag_ms(lag.lag.ms), duration(max)));
+            let max = duration(max_lag.unwrap_or_default());
+            lines.push(format!("the lag of {standby} is {}, more than {max}", lag_ms(lag)));
         }
         for region in context.world.regions() {
             let without = if region.foreign.is_some() { "no replication" } else { "role unknown" };
@@ -110,5 +113,40 @@ pub async fn judge(options: AttachOptions, format: Format, max_lag: Option<Durat
     if format == Format::Json {
         text = report::line(model);
     }
-    Ok(Verdict { text, standing: worst })
+    Verdict { text, standing: worst }
+}
+
+/// Of all standbys those that are further behind than that, with their lag.
+fn too_late(context: &Context, now: UnixMs, max: Option<Duration>) -> Vec<(String, u64)> {
+    let Some(max) = max else { return Vec::new() };
+    let pairs = (0..context.world.regions().len()).filter_map(|at| context.world.pair(at, now));
+    let late = pairs.filter_map(|pair| {
+        let lag = pair.lag().filter(|lag| lag.age <= FRESH_FOR && Duration::from_millis(lag.lag.ms) > max)?;
+        Some((pair.standby()?.name.clone(), lag.lag.ms))
+    });
+    // Seen from the primary and from itself it is the same one.
+    late.collect::<BTreeMap<_, _>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::app::tests::model;
+    use crate::console::domain::fixtures;
+
+    #[test]
+    fn a_standby_that_is_further_behind_than_is_allowed_wants_attention() {
+        let judged = |max: u64| {
+            let model = model(fixtures::three_regions());
+            verdict(&model, Format::Text, Some(Duration::from_millis(max)))
+        };
+        assert_eq!(judged(5_000).standing, Standing::Well);
+        let late = judged(100);
+        assert_eq!(late.standing, Standing::Attention);
+        for standby in ["eu-west-1", "ap-south-1"] {
+            assert!(late.text.contains(&format!("the lag of {standby} is")), "{}", late.text);
+        }
+        let unknown = verdict(&model(fixtures::dark_primary()), Format::Text, Some(Duration::from_secs(3_600)));
+        assert!(unknown.standing > Standing::Attention, "what is not known is not small: {}", unknown.text);
+    }
 }

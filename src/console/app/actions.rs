@@ -24,6 +24,8 @@ pub enum Action {
     Palette,
     /// All that is wrong, in whole sentences.
     Alarms,
+    /// What became of what was asked for.
+    Outcomes,
     Back,
     TokenGenerate,
     Link,

@@ -5,9 +5,9 @@ use super::dialog::Dialog;
 use super::failover;
 use super::model::Model;
 use super::msg::{Answer, Effect, Failure, FailureSort, Target};
+use super::outcome::{self, Asked};
 use super::promoting::{planned, promoted};
 use crate::api::replication::{EventLevel, TokenCreated};
-use crate::console::domain::Observed;
 use crate::sensitive::SensitiveString;
 
 pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
@@ -16,17 +16,32 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
             token_made(model, target, result);
             Vec::new()
         }
-        Answer::Connected { primary, standby, result } => {
-            connected(model, primary, standby, result);
-            Vec::new()
-        }
-        Answer::Linked { primary, standby, result } => {
-            say(model, result, format!("{primary} took a token of {standby} and dials it"), "link");
-            Vec::new()
+        Answer::Ended(target, asked, result) => {
+            if let Asked::HandOver { standby } = &asked {
+                handed_over(model, standby, &target, &result);
+            }
+            if let (Asked::Revoke { accessor }, Ok(_)) = (&asked, &result)
+                && model.here.desk.held().is_some_and(|held| held.accessor == *accessor)
+            {
+                model.here.desk = TokenDesk::Empty;
+            }
+            let decided = matches!(asked, Asked::Replay | Asked::Discard | Asked::Rejoin { .. });
+            // What was not decided stays marked: without marks the same key would mean all of it.
+            let of_ledger = model.here.ledger.as_ref().is_some_and(|page| page.source() == target.region);
+            if decided && of_ledger && result.is_ok() {
+                model.here.marked.clear();
+            }
+            outcome::ended(model, &target, asked, result);
+            if !decided {
+                return Vec::new();
+            }
+            // What was decided shall be seen.
+            model.here.ledger_asked_at = crate::clock::UnixMs(0);
+            super::ledger::ask_for_ledger(model)
         }
         Answer::Ledger(target, result) => {
             match result {
-                Ok(page) => model.here.ledger = Some(Observed::new(page, model.now, target.region)),
+                Ok(page) => super::ledger::take(model, page, target.region),
                 Err(failure) => {
                     model.hint(EventLevel::Warn, format!("the ledger of {}: {}", target.region, failure.words))
                 }
@@ -50,20 +65,6 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
             failover::verified(model, &target, result);
             Vec::new()
         }
-        Answer::Decided(target, result) => {
-            let (done, result) = match result {
-                Ok(words) => (format!("{}: {words}", target.region), Ok(())),
-                Err(failure) => (String::new(), Err(failure)),
-            };
-            // What was not decided stays marked: without marks the same key would mean all of it.
-            if result.is_ok() {
-                model.here.marked.clear();
-            }
-            say(model, result, done, &target.region);
-            // What was decided shall be seen.
-            model.here.ledger_asked_at = crate::clock::UnixMs(0);
-            super::ledger::ask_for_ledger(model)
-        }
         Answer::Saved(result) => {
             match result {
                 Ok(file) => model.toast(EventLevel::Info, format!("written to {file}")),
@@ -71,36 +72,11 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Answer::Revoked { region, accessor, result } => {
-            if model.here.desk.held().is_some_and(|held| held.accessor == accessor) && result.is_ok() {
-                model.here.desk = TokenDesk::Empty;
-            }
-            say(model, result, format!("the token {accessor} of {region} is revoked"), "revoke");
-            Vec::new()
-        }
-        Answer::Paused(target, result) => {
-            say(model, result, format!("{} paused the link", target.region), "pause");
-            Vec::new()
-        }
-        Answer::Resumed(target, result) => {
-            say(model, result, format!("{} carries on with the link", target.region), "resume");
-            Vec::new()
-        }
-        Answer::Plan(target, result) => {
-            planned(model, &target, result);
+        Answer::Plan(target, mode, result) => {
+            planned(model, &target, mode, result);
             Vec::new()
         }
         Answer::Promotion(id, result) => promoted(model, id, result),
-    }
-}
-
-fn say(model: &mut Model, result: Result<(), Failure>, done: String, what: &str) {
-    match result {
-        Ok(()) => model.toast(EventLevel::Info, done),
-        Err(failure) => {
-            let unknown = if failure.sort == FailureSort::Unknown { "outcome unknown: " } else { "" };
-            model.toast(EventLevel::Warn, format!("{what}: {unknown}{}", failure.words));
-        }
     }
 }
 
@@ -118,28 +94,26 @@ fn token_made(model: &mut Model, target: Target, result: Result<TokenCreated, Fa
                 warned: false,
                 notice: None,
             });
-            model.toast(EventLevel::Info, format!("{region} made the token {}", created.accessor));
+            let words = format!("{region} made the token {}", created.accessor);
+            outcome::ended(model, &target, Asked::Token, Ok(words));
         }
         Err(failure) => {
-            model.toast(EventLevel::Warn, format!("{region} made no token: {}", failure.words));
-            model.here.desk = TokenDesk::Failed { region, why: failure.words };
+            model.here.desk = TokenDesk::Failed { region, why: failure.words.clone() };
+            outcome::ended(model, &target, Asked::Token, Err(failure));
         }
     }
 }
 
-fn connected(model: &mut Model, primary: String, standby: String, result: Result<(), Failure>) {
+/// The token that was made here was given to a primary: it is spent, or can be tried again.
+fn handed_over(model: &mut Model, standby: &str, primary: &Target, result: &Result<String, Failure>) {
     let TokenDesk::Handing { mut held, .. } = std::mem::take(&mut model.here.desk) else { return };
     match result {
-        Ok(()) => {
-            // Spent: the dialog goes, and the memory is wiped with the token.
-            model.dialogs.retain(|dialog| !matches!(dialog, Dialog::Token));
-            model.toast(EventLevel::Info, format!("{primary} took the token of {standby} and dials it"));
-        }
+        // Spent: the dialog goes, and the memory is wiped with the token.
+        Ok(_) => model.dialogs.retain(|dialog| !matches!(dialog, Dialog::Token)),
         Err(failure) => {
             let unknown = if failure.sort == FailureSort::Unknown { "outcome unknown: " } else { "" };
-            let words = format!("{primary}: {unknown}{}", failure.words);
-            model.toast(EventLevel::Warn, words.clone());
-            held.notice = Some(words);
+            held.notice =
+                Some(format!("{}, handed the token of {standby}: {unknown}{}", primary.region, failure.words));
             model.here.desk = TokenDesk::Held(held);
         }
     }

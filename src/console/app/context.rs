@@ -8,7 +8,7 @@ use super::promotion::PromotionDesk;
 use crate::api::ledger::LedgerPage;
 use crate::api::replication::EventLevel;
 use crate::clock::UnixMs;
-use crate::console::domain::{Alarm, Observed, Overall, PairView, RegionView, Standing, World, overall};
+use crate::console::domain::{Alarm, Gravity, Observed, Overall, PairView, RegionView, Standing, World, overall};
 use std::collections::BTreeSet;
 
 /// Contexts by their place in the contexts file, or on the command line.
@@ -132,7 +132,8 @@ impl Context {
     /// That it was not attached to, and why.
     fn mistaken(&self) -> Option<Alarm> {
         let text = format!("not attached: {}", self.mistake.as_ref()?);
-        Some(Alarm { level: EventLevel::Warn, text, brief: "not attached".into() })
+        let (level, brief) = (EventLevel::Warn, "not attached".into());
+        Some(Alarm { level, gravity: Gravity::Other, since: None, text, brief })
     }
 
     pub fn alarms(&self, now: UnixMs) -> Vec<Alarm> {
@@ -144,7 +145,8 @@ impl Context {
 
     pub fn overall(&self, now: UnixMs) -> Overall {
         if let Some(Alarm { text, .. }) = self.mistaken() {
-            return Overall { standing: Standing::Unknown, words: text, wrong: 1 };
+            let (standing, gravity) = (Standing::Unknown, Gravity::Other);
+            return Overall { standing, words: text, gravity, since: None, wrong: 1 };
         }
         overall(&self.world, self.pair(now).as_ref(), now)
     }

@@ -1,5 +1,6 @@
 //! Dialogs lie on the screen as on a stack; the top one swallows every key.
 
+use super::choose::Choose;
 use super::confirm::Confirm;
 use super::form::TokenForm;
 use super::palette::Palette;
@@ -12,6 +13,12 @@ pub enum Dialog {
         scroll: usize,
     },
     Confirm(Confirm),
+    /// Which of several primaries a region shall follow.
+    Choose(Choose),
+    /// What became of what was asked for, scrolled past so many lines.
+    Outcomes {
+        scroll: usize,
+    },
     /// What a new activation token shall be.
     Form(TokenForm),
     /// A view of the model's [`RehearsalDesk`](super::rehearsal::RehearsalDesk).

@@ -7,8 +7,9 @@ use super::dialog::Dialog;
 use super::ledger::ask_why;
 use super::model::{Model, Screen};
 use super::msg::{Change, Effect, Failure, Query, Target};
+use super::outcome::{self, Asked};
 use super::promoting;
-use super::promotion::{PromotionDesk, Stage, TOLD_EVERY};
+use super::promotion::{PromotionDesk, Stage, Standing, TOLD_EVERY};
 use super::targets::{self, target};
 use crate::api::ledger::DemoteRequest;
 use crate::api::replication::{EventLevel, PromoteMode};
@@ -121,7 +122,7 @@ pub(super) fn take_told(model: &mut Model) {
     }
     match begun {
         Some((id, _)) if id == told.last().id && runs => {}
-        Some((id, None)) if id == told.last().id => say_ended(model, told.last()),
+        Some((id, None)) if id == told.last().id => say_ended(model, &target, told.last()),
         _ if runs => {
             let words = format!("the standbys of {} are being verified: 5 shows how far it is", target.region);
             model.toast(EventLevel::Info, words);
@@ -130,11 +131,13 @@ pub(super) fn take_told(model: &mut Model) {
     }
 }
 
-fn say_ended(model: &mut Model, verification: &Verification) {
+fn say_ended(model: &mut Model, target: &Target, verification: &Verification) {
     let standbys = verification.standbys.iter();
     let words: Vec<String> =
         standbys.map(|standby| format!("{} {}", standby.name, outcome_word(standby.outcome))).collect();
-    model.toast(EventLevel::Info, format!("verified: {}", words.join(", ")));
+    let words = format!("verified: {}", words.join(", "));
+    outcome::settle(model, target, Asked::Verify, Standing::Done, words.clone());
+    model.toast(EventLevel::Info, words);
 }
 
 pub(super) fn verified(model: &mut Model, target: &Target, result: Result<Verification, Failure>) {
@@ -148,13 +151,13 @@ pub(super) fn verified(model: &mut Model, target: &Target, result: Result<Verifi
             desk.doubt = None;
             desk.said = Some(Observed::new(verification.clone(), now, target.region.clone()));
             if news {
-                say_ended(model, &verification);
+                say_ended(model, target, &verification);
             }
         }
         Err(failure) => {
             desk.doubt = Some(failure.words.clone());
             if desk.said.is_none() {
-                model.toast(EventLevel::Warn, format!("verify: {}", failure.words));
+                outcome::ended(model, target, Asked::Verify, Err(failure));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What happened, and how the lag went: bounded, newest last.
 
+use super::context::ContextId;
 use crate::api::replication::{Event, EventLevel};
 use crate::clock::UnixMs;
 use std::collections::{BTreeSet, VecDeque};
@@ -108,6 +109,8 @@ impl Samples {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Toast {
     pub at: UnixMs,
+    /// The one that it is about.
+    pub context: ContextId,
     pub level: EventLevel,
     pub text: String,
 }

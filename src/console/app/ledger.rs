@@ -1,15 +1,17 @@
 //! The ledger's screen: entries are marked, looked at, exported, and decided on after a yes.
 
+use super::choose::Choose;
 use super::confirm::{Confirm, Consent};
 use super::dialog::Dialog;
 use super::model::{Model, Screen};
 use super::msg::{Change, Effect, Query, Target};
 use super::palette::Palette;
 use super::targets::{self, target};
-use crate::api::ledger::{DiscardRequest, RejoinRequest, ReplayRequest, ReviewInfo};
-use crate::api::replication::EventLevel;
+use crate::api::ledger::{DiscardRequest, LedgerPage, RejoinRequest, ReplayRequest, ReviewInfo};
+use crate::api::replication::{EventLevel, Role};
 use crate::clock::UnixMs;
-use crate::console::domain::AnyAge;
+use crate::console::domain::units::duration;
+use crate::console::domain::{AnyAge, Observed, RegionView};
 use std::time::Duration;
 
 /// Between two looks at a ledger that is in view.
@@ -25,6 +27,15 @@ pub(super) fn ask_for_ledger(model: &mut Model) -> Vec<Effect> {
     let target = target(model, &region);
     model.here.ledger_asked_at = model.now;
     vec![Effect::Ask(target, Query::Ledger)]
+}
+
+/// Takes a region's ledger in. Marks are of one region's entries: another's have numbers of their own.
+pub(super) fn take(model: &mut Model, page: LedgerPage, region: String) {
+    let same = model.here.ledger.as_ref().is_some_and(|before| before.source() == region);
+    let open = |entry: &String| page.entries.iter().any(|it| it.entry == *entry && is_open(&it.review));
+    // What was decided on elsewhere meanwhile is not decided on again.
+    model.here.marked.retain(|entry| same && open(entry));
+    model.here.ledger = Some(Observed::new(page, model.now, region));
 }
 
 /// What is written down whole, the values encrypted as they were.
@@ -60,21 +71,36 @@ pub(super) fn mark_all(model: &mut Model) {
     }
 }
 
-fn is_open(review: &ReviewInfo) -> bool {
+pub(super) fn is_open(review: &ReviewInfo) -> bool {
     matches!(review, ReviewInfo::Unreviewed { .. })
 }
 
-/// What a decision is about: the marked entries, or without any all that is undecided. In words, and on the command line.
-fn chosen(model: &Model) -> (Vec<String>, String, String) {
+/// What a decision is about: the marked entries; without any, those that the filter shows; without one, all that is
+/// undecided. In words, and on the command line.
+fn chosen(model: &Model, region: &RegionView<'_>) -> (Vec<String>, String, String) {
     let marked: Vec<String> = model.here.marked.iter().cloned().collect();
-    match marked.as_slice() {
-        [] => (marked, "every write that nobody decided on".into(), "-all".into()),
-        [one] => (marked.clone(), format!("the write {one}"), format!("-entries={one}")),
-        many => {
-            let flag = format!("-entries={}", many.join(","));
-            (marked.clone(), format!("the {} marked writes", many.len()), flag)
+    let list = model.lists.get(&Screen::Ledger);
+    let filter = list.filter(|list| list.is_filtered()).map(|list| list.filter.value().to_owned());
+    let (entries, what) = match (marked.len(), filter) {
+        (0, None) => {
+            let ledger = region.status.and_then(|status| status.last().ledger.as_ref());
+            let open = ledger.map_or(0, |ledger| ledger.unreviewed + ledger.older_unreviewed);
+            let words = format!("every write that nobody decided on, {open} as it says now");
+            return (Vec::new(), words, "-all".into());
         }
-    }
+        (0, Some(filter)) => {
+            let open = model.ledger_rows().into_iter().filter(|entry| is_open(&entry.review));
+            let entries: Vec<String> = open.map(|entry| entry.entry.clone()).collect();
+            (entries, format!("undecided writes that the filter `{filter}` shows"))
+        }
+        _ => (marked, "marked writes".into()),
+    };
+    let words = match entries.as_slice() {
+        [one] => format!("the write {one} alone"),
+        many => format!("the {} {what}, and nothing else", many.len()),
+    };
+    let flag = format!("-entries={}", entries.join(","));
+    (entries, words, flag)
 }
 
 /// A decision about what only one region has: what it is called, and on the command line.
@@ -102,7 +128,7 @@ fn decide(model: &mut Model, target: Target, api: &str, decide: Decide) {
 pub(super) fn replay(model: &mut Model) {
     let Ok(region) = targets::ledger_region(model) else { return };
     let (to, api) = (target(model, &region), region.api_address());
-    let (entries, which, flag) = chosen(model);
+    let (entries, which, flag) = chosen(model, &region);
     let words = format!(
         "From the ledger of {} to the new primary, as new writes: {which}. Where the same thing was changed there since, \
          nothing is overwritten: those stay undecided, and say what they met.",
@@ -118,7 +144,7 @@ pub(super) fn replay(model: &mut Model) {
 pub(super) fn overwrite(model: &mut Model) {
     let Ok(region) = targets::ledger_region(model) else { return };
     let (to, api) = (target(model, &region), region.api_address());
-    let (entries, which, flag) = chosen(model);
+    let (entries, which, flag) = chosen(model, &region);
     let told = region.status.and_then(|status| status.last().primary.as_ref()).map(|primary| primary.name.clone());
     let new_primary = told.unwrap_or_else(|| to.region.clone());
     let words = format!(
@@ -138,7 +164,7 @@ pub(super) fn discard(model: &mut Model, reason: Option<String>) {
     let Some(reason) = reason else { return ask_why(model, "ledger-discard") };
     let Ok(region) = targets::ledger_region(model) else { return };
     let (to, api) = (target(model, &region), region.api_address());
-    let (entries, which, flag) = chosen(model);
+    let (entries, which, flag) = chosen(model, &region);
     let words = format!(
         "From the ledger of {}, {which} will never be on the new primary. The ledger keeps what is given up, with the reason: {reason}",
         to.region
@@ -150,21 +176,70 @@ pub(super) fn discard(model: &mut Model, reason: Option<String>) {
     decide(model, to, &api, Decide { title, words, consent, what, change });
 }
 
+/// A region that was fenced, or one that follows the wrong primary. Where several could be meant, it is asked which.
 pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
-    let Ok(region) = targets::rejoinable(model) else { return };
+    let Ok((region, primaries)) = targets::rejoinable(model) else { return };
+    let follows = region.role() == Some(Role::Standby);
+    match primaries.as_slice() {
+        // There is one that it can be, and it knows it itself.
+        [] | [_] if !follows => ask_to_rejoin(model, &region.name.clone(), None, reason),
+        [primary] => ask_to_rejoin(model, &region.name.clone(), Some(primary.name.clone()), reason),
+        several => {
+            // The likeliest first: it answers, and its epoch is the newest.
+            let epoch = |it: &&RegionView<'_>| it.status.map(|status| status.last().epoch);
+            let mut several: Vec<&RegionView<'_>> = several.iter().collect();
+            several.sort_by_key(|it| (it.is_dark(), std::cmp::Reverse(epoch(it))));
+            let said = |primary: &&RegionView<'_>| {
+                let epoch =
+                    primary.status.map_or_else(String::new, |it| format!("primary in epoch {}", it.last().epoch));
+                let heard = primary.heard_age(model.now).map_or_else(|| "never heard".into(), duration);
+                let dark = if primary.is_dark() { "does not answer, " } else { "" };
+                (primary.name.clone(), format!("{epoch}, {dark}heard {heard} ago"))
+            };
+            let choose = Choose {
+                who: target(model, &region),
+                primaries: several.iter().map(said).collect(),
+                cursor: 0,
+                reason,
+            };
+            model.dialogs.push(Dialog::Choose(choose));
+        }
+    }
+}
+
+/// The question itself. `None`: the primary that it knows of.
+pub(super) fn ask_to_rejoin(model: &mut Model, region: &str, primary: Option<String>, reason: Option<String>) {
+    let Some(region) = model.here.world.regions().into_iter().find(|it| it.name == region) else { return };
     let (to, api) = (target(model, &region), region.api_address());
-    let mut words = format!(
-        "{} leaves its own line and follows the new primary: what differs is synced. What only it has stays in its ledger.",
-        to.region
-    );
+    let name = &to.region;
+    let mut words = match (&primary, region.role()) {
+        (Some(primary), Some(Role::Standby)) => {
+            let before = region.status.and_then(|status| status.last().primary.as_ref()).map(|it| it.name.clone());
+            let before = before.unwrap_or_else(|| "its primary".into());
+            format!(
+                "{name} leaves {before} and follows {primary}: what differs is synced, and it serves nothing meanwhile."
+            )
+        }
+        (primary, _) => {
+            let primary = primary.clone().unwrap_or_else(|| "the new primary".into());
+            format!("{name} leaves its own line and follows {primary}: what differs is synced.")
+        }
+    };
+    words += " What only it has stays in its ledger.";
     let mut what = "rejoin".to_owned();
+    if let Some(primary) = &primary {
+        what += &format!(" -primary={primary}");
+    }
     if let Some(reason) = &reason {
         words += &format!(" Undecided writes are no hindrance: {reason}");
         what += &format!(" -reason={reason:?}");
     }
-    let change = Change::Rejoin(RejoinRequest { reason, primary: None });
-    let title = format!("Bring {} back as a standby", to.region);
-    let consent = Consent::named("Rejoin", &to.region, model.now);
+    let title = match &primary {
+        Some(primary) => format!("Have {name} follow {primary}"),
+        None => format!("Bring {name} back as a standby"),
+    };
+    let consent = Consent::named("Rejoin", name, model.now);
+    let change = Change::Rejoin(RejoinRequest { reason, primary });
     decide(model, to, &api, Decide { title, words, consent, what, change });
 }
 

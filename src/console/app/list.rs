@@ -9,9 +9,13 @@ const PAGE: usize = 10;
 pub struct List {
     /// The selected row of those that are shown; `None` follows the newest, or stays at the first.
     pub cursor: Option<usize>,
+    /// What the selected row is known by: rows come and go above it.
+    pub held: Option<String>,
     pub filter: Input,
     /// Whether keys go to the filter.
     pub typing: bool,
+    /// The filter came with the way here, as that of `:log`, and goes with it.
+    pub borrowed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +84,7 @@ impl List {
         self.filter.reset();
         self.typing = false;
         self.cursor = None;
+        self.borrowed = false;
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod actions;
 pub mod afterwards;
+pub mod choose;
 pub mod confirm;
 pub mod context;
 pub mod desk;
@@ -21,6 +22,7 @@ pub mod keymap;
 pub mod list;
 pub mod model;
 pub mod msg;
+pub mod outcome;
 pub mod palette;
 pub mod promotion;
 pub mod rehearsal;
@@ -44,7 +46,7 @@ pub use keymap::Keymap;
 pub use model::{Model, ModelOptions, Mouse, Screen};
 pub use msg::{Answer, Change, Effect, Hit, Msg, Query, Target};
 pub use press::help_rows;
-pub use promoting::promotion_forbidden;
+pub use promoting::{again_command, promotion_command, promotion_forbidden};
 pub use update::update;
 
 #[cfg(test)]

@@ -5,13 +5,15 @@ use super::dialog::Dialog;
 use super::history::{LogEntry, Toast};
 use super::keymap::Keymap;
 use super::list::{List, Rest};
+use super::outcome::Outcome;
+use super::promotion::Standing;
 use super::rehearsal::RehearsalDesk;
 use crate::api::ledger::{LedgerEntryInfo, ReviewInfo};
 use crate::api::replication::{EventLevel, TokenInfo};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
 use crate::console::domain::{Alarm, NodeRow, Overall, PairView, RegionView};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Toasts kept: the newest is shown.
 const TOASTS_MAX: usize = 20;
@@ -99,6 +101,8 @@ pub struct Model {
     pub lists: BTreeMap<Screen, List>,
     pub dialogs: Vec<Dialog>,
     pub toasts: Vec<Toast>,
+    /// What became of what was asked for in any context, newest last.
+    pub outcomes: VecDeque<Outcome>,
     /// Ids and arguments that the palette ran, newest last.
     pub palette_history: Vec<String>,
     pub mouse: Mouse,
@@ -137,6 +141,7 @@ impl Model {
             lists: BTreeMap::new(),
             dialogs: Vec::new(),
             toasts: Vec::new(),
+            outcomes: VecDeque::new(),
             palette_history: Vec::new(),
             mouse: Mouse::Left,
             zoom: 1,
@@ -188,7 +193,7 @@ impl Model {
             None if screen == self.home() => self.trail.clear(),
             None => self.trail.push(self.screen),
         }
-        self.screen = screen;
+        self.show(screen);
     }
 
     /// The next screen beside this one: one level is not left by it.
@@ -196,13 +201,21 @@ impl Model {
         if let Some(at) = self.trail.iter().position(|before| *before == screen) {
             self.trail.truncate(at);
         }
+        self.show(screen);
+    }
+
+    /// A filter that came with the way to a list goes with it.
+    fn show(&mut self, screen: Screen) {
+        if self.list().borrowed && screen != self.screen {
+            self.list_mut().clear_filter();
+        }
         self.screen = screen;
     }
 
     /// One screen back. Says whether there was one.
     pub(super) fn leave_screen(&mut self) -> bool {
         let before = self.trail.pop().or((self.screen != self.home()).then(|| self.home()));
-        before.map(|before| self.screen = before).is_some()
+        before.map(|before| self.show(before)).is_some()
     }
 
     /// Whether Esc has nothing to leave but the model itself.
@@ -231,7 +244,7 @@ impl Model {
         }
     }
 
-    /// The index's rows: the worst first, then as they were named.
+    /// The index's rows: the worst first, of the same that which lasts longest, then by name.
     pub fn context_rows(&self) -> Vec<(&Context, Overall)> {
         let list = self.lists.get(&Screen::Index);
         let mut rows: Vec<(&Context, Overall)> = self
@@ -243,7 +256,11 @@ impl Model {
             })
             .map(|context| (context, context.overall(self.now)))
             .collect();
-        rows.sort_by_key(|(_, overall)| std::cmp::Reverse(overall.standing));
+        let key = |(context, overall): &(&Context, Overall)| {
+            let severity = std::cmp::Reverse((overall.standing, overall.gravity));
+            (severity, overall.since.unwrap_or(UnixMs(u64::MAX)), context.title())
+        };
+        rows.sort_by_cached_key(key);
         rows
     }
 
@@ -275,7 +292,7 @@ impl Model {
             context.alarms(self.now).into_iter().map(name)
         });
         let mut alarms: Vec<Alarm> = named.collect();
-        alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.level));
+        alarms.sort_by_key(|alarm| std::cmp::Reverse((alarm.level, alarm.gravity)));
         alarms
     }
 
@@ -318,7 +335,10 @@ impl Model {
     /// The ledger's entries that the filter shows, oldest first.
     pub fn ledger_rows(&self) -> Vec<&LedgerEntryInfo> {
         let list = self.lists.get(&Screen::Ledger);
-        let entries = self.here.ledger.as_ref().map(|told| told.last().entries.as_slice()).unwrap_or_default();
+        // Of the region whose ledger is looked at now, and of no other.
+        let region = super::targets::ledger_region(self).map(|region| region.name);
+        let told = self.here.ledger.as_ref().filter(|told| Ok(told.source()) == region.as_deref());
+        let entries = told.map(|told| told.last().entries.as_slice()).unwrap_or_default();
         let shown = |entry: &&LedgerEntryInfo| {
             let text = format!(
                 "{} {} {} {}",
@@ -364,7 +384,7 @@ impl Model {
 
     /// Says something in a corner that is not worth keeping.
     pub(super) fn hint(&mut self, level: EventLevel, text: impl Into<String>) {
-        self.toasts.push(Toast { at: self.now, level, text: text.into() });
+        self.toasts.push(Toast { at: self.now, context: self.here.id, level, text: text.into() });
         if self.toasts.len() > TOASTS_MAX {
             self.toasts.remove(0);
         }
@@ -373,6 +393,48 @@ impl Model {
     /// The newest toast while it is new.
     pub fn toast_in_view(&self) -> Option<&Toast> {
         self.toasts.last().filter(|toast| self.now.since(toast.at) < super::history::TOAST_FOR)
+    }
+}
+
+/// Lists by what their rows are, whatever rows come and go.
+impl Model {
+    /// What the rows of the list in view are known by.
+    fn row_ids(&self) -> Vec<String> {
+        match self.screen {
+            Screen::Index => self.context_rows().iter().map(|(context, _)| context.id.0.to_string()).collect(),
+            Screen::Region => self.node_rows().iter().map(|node| node.address()).collect(),
+            Screen::Tokens => {
+                let id = |(region, token): &(RegionView<'_>, &TokenInfo)| format!("{} {}", region.name, token.accessor);
+                self.token_rows().iter().map(id).collect()
+            }
+            Screen::Ledger => self.ledger_rows().into_iter().map(|entry| entry.entry.clone()).collect(),
+            Screen::Events => {
+                let id = |of: &LogEntry| format!("{} {} {} {}", of.at.0, of.region, of.subject, of.text);
+                self.event_rows().into_iter().map(id).collect()
+            }
+            // These never move.
+            Screen::Help | Screen::Failover | Screen::Overview | Screen::Replication => Vec::new(),
+        }
+    }
+
+    /// Remembers what the cursor was put on.
+    pub(super) fn hold_row(&mut self) {
+        let Some(cursor) = self.lists.get(&self.screen).and_then(|list| list.cursor) else { return };
+        self.list_mut().held = self.row_ids().into_iter().nth(cursor);
+    }
+
+    /// Puts the cursor back on what it was put on, wherever that is by now.
+    pub(super) fn find_row(&mut self) {
+        let Some(list) = self.lists.get(&self.screen) else { return };
+        let (Some(_), Some(held)) = (list.cursor, &list.held) else { return };
+        if let Some(row) = self.row_ids().iter().position(|id| id == held) {
+            self.list_mut().cursor = Some(row);
+        }
+    }
+
+    /// Something that was asked for, whose end nobody knows, and that was not read since.
+    pub fn unknown_outcome(&self) -> Option<&Outcome> {
+        self.outcomes.iter().rev().find(|of| of.standing == Standing::Unknown && !of.read)
     }
 }
 

@@ -5,6 +5,7 @@ use super::confirm::Permit;
 use super::context::ContextId;
 use super::list::Move;
 use super::model::{Mouse, Screen};
+use super::outcome::Asked;
 use super::rehearsal::RehearsalNews;
 use crate::api::ledger::{DemoteRequest, DiscardRequest, LedgerExport, LedgerPage, RejoinRequest, ReplayRequest};
 use crate::api::replication::{Event, Plan, PromoteMode, PromoteRequest, Promotion, TokenCreated, TokenRequest};
@@ -191,32 +192,16 @@ pub enum FailureSort {
 #[derive(Debug)]
 pub enum Answer {
     Token(Target, Result<TokenCreated, Failure>),
-    Connected {
-        primary: String,
-        standby: String,
-        result: Result<(), Failure>,
-    },
-    Linked {
-        primary: String,
-        standby: String,
-        result: Result<(), Failure>,
-    },
+    /// What became of a change, in words if it was done.
+    Ended(Target, Asked, Result<String, Failure>),
     Ledger(Target, Result<LedgerPage, Failure>),
     LedgerExport(Target, Result<LedgerExport, Failure>),
     Verification(Target, Result<Verification, Failure>),
-    /// What became of a decision about the ledger, in words.
-    Decided(Target, Result<String, Failure>),
     /// The file that something was written to, or why it was not.
     Saved(Result<String, String>),
-    Revoked {
-        region: String,
-        accessor: String,
-        result: Result<(), Failure>,
-    },
-    Paused(Target, Result<(), Failure>),
-    Resumed(Target, Result<(), Failure>),
-    /// A plan comes with a new id for the promotion that it may lead to, since nothing here makes random numbers.
-    Plan(Target, Result<(Plan, PromotionId), Failure>),
+    /// A plan of the mode that was asked about comes with a new id for the promotion that it may lead to, since nothing here
+    /// makes random numbers.
+    Plan(Target, PromoteMode, Result<(Plan, PromotionId), Failure>),
     /// The answer to the promotion itself, or to a question about it; `None`: the region knows of none with this id.
     Promotion(PromotionId, Result<Option<Promotion>, Failure>),
 }

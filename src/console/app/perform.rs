@@ -54,6 +54,11 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             model.dialogs.push(Dialog::Alarms { scroll: 0 });
             Vec::new()
         }
+        Action::Outcomes => {
+            model.dialogs.push(Dialog::Outcomes { scroll: 0 });
+            model.outcomes.iter_mut().for_each(|outcome| outcome.read = true);
+            Vec::new()
+        }
         Action::Back => {
             back(model);
             Vec::new()
@@ -104,7 +109,9 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
         }
         Action::Log => {
             model.open(Screen::Events);
-            model.list_mut().filter = tui_input::Input::new(super::history::CONSOLE.into());
+            let list = model.list_mut();
+            list.clear_filter();
+            (list.filter, list.borrowed) = (tui_input::Input::new(super::history::CONSOLE.into()), true);
             Vec::new()
         }
         Action::Quiet => {
@@ -187,11 +194,11 @@ pub(super) fn rows(model: &Model) -> (usize, Rest) {
         Screen::Events => (model.event_rows().len(), Rest::Last),
         Screen::Tokens => (model.token_rows().len(), Rest::First),
         Screen::Region => (model.node_rows().len(), Rest::First),
-        Screen::Failover => (SCROLLED_ROWS, Rest::First),
+        Screen::Failover | Screen::Replication => (SCROLLED_ROWS, Rest::First),
         Screen::Ledger => (model.ledger_rows().len(), Rest::First),
         Screen::Index => (model.context_rows().len(), Rest::First),
-        Screen::Help => (super::ACTIONS.len(), Rest::First),
-        Screen::Overview | Screen::Replication => (0, Rest::First),
+        Screen::Help => (super::help_rows(model).len(), Rest::First),
+        Screen::Overview => (0, Rest::First),
     }
 }
 
@@ -211,7 +218,9 @@ fn select(model: &mut Model, by: usize) -> Vec<Effect> {
 /// One level at a time: what is typed, the filter, then screen by screen the way that one came.
 fn back(model: &mut Model) {
     let list = model.list();
-    if list.is_filtered() || list.typing || list.cursor.is_some() {
+    if list.borrowed && list.cursor.is_none() {
+        model.leave_screen();
+    } else if list.is_filtered() || list.typing || list.cursor.is_some() {
         model.list_mut().clear_filter();
     } else if !model.leave_screen() {
         model.toasts.clear();
@@ -293,7 +302,14 @@ fn arm(model: &mut Model, argument: Option<String>) {
 fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
     let Ok((primary, paused)) = targets::pausable(model) else { return Vec::new() };
     let to = target(model, &primary);
+    let command = |what: &str| {
+        let path = &model.here.path;
+        format!("twinkeep replication {what} -address={} -replication-path={path}", primary.api_address())
+    };
     if paused {
+        let command = command("resume");
+        super::outcome::begun(model, &to, &Change::Resume, command.clone());
+        model.hint(EventLevel::Info, format!("asked {} to carry on, as does: {command}", to.region));
         return vec![Effect::Do(harmless(), to, Change::Resume)];
     }
     let confirm = Confirm {
@@ -304,11 +320,7 @@ fn pause_or_resume(model: &mut Model) -> Vec<Effect> {
                 .into(),
         ],
         consent: Consent::yes("Pause", model.now),
-        command: format!(
-            "twinkeep replication pause -address={} -replication-path={}",
-            primary.api_address(),
-            model.here.path
-        ),
+        command: command("pause"),
         target: to,
         change: Change::Pause,
     };

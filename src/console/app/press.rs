@@ -1,6 +1,7 @@
 //! What keys do: to the dialog on top if there is one, else to the screen.
 
 use super::actions::{Action, Place};
+use super::choose::Chosen;
 use super::confirm::{Confirm, Consent, Decision, Permit};
 use super::desk::TokenDesk;
 use super::dialog::Dialog;
@@ -8,14 +9,15 @@ use super::form::{Filled, TokenForm};
 use super::list;
 use super::model::{Model, Screen};
 use super::msg::{Change, Effect, Hit, Target};
+use super::outcome;
 use super::palette::{HISTORY_MAX, Palette};
 use super::perform::perform;
 use super::promoting::press_in_promotion;
 use crate::api::replication::{EventLevel, TokenRequest};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// Lines that the list of all alarms is scrolled by at most.
-const ALARMS_SCROLL_MAX: usize = 500;
+/// Lines that the text of a dialog is scrolled by at most.
+const TEXT_SCROLL_MAX: usize = 500;
 /// What keys do in the dialog of a new token.
 const TOKEN_KEYS: [Action; 4] = [Action::TokenReveal, Action::TokenHandOver, Action::TokenCopy, Action::TokenSave];
 
@@ -35,7 +37,7 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             _ => {
                 let list = model.list_mut();
                 list::edit(&mut list.filter, key);
-                list.cursor = None;
+                (list.cursor, list.borrowed) = (None, false);
             }
         }
         return Vec::new();
@@ -111,14 +113,35 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             }
             Decision::Confirmed(permit) => {
                 let Some(Dialog::Confirm(confirm)) = model.dialogs.pop() else { return Vec::new() };
-                send(model, permit, confirm.target, confirm.change)
+                send(model, permit, confirm.command, (confirm.target, confirm.change))
             }
         },
+        Some(Dialog::Choose(choose)) => match choose.key(key) {
+            Chosen::Open => Vec::new(),
+            Chosen::Cancelled => {
+                model.dialogs.pop();
+                Vec::new()
+            }
+            Chosen::Primary(primary) => {
+                let Some(Dialog::Choose(choose)) = model.dialogs.pop() else { return Vec::new() };
+                super::ledger::ask_to_rejoin(model, &choose.who.region, Some(primary), choose.reason);
+                Vec::new()
+            }
+        },
+        Some(Dialog::Outcomes { scroll }) => {
+            match key.code {
+                KeyCode::Esc | KeyCode::Enter | KeyCode::Char('o' | 'q') => drop(model.dialogs.pop()),
+                KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
+                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(TEXT_SCROLL_MAX),
+                _ => {}
+            }
+            Vec::new()
+        }
         Some(Dialog::Alarms { scroll }) => {
             match key.code {
                 KeyCode::Esc | KeyCode::Enter | KeyCode::Char('!' | 'q') => drop(model.dialogs.pop()),
                 KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
-                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(ALARMS_SCROLL_MAX),
+                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(TEXT_SCROLL_MAX),
                 _ => {}
             }
             Vec::new()
@@ -195,8 +218,8 @@ fn press_in_faults(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 /// the name.
 fn ask_for_token(model: &mut Model, permit: Permit, form: TokenForm, request: TokenRequest) -> Vec<Effect> {
     let Some(holds) = form.holds.clone().filter(|_| form.replace) else {
-        let (target, change) = form.change(request);
-        return send(model, permit, target, change);
+        let command = form.whole_command();
+        return send(model, permit, command, form.change(request));
     };
     let region = form.standby.region.clone();
     let confirm = |model: &Model, (target, change): (Target, Change), command: String| Confirm {
@@ -217,10 +240,11 @@ fn ask_for_token(model: &mut Model, permit: Permit, form: TokenForm, request: To
 }
 
 /// Sends what was consented to, if it may still be done.
-fn send(model: &mut Model, permit: Permit, target: Target, change: Change) -> Vec<Effect> {
+fn send(model: &mut Model, permit: Permit, command: String, (target, change): (Target, Change)) -> Vec<Effect> {
     if is_too_late(model, &target, &change) {
         return Vec::new();
     }
+    outcome::begun(model, &target, &change, command);
     begin(model, &target, &change);
     vec![Effect::Do(permit, target, change)]
 }

@@ -4,6 +4,7 @@ use super::afterwards;
 use super::confirm::{self, Confirm, Consent, Decision};
 use super::model::Model;
 use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
+use super::outcome::{self, Asked};
 use super::promotion::{Deciding, PromotionDesk, Sent, Stage, Standing};
 use super::targets;
 use crate::api::replication::{EventLevel, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
@@ -179,6 +180,31 @@ pub fn promotion_forbidden(model: &Model) -> Option<String> {
     }
 }
 
+/// The plan in view on the command line.
+pub fn promotion_command(model: &Model) -> Option<String> {
+    let desk = model.here.promotion.as_ref()?;
+    let Stage::Deciding(deciding) = &desk.stage else { return None };
+    let region = model.here.world.regions().into_iter().find(|region| region.name == desk.target.region)?;
+    let mode = match deciding.plan.last().mode {
+        PromoteMode::Planned => "planned",
+        PromoteMode::Forced => "forced",
+    };
+    let accept = if deciding.may_lose() { " -accept-loss" } else { "" };
+    let (address, path) = (region.api_address(), &model.here.path);
+    Some(format!("twinkeep replication promote -{mode}{accept} -address={address} -replication-path={path}"))
+}
+
+/// What sends once more what has no outcome: the same promotion by its id, which the command line makes anew each time.
+pub fn again_command(model: &Model) -> Option<String> {
+    let desk = model.here.promotion.as_ref()?;
+    let Stage::Sent(sent) = &desk.stage else { return None };
+    let request = serde_json::to_string(&request(sent.plan.as_ref()?, sent.id)).ok()?;
+    let region = model.here.world.regions().into_iter().find(|region| region.name == desk.target.region)?;
+    let (address, path) = (region.api_address(), &model.here.path);
+    let url = format!("{address}/v1/sys/replication/path/{path}/promote");
+    Some(format!("curl -H \"X-Vault-Token: $VAULT_TOKEN\" -d '{request}' {url}"))
+}
+
 fn request(plan: &Plan, id: PromotionId) -> PromoteRequest {
     let loss = &plan.loss;
     PromoteRequest {
@@ -193,6 +219,7 @@ fn request(plan: &Plan, id: PromotionId) -> PromoteRequest {
 fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
     let now = model.now;
     let evidence = model.pair().map(|pair| evidence(&model.here.world, &pair, now)).unwrap_or_default();
+    let command = promotion_command(model).unwrap_or_default();
     let Some(desk) = &mut model.here.promotion else { return Vec::new() };
     let Stage::Deciding(deciding) = &desk.stage else { return Vec::new() };
     let (plan, id, mode) = (deciding.plan.last().clone(), deciding.id, desk.mode);
@@ -204,7 +231,9 @@ fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
     desk.stage = Stage::Sent(sent);
     let words = format!("asked {} to become primary, promotion {id}", target.region);
     model.here.log.note(now, EventLevel::Warn, "promotion", words);
-    vec![Effect::Do(permit, target, Change::Promote(request))]
+    let change = Change::Promote(request);
+    outcome::begun(model, &target, &change, command);
+    vec![Effect::Do(permit, target, change)]
 }
 
 /// Looks after a promotion that was sent from somewhere else, by its id.
@@ -228,9 +257,16 @@ fn consent(region: &str, now: crate::clock::UnixMs) -> Consent {
     Consent::named("Promote", region, now)
 }
 
-pub(super) fn planned(model: &mut Model, target: &Target, result: Result<(Plan, PromotionId), Failure>) {
+pub(super) fn planned(
+    model: &mut Model,
+    target: &Target,
+    mode: PromoteMode,
+    result: Result<(Plan, PromotionId), Failure>,
+) {
     let now = model.now;
-    let Some(desk) = model.here.promotion.as_mut().filter(|desk| desk.target.region == target.region) else { return };
+    // An answer to what was asked before the other mode was chosen is none to this.
+    let wanted = |desk: &&mut PromotionDesk| desk.target.region == target.region && desk.mode == mode;
+    let Some(desk) = model.here.promotion.as_mut().filter(wanted) else { return };
     match (&mut desk.stage, result) {
         (Stage::Sent(_), _) => {}
         (Stage::Deciding(deciding), Ok((plan, _))) => {
@@ -270,6 +306,7 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
             let why = promotion.error.unwrap_or_else(|| "the plan is another now".into());
             let notice = format!("not promoted, the facts changed: {why}");
             desk.stage = Stage::Planning { notice: Some(notice.clone()) };
+            outcome::settle(model, &target, Asked::Promotion(id), Standing::Failed, notice.clone());
             model.toast(EventLevel::Warn, notice);
             return vec![Effect::Ask(target, Query::Plan(mode))];
         }
@@ -285,6 +322,7 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
         }
         Err(failure) => {
             desk.stage = Stage::NoPlan { why: format!("not promoted: {}", failure.words) };
+            outcome::settle(model, &target, Asked::Promotion(id), Standing::Failed, failure.words);
             model.toast(EventLevel::Alarm, format!("{} was not promoted", target.region));
             return Vec::new();
         }
@@ -295,7 +333,8 @@ pub(super) fn promoted(model: &mut Model, id: PromotionId, result: Result<Option
 /// Says what became of the promotion in view, if that is news.
 pub(super) fn outcome_moved(model: &mut Model, before: Standing) -> Vec<Effect> {
     let Some(PromotionDesk { target, stage: Stage::Sent(sent), .. }) = &model.here.promotion else { return Vec::new() };
-    let (target, after) = (target.clone(), sent.outcome());
+    let (target, after, id) = (target.clone(), sent.outcome(), sent.id);
+    let said = sent.said.as_ref().and_then(|said| said.last().error.clone()).or_else(|| sent.doubt.clone());
     if before == after {
         return Vec::new();
     }
@@ -308,6 +347,8 @@ pub(super) fn outcome_moved(model: &mut Model, before: Standing) -> Vec<Effect> 
         }
         Standing::Running => (EventLevel::Info, format!("{} is promoting itself", target.region)),
     };
+    let words = said.filter(|_| after != Standing::Done).unwrap_or_else(|| text.clone());
+    outcome::settle(model, &target, Asked::Promotion(id), after, words);
     model.toast(level, text);
     vec![Effect::Bell]
 }

@@ -9,10 +9,11 @@ const LEDGER: Place = Place::On(&[Screen::Ledger]);
 const CHARTS: Place = Place::On(&[Screen::Overview, Screen::Replication]);
 const LISTS: Place =
     Place::On(&[Screen::Index, Screen::Region, Screen::Tokens, Screen::Ledger, Screen::Events, Screen::Help]);
-/// What the keys of lists move in: the failover's text is scrolled by them.
+/// What the keys of lists move in: the text of the failover and of the replication is scrolled by them.
 const MOVED: Place = Place::On(&[
     Screen::Index,
     Screen::Region,
+    Screen::Replication,
     Screen::Tokens,
     Screen::Failover,
     Screen::Ledger,
@@ -164,7 +165,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     replication(
         Action::LedgerReplay,
         "ledger-replay",
-        "Write what is marked, or all that nobody decided on, to the new primary",
+        "Write what is marked, else what the filter shows, else all that is undecided, to the new primary",
         &["R"],
     )
     .on(LEDGER)
@@ -183,7 +184,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     replication(
         Action::LedgerDiscard,
         "ledger-discard",
-        "Give up what is marked, or all that nobody decided on: `:ledger-discard REASON`",
+        "Give up what is marked, else what the filter shows, else all that is undecided: `:ledger-discard REASON`",
         &["x"],
     )
     .on(LEDGER)
@@ -194,7 +195,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     replication(
         Action::Rejoin,
         "rejoin",
-        "Bring the fenced region back as a standby: `:rejoin REASON` if not all was decided",
+        "Bring a fenced region back as a standby, or have a standby follow another primary: `:rejoin REASON` if not all was decided",
         &["J"],
     )
     .on(Place::On(&[Screen::Failover, Screen::Ledger]))
@@ -245,6 +246,13 @@ pub const ACTIONS: &[ActionInfo] = &[
         .unless(targets::copy_disabled),
     action(Action::Alarms, "alarms", "All that is wrong, in whole sentences, the worst first", &["!"])
         .unless(targets::alarms_disabled),
+    action(
+        Action::Outcomes,
+        "outcomes",
+        "What became of what was asked for: done, failed or unknown, and what to do",
+        &["o"],
+    )
+    .unless(targets::outcomes_disabled),
     action(Action::Palette, "palette", "Find an action by name", &[":"]).hint("command"),
     action(Action::Back, "back", "Back out one level", &["esc"]),
     action(Action::Past(Look::Back), "back-10s", "Look back: 10 seconds", &["["]),

@@ -249,15 +249,12 @@ pub(super) fn ledger_disabled(model: &Model) -> Option<String> {
 
 /// To mark changes nothing.
 pub(super) fn undecided_here(model: &Model) -> Option<String> {
-    let open = |entry: &&crate::api::ledger::LedgerEntryInfo| {
-        matches!(entry.review, crate::api::ledger::ReviewInfo::Unreviewed { .. })
-    };
-    model
-        .ledger_rows()
-        .iter()
-        .any(open)
-        .then_some(())
-        .map_or_else(|| Some("nothing in view is undecided".into()), |()| None)
+    let open = model.ledger_rows().into_iter().any(|entry| super::ledger::is_open(&entry.review));
+    (!open).then(|| "nothing in view is undecided".into())
+}
+
+pub(super) fn outcomes_disabled(model: &Model) -> Option<String> {
+    model.outcomes.is_empty().then(|| "nothing was asked for from here yet".into())
 }
 
 pub(super) fn overwrite_disabled(model: &Model) -> Option<String> {
@@ -276,19 +273,50 @@ pub(super) fn undecided_disabled(model: &Model) -> Option<String> {
     if ledger.is_none_or(|ledger| ledger.unreviewed + ledger.older_unreviewed == 0) {
         return Some("all of it was decided on".into());
     }
+    // With a filter and no marks it is about what is shown.
+    if model.here.marked.is_empty()
+        && model.lists.get(&Screen::Ledger).is_some_and(super::list::List::is_filtered)
+        && let Some(why) = undecided_here(model)
+    {
+        return Some(why);
+    }
     writable(model, region).err()
 }
 
-/// The fenced region that is selected, or the first there is.
-pub fn rejoinable(model: &Model) -> Found<RegionView<'_>> {
-    let fenced = |region: &RegionView<'_>| region.role() == Some(Role::Fenced);
-    let selected = model.selected_region().filter(fenced);
-    let found = selected.or_else(|| model.here.world.regions().into_iter().find(fenced));
-    found.ok_or_else(|| "no region in view is fenced".into())
+/// The region that can follow another primary than it does, and the primaries that it can be: one that is fenced, or a
+/// standby that follows one while another is in view. The selected one comes first, then those that are fenced.
+pub fn rejoinable(model: &Model) -> Found<(RegionView<'_>, Vec<RegionView<'_>>)> {
+    let regions = model.here.world.regions();
+    let fenced_first = |region: &&RegionView<'_>| region.role() != Some(Role::Fenced);
+    let mut others: Vec<&RegionView<'_>> = regions.iter().collect();
+    others.sort_by_key(fenced_first);
+    let selected = model.selected_region();
+    let found = selected.iter().chain(others).find_map(|region| can_follow_another(&regions, region));
+    found.ok_or_else(|| "no region in view is fenced, or follows one of two primaries".into())
+}
+
+fn can_follow_another<'a>(
+    regions: &[RegionView<'a>],
+    region: &RegionView<'a>,
+) -> Option<(RegionView<'a>, Vec<RegionView<'a>>)> {
+    let primaries = followable(regions, region);
+    let follows_wrong = region.role() == Some(Role::Standby) && !primaries.is_empty();
+    (region.role() == Some(Role::Fenced) || follows_wrong).then(|| (region.clone(), primaries))
+}
+
+/// The primaries of the same data that a region does not follow yet.
+fn followable<'a>(regions: &[RegionView<'a>], of: &RegionView<'a>) -> Vec<RegionView<'a>> {
+    let Some(own) = of.status.map(|status| status.last()) else { return Vec::new() };
+    let follows = own.primary.as_ref().filter(|_| own.role == Role::Standby).map(|primary| &primary.name);
+    let is_one = |other: &&RegionView<'a>| {
+        let same_data = other.status.is_some_and(|status| status.last().dataset == own.dataset);
+        other.role() == Some(Role::Primary) && same_data && other.name != of.name && Some(&other.name) != follows
+    };
+    regions.iter().filter(is_one).cloned().collect()
 }
 
 pub(super) fn rejoin_disabled(model: &Model) -> Option<String> {
-    rejoinable(model).and_then(|region| writable(model, region)).err()
+    rejoinable(model).and_then(|(region, _)| writable(model, region)).err()
 }
 
 pub(super) fn past_disabled(model: &Model) -> Option<String> {

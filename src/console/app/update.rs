@@ -23,6 +23,18 @@ use std::collections::BTreeMap;
 
 /// Takes a message in and says what shall be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let by_hand = matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Click(_) | Msg::Wheel(_));
+    let (context, screen) = (model.here.id, model.screen);
+    let effects = take(model, msg);
+    if by_hand && (context, screen) == (model.here.id, model.screen) {
+        model.hold_row();
+    } else {
+        model.find_row();
+    }
+    effects
+}
+
+fn take(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Tick(now) => tick(model, now),
         Msg::Key(key) => press(model, key),
@@ -129,7 +141,8 @@ fn paste(model: &mut Model, text: &str) {
         }
         Some(Dialog::Form(form)) => list::paste(&mut form.ttl, text),
         Some(Dialog::Confirm(confirm)) => confirm.consent.refuse_paste(),
-        Some(Dialog::Alarms { .. } | Dialog::Token | Dialog::Faults) | None => {}
+        Some(Dialog::Alarms { .. } | Dialog::Outcomes { .. } | Dialog::Choose(_) | Dialog::Token | Dialog::Faults)
+        | None => {}
     }
 }
 
@@ -185,6 +198,7 @@ fn take_context_reports(model: &mut Model, reports: Vec<NodeReport>) -> Vec<Effe
     }
     effects.extend(super::told::take(model));
     super::failover::take_told(model);
+    super::outcome::watch(model);
     effects
 }
 

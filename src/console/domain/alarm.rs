@@ -7,8 +7,7 @@ use super::pair::{LinkLook, PairView, are_rivals, pair};
 use super::region::RegionView;
 use super::units::{self, duration, lag_ms, plural, skew};
 use super::world::World;
-use crate::api::replication::EventLevel;
-use crate::api::replication::Role;
+use crate::api::replication::{EventLevel, HandoverStage, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
 use std::time::Duration;
@@ -24,9 +23,30 @@ pub const FORECAST_WARN_MS: u64 = 60 * 60 * 1_000;
 /// An unused activation token that expires so soon is worth a line.
 pub const TOKEN_EXPIRY_WARN: Duration = Duration::from_secs(5 * 60);
 
+/// A primary that gave up for longer has an heir that does not open.
+pub const HANDOVER_WARN: Duration = Duration::from_secs(10);
+
+/// Of two alarms of one level the worse one: from what can wait to what can't.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Gravity {
+    #[default]
+    Other,
+    /// A region that may be a standby does not answer.
+    Silent,
+    /// A primary answers and takes no writes.
+    Unserving,
+    PrimarySilent,
+    /// All were heard, and none is primary.
+    NoPrimary,
+    SplitBrain,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Alarm {
     pub level: EventLevel,
+    pub gravity: Gravity,
+    /// By this console's clock, as far as it is known.
+    pub since: Option<UnixMs>,
     pub text: String,
     /// The same in a few words, where several share a line.
     pub brief: String,
@@ -48,9 +68,10 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
     let heard = regions.iter().filter(|region| region.status.is_some()).count();
     let claims = regions.iter().filter(|region| region.role() == Some(Role::Primary)).count();
     if heard > 0 && heard == regions.len() && claims == 0 {
-        found.alarm("no primary", "no region in view is primary: nothing takes writes".into());
+        found.alarm("no primary", "no region in view is primary: nothing takes writes".into()).gravity =
+            Gravity::NoPrimary;
     }
-    found.0.sort_by_key(|alarm| std::cmp::Reverse(alarm.level));
+    found.0.sort_by_key(|alarm| std::cmp::Reverse((alarm.level, alarm.gravity)));
     found.0.dedup();
     found.0
 }
@@ -59,12 +80,19 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
 pub(super) struct Found(Vec<Alarm>);
 
 impl Found {
-    pub(super) fn alarm(&mut self, brief: impl Into<String>, text: String) {
-        self.0.push(Alarm { level: EventLevel::Alarm, text, brief: brief.into() });
+    /// What is returned may be told how grave it is, and since when.
+    pub(super) fn alarm(&mut self, brief: impl Into<String>, text: String) -> &mut Alarm {
+        self.push(EventLevel::Alarm, brief.into(), text)
     }
 
-    pub(super) fn warn(&mut self, brief: impl Into<String>, text: String) {
-        self.0.push(Alarm { level: EventLevel::Warn, text, brief: brief.into() });
+    pub(super) fn warn(&mut self, brief: impl Into<String>, text: String) -> &mut Alarm {
+        self.push(EventLevel::Warn, brief.into(), text)
+    }
+
+    fn push(&mut self, level: EventLevel, brief: String, text: String) -> &mut Alarm {
+        let (gravity, since) = (Gravity::Other, None);
+        self.0.push(Alarm { level, gravity, since, text, brief });
+        self.0.last_mut().expect("it was pushed")
     }
 }
 
@@ -72,25 +100,38 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     let name = &region.name;
     if let Some(silence) = region.silence() {
         match region.heard_age(now) {
-            _ if silence.speaks => found.warn(format!("{name} errs"), format!("{name}: {}", silence.error)),
+            _ if silence.speaks => {
+                found.warn(format!("{name} errs"), format!("{name}: {}", silence.error)).since = Some(silence.since);
+            }
             Some(age) => {
                 let role = region.role().map_or_else(String::new, |role| format!(" ({role})"));
                 let text = format!("{name}{role} does not answer: last heard {} ago", duration(age));
-                found.alarm(format!("{name} silent {}", duration(age)), text);
+                let alarm = found.alarm(format!("{name} silent {}", duration(age)), text);
+                let was_primary = region.role() == Some(Role::Primary);
+                alarm.gravity = if was_primary { Gravity::PrimarySilent } else { Gravity::Silent };
+                alarm.since = Some(UnixMs(now.0.saturating_sub(age.as_millis() as u64)));
             }
             None => {
                 let text = format!("{name} never answered: tried for {}", duration(now.since(silence.since)));
-                found.alarm(format!("{name} never answered"), text);
+                let alarm = found.alarm(format!("{name} never answered"), text);
+                (alarm.gravity, alarm.since) = (Gravity::Silent, Some(silence.since));
             }
         }
         return;
     }
     for node in &region.nodes {
-        if let Contact::Gone { since, .. } = node.contact {
-            let node = region.peer_name(node);
-            let silent = duration(now.since(since));
-            let text = format!("node {node} of {name} does not answer, for {silent}");
-            found.warn(format!("{node} silent {silent}"), text);
+        let called = region.peer_name(node);
+        match &node.contact {
+            Contact::Gone { since, .. } => {
+                let silent = duration(now.since(*since));
+                let text = format!("node {called} of {name} does not answer, for {silent}");
+                found.warn(format!("{called} silent {silent}"), text).since = Some(*since);
+            }
+            Contact::Erring { since, error, .. } => {
+                let text = format!("node {called} of {name} answers with an error: {error}");
+                found.warn(format!("{called} errs"), text).since = Some(*since);
+            }
+            Contact::Connecting | Contact::Up { .. } => {}
         }
     }
     if let (None, Some(foreign)) = (region.status, region.foreign) {
@@ -99,14 +140,29 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     let Some(status) = region.status.map(|status| status.last()) else { return };
     if status.sealed {
         let text = format!("{name} is sealed: unseal it with `twinkeep operator unseal`");
-        found.alarm(format!("{name} sealed"), text);
+        found.alarm(format!("{name} sealed"), text).gravity = Gravity::Unserving;
     } else if let Some(closed) = &status.closed {
-        found.alarm(format!("{name} closed"), format!("{name}: {closed}"));
-    } else if status.role == Role::Primary && !status.writable {
-        found.alarm(format!("{name} takes no writes"), format!("{name} is primary and takes no writes"));
+        found.alarm(format!("{name} closed"), format!("{name}: {closed}")).gravity = Gravity::Unserving;
+    } else if status.role == Role::Primary && !status.writable && status.handover.is_none() {
+        let text = format!("{name} is primary and takes no writes");
+        found.alarm(format!("{name} takes no writes"), text).gravity = Gravity::Unserving;
+    }
+    let others = status.nodes.iter().filter(|node| node.sealed == Some(true) && !status.sealed);
+    for node in others {
+        let text = format!("node {} of {name} is sealed: it can't take over the lead, unseal it", node.name);
+        found.warn(format!("{} sealed", node.name), text);
     }
     if let Some(handover) = &status.handover {
-        found.warn("switchover under way", handover.words(name));
+        let lasts = status.observed_at.since(handover.since);
+        let since = Some(UnixMs(now.0.saturating_sub(lasts.as_millis() as u64)));
+        let words = format!("{}, for {}", handover.words(name), duration(lasts));
+        let gave_up = handover.stage == HandoverStage::GaveUp && lasts >= HANDOVER_WARN;
+        if gave_up {
+            let alarm = found.alarm(format!("{name} gave up {}", duration(lasts)), words);
+            (alarm.gravity, alarm.since) = (Gravity::Unserving, since);
+        } else {
+            found.warn("switchover under way", words).since = since;
+        }
     }
     if region.leader().is_none() {
         found.warn(format!("{name} leaderless"), format!("{name} has no leader"));
@@ -130,8 +186,8 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         let claim = |region: &RegionView<'_>| {
             region.status.map_or_else(String::new, |status| format!("{} (epoch {})", region.name, status.last().epoch))
         };
-        let text = format!("SPLIT BRAIN: {} and {} both claim primary", claim(&pair.left), claim(&pair.right));
-        found.alarm("SPLIT BRAIN", text);
+        let text = format!("SPLIT BRAIN: {} and {} are primary", claim(&pair.left), claim(&pair.right));
+        found.alarm("SPLIT BRAIN", text).gravity = Gravity::SplitBrain;
         return;
     }
     let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return };
@@ -152,6 +208,12 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
             let text = format!("{} waits to rejoin {}: {open} undecided in its ledger", standby.name, primary.name);
             found.warn(format!("{} waits to rejoin", standby.name), text);
         }
+        (LinkLook::Paused, _) if standby.role() == Some(Role::Fenced) => {
+            let (fenced, primary) = (&standby.name, &primary.name);
+            let text =
+                format!("{fenced} is fenced and waits: the link of {primary} to it is paused, so nothing reaches it");
+            found.warn(format!("{fenced} waits: link paused"), text);
+        }
         (LinkLook::Refused, Some(link)) => {
             let why = link.value.error.as_deref().unwrap_or("no reason given");
             found.alarm("link refused", format!("{} refused the link: {why}", standby.name));
@@ -162,11 +224,13 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
             let status = primary.status.map_or(since, |status| status.last().observed_at);
             let down = status.since(since);
             if down >= LINK_DOWN_WARN {
-                let text = format!("the link is down, for {}", duration(down));
+                let text = format!("the link to {} is down, for {}", standby.name, duration(down));
                 found.warn(format!("link down {}", duration(down)), text);
             }
         }
-        (LinkLook::Paused, _) => found.warn("link paused", "the link is paused: the standby falls behind".into()),
+        (LinkLook::Paused, _) => {
+            found.warn("link paused", format!("the link to {0} is paused: {0} falls behind", standby.name));
+        }
         _ => {}
     }
     if let Some(vault) = &pair.vault

@@ -144,7 +144,19 @@ fn before(pair: &PairView<'_>, now: UnixMs, found: &mut Found) {
             Some(gave_up) => {
                 let reached = gave_up.reached.map_or_else(String::new, |at| format!(" at {}", position(at)));
                 found.done(Stage::Fence, format!("{} gave up, durably{reached}", primary.name));
-                found.set(Stage::Promote, Progress::Now, format!("{} takes over the rest and opens", standby.name));
+                let heir = &standby.name;
+                let (progress, words) = match standby.is_dark() {
+                    false => (Progress::Now, format!("{heir} takes over the rest and opens")),
+                    true => (
+                        Progress::Trouble,
+                        format!(
+                            "{heir} does not answer: nobody takes writes until it opens, or gives the right back. Bring it \
+                             back, or its link to {}",
+                            primary.name
+                        ),
+                    ),
+                };
+                found.set(Stage::Promote, progress, words);
             }
             None => found.set(Stage::Fence, Progress::Now, format!("{} is asked to give up", primary.name)),
         }
@@ -218,10 +230,21 @@ fn after(primary: &RegionView<'_>, old: &RegionView<'_>, verified: Verified, now
         ),
     }
     if old.role() != Some(Role::Fenced) {
-        return found.set(Stage::Rejoin, Progress::Ahead, format!("when {} is back and fenced", old.name));
+        let back = if old.is_dark() { "back and " } else { "" };
+        return found.set(Stage::Rejoin, Progress::Ahead, format!("when {} is {back}fenced", old.name));
     }
     let ledger = old.status.and_then(|status| status.last().ledger.as_ref());
     let open = ledger.map_or(0, |ledger| ledger.unreviewed + ledger.older_unreviewed);
+    let to_old = primary
+        .status
+        .and_then(|status| status.last().links.iter().find(|link| link.outgoing && Some(link.region) == old.id));
+    if to_old.is_some_and(|link| link.state == LinkState::Paused) {
+        let words = format!(
+            "{} waits: the link of {} to it is paused, and nothing reaches it; s carries on",
+            old.name, primary.name
+        );
+        return found.set(Stage::Rejoin, Progress::Trouble, words);
+    }
     let words = match open {
         0 => format!("J brings {} back as a standby", old.name),
         open => format!(

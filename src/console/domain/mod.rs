@@ -19,7 +19,7 @@ pub mod units;
 pub mod vault;
 pub mod world;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, Gravity};
 pub use evidence::{Evidence, Speaks, conclusion, evidence};
 pub use foreign::{Foreign, Product};
 pub use node::{Access, Contact, NodeReport, NodeView};

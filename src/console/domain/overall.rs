@@ -1,6 +1,6 @@
 //! Is it well? One word and one sentence for all that is in view, made of what was observed lately and of nothing else.
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Gravity};
 use super::pair::{LinkLook, PairView};
 use super::units::{entries, lag_ms};
 use super::world::World;
@@ -52,6 +52,10 @@ pub struct Overall {
     pub standing: Standing,
     /// The worst that is known; if nothing is wrong, how it goes.
     pub words: String,
+    /// Of the worst, so that contexts of one standing have an order.
+    pub gravity: Gravity,
+    /// Since when the worst is so, as far as that is known.
+    pub since: Option<UnixMs>,
     /// How many things are wrong.
     pub wrong: usize,
 }
@@ -65,11 +69,12 @@ pub fn overall(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> Overa
         EventLevel::Warn | EventLevel::Info => Standing::Attention,
     });
     let standing = worst.map_or(calm, |worst| worst.max(calm));
-    let words = match alarms.into_iter().next() {
-        Some(Alarm { text, .. }) if worst >= Some(calm) => text,
-        _ => words,
-    };
-    Overall { standing, words, wrong }
+    match alarms.into_iter().next() {
+        Some(Alarm { text, gravity, since, .. }) if worst >= Some(calm) => {
+            Overall { standing, words: text, gravity, since, wrong }
+        }
+        _ => Overall { standing, words, gravity: Gravity::Other, since: None, wrong },
+    }
 }
 
 /// Of the selected pair, unless it goes worse with another standby: which is selected changes nothing about how it is.
@@ -142,6 +147,10 @@ fn flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, S
         // It is no standby before its operator says so: there is no lag to know.
         (LinkLook::Refused, Some(primary), Some(standby)) if standby.role() == Some(Role::Fenced) => {
             (Standing::Attention, format!("{} is fenced and waits to rejoin {}", standby.name, primary.name))
+        }
+        (LinkLook::Paused, Some(primary), Some(standby)) if standby.role() == Some(Role::Fenced) => {
+            let words = format!("{} is fenced and waits: the link of {} to it is paused", standby.name, primary.name);
+            (Standing::Attention, words)
         }
         (LinkLook::Connecting, Some(primary), Some(standby)) if standby.role() == Some(Role::Fenced) => {
             (Standing::Attention, format!("{} is fenced, and {} does not reach it yet", standby.name, primary.name))

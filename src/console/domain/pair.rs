@@ -104,6 +104,26 @@ impl<'a> PairView<'a> {
         self.primary_is_left.map(|left| if left { &self.right } else { &self.left })
     }
 
+    /// What a fenced region of the two waits for before it follows, in a few words.
+    pub fn fenced_waits_for(&self, name: &str) -> Option<String> {
+        let (primary, fenced) = self.primary().zip(self.standby())?;
+        if fenced.name != name || fenced.role() != Some(Role::Fenced) {
+            return None;
+        }
+        let ledger = fenced.status.and_then(|status| status.last().ledger.as_ref());
+        let open = ledger.map_or(0, |ledger| ledger.unreviewed + ledger.older_unreviewed);
+        let may_rejoin = ledger.is_some_and(|ledger| ledger.may_rejoin);
+        Some(match self.link.look {
+            LinkLook::Paused => "link is paused".into(),
+            _ if primary.is_dark() => format!("{} silent", primary.name),
+            _ if open > 0 && !may_rejoin => format!("{open} undecided"),
+            LinkLook::Connecting | LinkLook::Unknown => "not reached".into(),
+            LinkLook::Unlinked => "no link to it".into(),
+            _ if may_rejoin => format!("for {}", primary.name),
+            _ => "for J".into(),
+        })
+    }
+
     pub fn is_split_brain(&self) -> bool {
         self.link.look == LinkLook::SplitBrain
     }

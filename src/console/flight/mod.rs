@@ -10,7 +10,7 @@ pub use projector::Projector;
 
 use super::app::context::ContextId;
 use super::app::{Model, ModelOptions, Msg};
-use super::domain::NodeReport;
+use super::domain::{NodeReport, units};
 use crate::api::replication::Event;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
@@ -94,6 +94,8 @@ pub struct Recorder {
     memory_bytes: usize,
     file: Option<File>,
     written: u64,
+    /// Why the file ends here, until it was told.
+    ended: Option<String>,
     desks: BTreeMap<ContextId, Written>,
 }
 
@@ -114,6 +116,7 @@ impl Recorder {
             memory_bytes: 0,
             file: file.map(open).transpose()?,
             written: 0,
+            ended: None,
             desks: BTreeMap::new(),
             head: head.clone(),
         };
@@ -164,13 +167,24 @@ impl Recorder {
         }
     }
 
-    /// A file that can't be written any more is given up: the console matters more.
+    /// A file that can't be written any more is given up, and it is said: the console matters more.
     fn write(&mut self, text: &str) {
         let Some(file) = &mut self.file else { return };
         self.written += text.len() as u64;
-        if self.written > FILE_BYTES_MAX || file.write_all(text.as_bytes()).is_err() {
-            self.file = None;
-        }
+        let why = match file.write_all(text.as_bytes()) {
+            _ if self.written > FILE_BYTES_MAX => format!("it reached {}", units::bytes(FILE_BYTES_MAX)),
+            Ok(()) => return,
+            Err(error) => error.to_string(),
+        };
+        self.file = None;
+        let words =
+            format!("the recording ended: {why}; the last while is still kept for `:bundle` and for looking back");
+        self.ended = Some(words);
+    }
+
+    /// That the file is not written any more, once.
+    pub fn take_end(&mut self) -> Option<String> {
+        self.ended.take()
     }
 
     /// All that is in memory, and how the screen looks, as one file that can be replayed.
@@ -301,7 +315,7 @@ mod tests {
             Stage::Sent(sent) => assert_eq!(sent.outcome(), Standing::Running),
             other => panic!("{other:?}"),
         }
-        assert_eq!(then.ledger_rows().len(), 3);
+        assert_eq!(then.here.ledger.as_ref().unwrap().last().entries.len(), 3);
     }
 
     #[test]

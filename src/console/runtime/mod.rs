@@ -328,6 +328,9 @@ impl Console {
             _ => app::update(&mut self.model, msg),
         };
         self.recorder.take_desks(&self.model);
+        if let Some(words) = self.recorder.take_end() {
+            app::update(&mut self.model, Msg::Notice(words));
+        }
         self.carry_out(effects)
     }
 

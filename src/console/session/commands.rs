@@ -6,6 +6,7 @@ use crate::api::ledger::{LedgerExport, LedgerPage};
 use crate::api::replication::LinkRequest;
 use crate::client::{Client, ClientError, ClientOptions, Phase};
 use crate::console::app::msg::{Failure, FailureSort};
+use crate::console::app::outcome::Asked;
 use crate::console::app::{Answer, Change, Permit, Query, Target};
 use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
@@ -20,7 +21,7 @@ pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
         Query::Plan(mode) => {
             let plan = anywhere(shared, &target, |client| async move { client.plan(path, mode).await });
             let id = PromotionId(crate::clock::random_bytes());
-            Answer::Plan(target.clone(), plan.await.map(|plan| (plan, id)))
+            Answer::Plan(target.clone(), mode, plan.await.map(|plan| (plan, id)))
         }
         Query::Ledger => Answer::Ledger(target.clone(), whole_ledger(shared, &target).await),
         Query::LedgerExport => Answer::LedgerExport(target.clone(), whole_export(shared, &target).await),
@@ -40,74 +41,72 @@ pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
 /// Carries out a change. The permit is spent with it.
 pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, change: Change) {
     let path = &shared.options.path;
-    let answer = match change {
+    let asked = Asked::of(&change);
+    let result = match change {
         Change::GenerateToken(request) => {
             let request = &request;
             let made = anywhere(shared, &target, |client| async move { client.generate_token(path, request).await });
-            Answer::Token(target.clone(), made.await)
-        }
-        Change::Connect { standby, token } => {
-            let request = LinkRequest { address: None, token: token.expose().to_owned(), max_parallel: None };
-            let request = &request;
-            let made = anywhere(shared, &target, |client| async move { client.connect(path, request).await });
-            Answer::Connected { primary: target.region.clone(), standby, result: made.await }
-        }
-        Change::Link { standby, request } => {
-            let result = link(shared, &target, &standby, &request).await;
-            Answer::Linked { primary: target.region.clone(), standby: standby.region, result }
-        }
-        Change::RevokeToken { accessor } => {
-            let of = accessor.as_str();
-            let done = anywhere(shared, &target, |client| async move { client.revoke_token(path, of).await });
-            Answer::Revoked { region: target.region.clone(), accessor: accessor.clone(), result: done.await }
-        }
-        Change::Pause => {
-            let done = anywhere(shared, &target, |client| async move { client.pause(path, None).await });
-            Answer::Paused(target.clone(), done.await)
-        }
-        Change::Resume => {
-            let done = anywhere(shared, &target, |client| async move { client.resume(path, None).await });
-            Answer::Resumed(target.clone(), done.await)
-        }
-        Change::ReplayLedger(request) => {
-            let request = &request;
-            let done = anywhere(shared, &target, |client| async move { client.replay(path, request).await }).await;
-            let words = done.map(|answer| {
-                let (there, met) = (answer.replayed.len(), answer.conflicts.len());
-                format!("{there} writes replayed, {met} met another change, {} refused", answer.refused.len())
-            });
-            Answer::Decided(target.clone(), words)
-        }
-        Change::DiscardLedger(request) => {
-            let request = &request;
-            let done = anywhere(shared, &target, |client| async move { client.discard(path, request).await }).await;
-            Answer::Decided(target.clone(), done.map(|answer| format!("{} writes discarded", answer.discarded.len())))
-        }
-        Change::Rejoin(request) => {
-            let request = &request;
-            let done = anywhere(shared, &target, |client| async move { client.rejoin(path, request).await }).await;
-            Answer::Decided(target.clone(), done.map(|()| "it rejoins as a standby".into()))
+            let made = Answer::Token(target.clone(), made.await);
+            return shared.answer(made).await;
         }
         Change::Verify => {
             let begun = anywhere(shared, &target, |client| async move { client.verify(path).await });
-            Answer::Verification(target.clone(), begun.await)
-        }
-        Change::Fence(request) => {
-            let request = &request;
-            let done = anywhere(shared, &target, |client| async move { client.demote(path, request).await }).await;
-            Answer::Decided(target.clone(), done.map(|()| "it gave way and takes no more writes".into()))
+            let begun = Answer::Verification(target.clone(), begun.await);
+            return shared.answer(begun).await;
         }
         Change::CancelPromotion(id) => {
             let sent = anywhere(shared, &target, |client| async move { client.cancel_promotion(path, id).await });
-            Answer::Promotion(id, sent.await.map(Some).map_err(as_unknown))
+            let sent = Answer::Promotion(id, sent.await.map(Some).map_err(as_unknown));
+            return shared.answer(sent).await;
         }
         Change::Promote(request) => {
             let (id, request) = (request.id, &request);
             let sent = anywhere(shared, &target, |client| async move { client.promote(path, request).await });
-            Answer::Promotion(id, sent.await.map(Some))
+            let sent = Answer::Promotion(id, sent.await.map(Some));
+            return shared.answer(sent).await;
+        }
+        Change::Connect { token, .. } => {
+            let request = LinkRequest { address: None, token: token.expose().to_owned(), max_parallel: None };
+            let request = &request;
+            anywhere(shared, &target, |client| async move { client.connect(path, request).await }).await.map(|()| None)
+        }
+        Change::Link { standby, request } => link(shared, &target, &standby, &request).await.map(|()| None),
+        Change::RevokeToken { accessor } => {
+            let of = accessor.as_str();
+            anywhere(shared, &target, |client| async move { client.revoke_token(path, of).await }).await.map(|()| None)
+        }
+        Change::Pause => {
+            anywhere(shared, &target, |client| async move { client.pause(path, None).await }).await.map(|()| None)
+        }
+        Change::Resume => {
+            anywhere(shared, &target, |client| async move { client.resume(path, None).await }).await.map(|()| None)
+        }
+        Change::ReplayLedger(request) => {
+            let request = &request;
+            let done = anywhere(shared, &target, |client| async move { client.replay(path, request).await }).await;
+            done.map(|answer| {
+                let (there, met) = (answer.replayed.len(), answer.conflicts.len());
+                let refused = answer.refused.len();
+                let region = &target.region;
+                Some(format!("{region}: {there} writes replayed, {met} met another change, {refused} refused"))
+            })
+        }
+        Change::DiscardLedger(request) => {
+            let request = &request;
+            let done = anywhere(shared, &target, |client| async move { client.discard(path, request).await }).await;
+            done.map(|answer| Some(format!("{}: {} writes discarded", target.region, answer.discarded.len())))
+        }
+        Change::Rejoin(request) => {
+            let request = &request;
+            anywhere(shared, &target, |client| async move { client.rejoin(path, request).await }).await.map(|()| None)
+        }
+        Change::Fence(request) => {
+            let request = &request;
+            anywhere(shared, &target, |client| async move { client.demote(path, request).await }).await.map(|()| None)
         }
     };
-    shared.answer(answer).await;
+    let words = result.map(|words| words.unwrap_or_else(|| asked.done(&target.region)));
+    shared.answer(Answer::Ended(target, asked, words)).await;
 }
 
 /// Entries that are shown of a ledger: it says itself how many more there are.

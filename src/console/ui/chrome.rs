@@ -179,8 +179,9 @@ fn verdict_words(model: &Model, overall: &Overall, tier: Tier) -> (String, Strin
 fn verdict_rows(overall: &Overall, paint: Paint<'_>, (words, more): (&str, &str), width: u16) -> Vec<String> {
     let width = usize::from(width);
     let room = width.saturating_sub(verdict_sign(overall, paint).width() + 2);
-    // A word or two are not worth a row.
-    let spill = if width >= SPILL_WIDTH { SPILL_MIN } else { 0 };
+    // A word or two are not worth a row, unless they are an alarm's.
+    let calm = overall.standing != Standing::Alarm;
+    let spill = if width >= SPILL_WIDTH && calm { SPILL_MIN } else { 0 };
     if words.width() + more.width() <= room + spill || room < 8 {
         return vec![fitted(words, room.saturating_sub(more.width())) + more];
     }
@@ -283,14 +284,29 @@ fn footer(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
 
 /// The newest word, over the line above the footer.
 pub fn draw_toast(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
-    let Some(toast) = model.toast_in_view() else { return };
-    let (role, glyph) = match toast.level {
+    let (level, text) = match (model.toast_in_view(), model.unknown_outcome()) {
+        (Some(toast), _) => {
+            // What is not looked at is named.
+            let contexts = model.contexts();
+            let elsewhere = toast.context != model.here.id || model.screen == Screen::Index;
+            let of = contexts.iter().find(|context| context.id == toast.context && elsewhere && contexts.len() > 1);
+            let of = of.map_or_else(String::new, |context| format!("{}: ", context.title()));
+            (toast.level, format!("{of}{}", toast.text))
+        }
+        // A dialog says what to do itself, or asks for something else.
+        (None, Some(outcome)) if model.dialogs.is_empty() => {
+            let words = super::outcomes::unknown_line(model, outcome);
+            (EventLevel::Warn, format!("{words}: {} says what to do", key_of(model, Action::Outcomes)))
+        }
+        (None, _) => return,
+    };
+    let (role, glyph) = match level {
         EventLevel::Info => (Role::Accent, paint.glyphs.pointer),
         level => paint.level(level),
     };
     // Over whole lines, so that no end of what is below reads as part of it.
     let width = area.width.saturating_sub(2);
-    let rows = few_rows(&format!("{glyph} {}", toast.text), usize::from(width).saturating_sub(2), TOAST_ROWS_MAX);
+    let rows = few_rows(&format!("{glyph} {text}"), usize::from(width).saturating_sub(2), TOAST_ROWS_MAX);
     let height = rows.len() as u16;
     if area.height < height + 2 {
         return;

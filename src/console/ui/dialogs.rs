@@ -2,7 +2,7 @@
 
 use super::role::Role;
 use super::widgets::{cell, fitted, hints, lines, paragraph, wrap};
-use super::{Paint, Secrets, cockpit, consent};
+use super::{Paint, Secrets, cockpit, consent, outcomes};
 use crate::console::app::confirm::Confirm;
 use crate::console::app::desk::{EXPIRY_WARN, HeldToken, TokenDesk};
 use crate::console::app::form::TokenForm;
@@ -25,6 +25,8 @@ pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &
         Dialog::Confirm(confirm) => draw_confirm(confirm, paint, area, buf),
         Dialog::Form(form) => draw_form(form, paint, area, buf),
         Dialog::Alarms { scroll } => draw_alarms(model, *scroll, paint, area, buf),
+        Dialog::Choose(choose) => outcomes::draw_choose(choose, paint, area, buf),
+        Dialog::Outcomes { scroll } => outcomes::draw(model, *scroll, paint, area, buf),
         Dialog::Faults => draw_faults(model, paint, area, buf),
         Dialog::Token => draw_token(model, paint, area, buf),
         Dialog::Promotion => cockpit::draw(model, paint, area, buf),

@@ -6,9 +6,11 @@ use super::dialogs::scrolled;
 use super::role::Role;
 use super::widgets::{cell, lines, paragraph, wrap};
 use super::{Paint, Tier};
+use crate::api::replication::Role as RegionRole;
 use crate::api::verification::{OwnDisk, VerifyOutcome};
 use crate::console::app::failover::{VerifyDesk, outcome_word};
 use crate::console::app::promotion::Stage as DeskStage;
+use crate::console::app::targets::rejoinable;
 use crate::console::app::{Action, Model};
 use crate::console::domain::failover::{Progress, Stage, StageView, Verified, stages};
 use crate::console::domain::units::{duration, position};
@@ -162,15 +164,24 @@ fn commands(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>>
         format!("twinkeep replication {what} -address={} -replication-path={path}", region.api_address())
     };
     let can = |action: Action| {
-        let is_one = standby.role() == Some(crate::api::replication::Role::Standby) || primary.is_dark();
+        let is_one = standby.role() == Some(RegionRole::Standby) || primary.is_dark();
         let follows = action != Action::Promote || is_one;
         follows && (action.info().disabled)(model).is_none()
+    };
+    let rejoin = match rejoinable(model) {
+        Ok((region, primaries)) => {
+            let named = primaries.iter().filter(|_| region.role() == Some(RegionRole::Standby) || primaries.len() > 1);
+            let names: Vec<&str> = named.map(|primary| primary.name.as_str()).collect();
+            let which = if names.is_empty() { String::new() } else { format!(" -primary={}", names.join("|")) };
+            on(&format!("rejoin{which}"), &region)
+        }
+        Err(_) => String::new(),
     };
     let mut rows = Vec::new();
     for (action, command) in [
         (Action::Promote, on("promote -dry-run", standby)),
         (Action::Verify, on("verify", primary)),
-        (Action::Rejoin, on("rejoin", standby)),
+        (Action::Rejoin, rejoin),
     ] {
         if can(action) {
             rows.extend(paragraph(paint, Role::Muted, &command, width));

@@ -22,6 +22,7 @@ mod hits;
 mod index;
 mod ledger;
 mod lists;
+mod outcomes;
 mod overview;
 mod region;
 mod replication;

@@ -1,6 +1,7 @@
 //! A region's nodes, as each of them and the others tell it.
 
 use super::columns::{Align, Column, Value, fitting, header, row};
+use super::dialogs::scrolled;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, paragraph, told_age, window};
 use super::{Paint, Tier, foreign};
@@ -138,26 +139,43 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
     if !filter.is_empty() {
         text.push(Line::from_iter([ratatui::text::Span::raw(" ")].into_iter().chain(filter)));
     }
-    for values in rows(model, region, paint) {
-        let [name, duty, answers, seal, applied, _, term, ..] = &values[..] else { continue };
+    let head = text.len() as u16;
+    lines(text, area, buf);
+    let area = Rect { y: area.y + head.min(area.height), height: area.height.saturating_sub(head), ..area };
+    let list = model.list();
+    let nodes = rows(model, region, paint);
+    let selected = list.cursor.map(|_| list.row(nodes.len(), Rest::First));
+    let mut text = Vec::new();
+    let mut tops = Vec::new();
+    for (at, values) in nodes.iter().enumerate() {
+        let [name, duty, answers, seal, applied, _, term, .., address] = &values[..] else { continue };
+        tops.push(text.len());
         let room = usize::from(area.width).saturating_sub(answers.text.width() + 4);
-        text.push(Line::from(vec![
+        let line = Line::from(vec![
             paint.span(name.role, format!(" {} ", cell(&name.text, room.min(22)))),
             paint.span(answers.role, answers.text.clone()),
-        ]));
+        ]);
+        text.push(if selected == Some(at) { line.style(paint.theme.style(Role::Cursor)) } else { line });
         text.push(Line::from(vec![
             paint.span(duty.role, format!("   {}", duty.text)),
             paint.span(seal.role, format!(" {}", seal.text)),
             paint.span(applied.role, format!(" at {}", applied.text)),
             paint.span(term.role, format!(" term {}", term.text)),
         ]));
+        text.push(Line::from(paint.span(address.role, format!("   {}", address.text))));
     }
     text.extend(facts(model, region, paint, area.width.saturating_sub(1)).into_iter().map(|fact| {
         let mut fact = fact;
-        fact.spans.insert(0, ratatui::text::Span::raw(" "));
+        fact.spans.insert(0, Span::raw(" "));
         fact
     }));
-    lines(text, area, buf);
+    // Behind the last node comes what is known of all of them.
+    let scroll = match selected {
+        Some(at) if at + 1 == nodes.len() => text.len(),
+        Some(at) => tops.get(at).copied().unwrap_or_default(),
+        None => 0,
+    };
+    lines(scrolled(text, scroll, usize::from(area.height), paint), area, buf);
 }
 
 fn rows(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Vec<Value>> {

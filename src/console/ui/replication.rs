@@ -1,5 +1,6 @@
 //! Replication in detail: positions on both sides, the link, the sync, the lag over time.
 
+use super::dialogs::scrolled;
 use super::overview::sync_lines;
 use super::role::Role;
 use super::widgets::{cell, fitted, lines, paragraph, told_age};
@@ -112,7 +113,8 @@ fn draw_narrow(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect,
         line.spans.insert(0, Span::raw(" "));
         line
     }));
-    lines(text, area, buf);
+    let scroll = model.list().cursor.unwrap_or(0);
+    lines(scrolled(text, scroll, usize::from(area.height), paint), area, buf);
 }
 
 /// Two columns, a region each.

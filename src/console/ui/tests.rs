@@ -155,6 +155,46 @@ fn form(keys_pressed: &str) -> Model {
     model
 }
 
+/// A pause that was refused, and one whose end nobody knows.
+fn outcomes() -> Model {
+    use crate::console::app::outcome::Asked;
+    use crate::console::app::{Effect, Target};
+    let mut model = lived(fixtures::streaming());
+    let ends = [(FailureSort::Refused, "permission denied"), (FailureSort::Unknown, "no answer: it took too long")];
+    for (sort, words) in ends {
+        let effects = keys(&mut model, "s y");
+        let asked: Vec<Target> =
+            effects.into_iter().filter_map(|of| if let Effect::Do(_, to, _) = of { Some(to) } else { None }).collect();
+        let failure = Failure { words: words.into(), sort };
+        update(&mut model, told(Answer::Ended(asked[0].clone(), Asked::Pause, Err(failure))));
+    }
+    model.toasts.clear();
+    keys(&mut model, "o");
+    model
+}
+
+fn which_primary() -> Model {
+    let mut model = lived(fixtures::three_regions());
+    let dark = std::time::Duration::from_secs(41);
+    let us = fixtures::status(fixtures::US, crate::api::replication::Role::Primary, dark);
+    let mut eu = fixtures::status(fixtures::EU, crate::api::replication::Role::Primary, Default::default());
+    eu.epoch = Epoch(4);
+    let mut asia = fixtures::asia(Default::default());
+    asia.role = crate::api::replication::Role::Fenced;
+    let reports =
+        [fixtures::gone(us, dark), fixtures::up(eu, Default::default()), fixtures::up(asia, Default::default())];
+    update(&mut model, Msg::Reports(reports.into_iter().map(|report| (ContextId(0), report)).collect()));
+    keys(&mut model, "5 J");
+    model.toasts.clear();
+    model
+}
+
+fn alarms() -> Model {
+    let mut model = lived(fixtures::gave_up());
+    keys(&mut model, "!");
+    model
+}
+
 /// Every screen worth a picture, by name.
 fn scenes() -> Vec<(&'static str, Model)> {
     vec![
@@ -183,6 +223,16 @@ fn scenes() -> Vec<(&'static str, Model)> {
         ("failover", on(Screen::Failover, fixtures::streaming())),
         ("failover-dark", on(Screen::Failover, fixtures::dark_primary())),
         ("failover-left-behind", on(Screen::Failover, fixtures::left_behind())),
+        ("three-regions", lived(fixtures::three_regions())),
+        ("cut-link", lived(fixtures::cut_link())),
+        ("gave-up", lived(fixtures::gave_up())),
+        ("failover-gave-up", on(Screen::Failover, fixtures::gave_up())),
+        ("failover-split-brain", on(Screen::Failover, fixtures::split_brain())),
+        ("fenced-and-waiting", lived(fixtures::fenced_behind_a_pause())),
+        ("failover-fenced-and-waiting", on(Screen::Failover, fixtures::fenced_behind_a_pause())),
+        ("outcomes", outcomes()),
+        ("which-primary", which_primary()),
+        ("alarms", alarms()),
         ("openbao", lived(fixtures::openbao())),
         ("openbao-region", on(Screen::Region, fixtures::openbao())),
         ("events", on(Screen::Events, fixtures::streaming())),

@@ -38,7 +38,7 @@ fn a_block_forbids_whatever_is_typed() {
     plan.checks[0].verdict = Verdict::Block;
     let effects = keys(&mut model, "p");
     let [Effect::Ask(target, Query::Plan(_))] = effects.as_slice() else { panic!("{effects:?}") };
-    update(&mut model, told(Answer::Plan(target.clone(), Ok((plan, PromotionId([7; 16]))))));
+    update(&mut model, told(Answer::Plan(target.clone(), PromoteMode::Forced, Ok((plan, PromotionId([7; 16]))))));
     type_text(&mut model, "eu-west-1");
     assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
     assert_eq!(promotion_forbidden(&model).unwrap(), "blocked by: whole");
@@ -102,7 +102,7 @@ fn a_promotion_whose_facts_changed_shows_the_new_plan_and_wants_a_new_consent() 
     assert_eq!(words(&effects), ["ask eu-west-1 Plan(Forced)"]);
     let target = Target { context: ContextId(0), region: "eu-west-1".into(), addresses: Vec::new() };
     let plan = (fixtures::plan(), PromotionId([8; 16]));
-    update(&mut model, told(Answer::Plan(target, Ok(plan))));
+    update(&mut model, told(Answer::Plan(target, PromoteMode::Forced, Ok(plan))));
     match &model.here.promotion.as_ref().unwrap().stage {
         Stage::Deciding(deciding) => assert_eq!(
             (deciding.id, deciding.consent.name().unwrap().1, deciding.notice.as_deref()),
@@ -117,7 +117,12 @@ fn a_living_primary_is_switched_over_a_silent_one_is_failed_over_and_the_other_w
     let mut model = model(fixtures::streaming());
     assert_eq!(words(&keys(&mut model, "p")), ["ask eu-west-1 Plan(Planned)"]);
     let target = Target { context: ContextId(0), region: "eu-west-1".into(), addresses: Vec::new() };
-    update(&mut model, told(Answer::Plan(target, Ok((fixtures::plan(), PromotionId([7; 16]))))));
+    let late = Answer::Plan(target.clone(), PromoteMode::Forced, Ok((fixtures::plan(), PromotionId([6; 16]))));
+    update(&mut model, told(late));
+    let stage = |model: &Model| model.here.promotion.as_ref().map(|desk| desk.stage.clone());
+    assert!(matches!(stage(&model), Some(Stage::Planning { .. })), "a plan of the other mode is no answer");
+    let plan = crate::api::replication::Plan { mode: PromoteMode::Planned, ..fixtures::plan() };
+    update(&mut model, told(Answer::Plan(target, PromoteMode::Planned, Ok((plan, PromotionId([7; 16]))))));
     let later = UnixMs(model.now.0 + 400);
     update(&mut model, Msg::Tick(later));
     let effects = update(&mut model, Msg::Key(KeyEvent::from(KeyCode::BackTab)));
@@ -184,7 +189,7 @@ fn the_ledger_is_asked_for_while_it_is_in_view_and_decided_on_after_a_yes() {
     assert_eq!(words(&keys(&mut model, "R")), [""; 0]);
     let effects = keys(&mut model, "y");
     assert!(words(&effects)[0].starts_with("do us-east-1 ReplayLedger"), "{effects:?}");
-    let again = update(&mut model, told(Answer::Decided(target, Ok("2 writes replayed".into()))));
+    let again = update(&mut model, told(Answer::Ended(target, Asked::Replay, Ok("2 writes replayed".into()))));
     assert_eq!(words(&again), ["ask us-east-1 Ledger"], "what was decided is looked at");
     let effects = confirm(&mut model, "J", "us-east-1");
     assert!(words(&effects)[0].starts_with("do us-east-1 Rejoin"), "{effects:?}");

@@ -4,11 +4,13 @@
 
 mod failing_over;
 mod others;
+mod outcomes;
 mod tokens;
 mod ways;
 
 use super::desk::TokenDesk;
 use super::msg::{Failure, FailureSort};
+use super::outcome::Asked;
 use super::promotion::{Stage, Standing};
 use super::*;
 use crate::api::replication::{
@@ -115,10 +117,10 @@ pub fn give_token(model: &mut Model) {
 
 pub fn open_plan(model: &mut Model) {
     let effects = keys(model, "p");
-    let [Effect::Ask(target, Query::Plan(_))] = effects.as_slice() else {
+    let [Effect::Ask(target, Query::Plan(mode))] = effects.as_slice() else {
         panic!("p asks for a plan: {effects:?}");
     };
-    let answer = Answer::Plan(target.clone(), Ok((fixtures::plan(), PromotionId([7; 16]))));
+    let answer = Answer::Plan(target.clone(), *mode, Ok((fixtures::plan(), PromotionId([7; 16]))));
     update(model, told(answer));
 }
 

@@ -29,12 +29,11 @@ fn the_token_goes_to_the_primary_only_after_a_yes() {
     assert_eq!((target.region.as_str(), standby.as_str()), ("us-east-1", "eu-west-1"));
     assert_eq!(token.expose(), CANARY);
     let refused = Failure { words: "expired".into(), sort: FailureSort::Refused };
-    let (primary, standby) = ("us-east-1".to_owned(), "eu-west-1".to_owned());
-    let answer = Answer::Connected { primary: primary.clone(), standby: standby.clone(), result: Err(refused) };
-    update(&mut model, told(answer));
+    let (primary, asked) = (target.clone(), Asked::HandOver { standby: standby.clone() });
+    update(&mut model, told(Answer::Ended(primary.clone(), asked.clone(), Err(refused))));
     assert!(model.here.desk.held().unwrap().notice.as_ref().unwrap().contains("expired"), "kept for another try");
     keys(&mut model, "h y");
-    update(&mut model, told(Answer::Connected { primary, standby, result: Ok(()) }));
+    update(&mut model, told(Answer::Ended(primary, asked, Ok("taken".into()))));
     assert!(matches!(model.here.desk, TokenDesk::Empty));
     assert!(model.dialogs.is_empty());
 }
@@ -73,8 +72,9 @@ fn two_regions_are_linked_in_one_step_and_the_token_is_never_here() {
     let [Effect::Do(_, primary, Change::Link { standby, .. })] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((primary.region.as_str(), standby.region.as_str()), ("us-east-1", "eu-west-1"));
     assert!(matches!(model.here.desk, TokenDesk::Empty));
-    let (primary, standby) = ("us-east-1".to_owned(), "eu-west-1".to_owned());
-    update(&mut model, told(Answer::Linked { primary, standby, result: Ok(()) }));
+    let asked = Asked::Link { standby: standby.region.clone() };
+    let words = asked.done(&primary.region);
+    update(&mut model, told(Answer::Ended(primary.clone(), asked, Ok(words))));
     assert!(model.toast_in_view().unwrap().text.contains("us-east-1 took a token of eu-west-1"));
 }
 

@@ -59,7 +59,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             rows.push(Line::default());
             rows.extend(evidence_lines(model, paint, text_width));
             rows.extend(plan_lines(&reading, paint, text_width));
-            (title, Role::Crit, rows, decide_lines(model, region, deciding, paint, text_width, area.height))
+            (title, Role::Crit, rows, decide_lines(model, deciding, paint, text_width, area.height))
         }
         Stage::Sent(sent) => {
             let epoch = sent.epoch().map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
@@ -117,6 +117,8 @@ pub(super) fn evidence_lines(model: &Model, paint: Paint<'_>, width: usize) -> V
             rows.push(Line::from(vec![head, paint.text(words)]));
         }
     }
+    let alone = "no witness is set up: no third site tells a dead primary from one that is cut off";
+    rows.extend(paragraph(paint, Role::Muted, alone, width));
     rows.push(Line::default());
     rows
 }

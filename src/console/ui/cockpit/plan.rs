@@ -5,10 +5,10 @@ use super::super::role::Role;
 use super::super::widgets::{cell, hints, paragraph, told_age, wrap};
 use super::super::{Paint, consent};
 use super::other;
-use crate::api::replication::{Check, Plan, PromoteMode};
+use crate::api::replication::{Check, Plan};
 use crate::console::app::afterwards::mode_word;
 use crate::console::app::promotion::Deciding;
-use crate::console::app::{Model, promotion_forbidden};
+use crate::console::app::{Model, promotion_command, promotion_forbidden};
 use crate::console::domain::Reading;
 use crate::console::domain::loss::{LossLook, loss_statement};
 use crate::console::domain::units::duration;
@@ -84,7 +84,6 @@ fn indented(paint: Paint<'_>, role: Role, text: &str, width: usize) -> Vec<Line<
 
 pub(super) fn decide_lines(
     model: &Model,
-    region: &str,
     deciding: &Deciding,
     paint: Paint<'_>,
     width: usize,
@@ -105,23 +104,11 @@ pub(super) fn decide_lines(
         None => {
             let purpose = if deciding.may_lose() { "To accept this loss and promote" } else { "To promote" };
             if height >= ROOMY {
-                foot.extend(paragraph(paint, Role::Muted, &command(model, region, mode, deciding), width));
+                let command = promotion_command(model).unwrap_or_default();
+                foot.extend(paragraph(paint, Role::Muted, &command, width));
             }
             foot.extend(consent::lines(&deciding.consent, purpose, &keys, paint, width));
         }
     }
     foot
-}
-
-/// The same on the command line.
-fn command(model: &Model, region: &str, mode: PromoteMode, deciding: &Deciding) -> String {
-    let region = model.here.world.regions().into_iter().find(|other| other.name == region);
-    let address = region.map(|region| region.api_address()).unwrap_or_default();
-    let mode = match mode {
-        PromoteMode::Planned => "planned",
-        PromoteMode::Forced => "forced",
-    };
-    let accept = if deciding.may_lose() { " -accept-loss" } else { "" };
-    let path = &model.here.path;
-    format!("twinkeep replication promote -{mode}{accept} -address={address} -replication-path={path}")
 }

@@ -7,9 +7,9 @@ use super::super::widgets::{cell, hints, paragraph, wrap};
 use crate::api::replication::{
     FenceProof, PromoteMode, Promotion, PromotionOutcome, Role as ApiRole, StepName, StepState,
 };
-use crate::console::app::Model;
 use crate::console::app::afterwards::{recovery, state_word, step_word};
 use crate::console::app::promotion::{Sent, Standing};
+use crate::console::app::{Model, again_command};
 use crate::console::domain::loss::lost_words;
 use crate::console::domain::units::{duration, millis};
 use ratatui::text::{Line, Span};
@@ -17,6 +17,8 @@ use ratatui::text::{Line, Span};
 /// Where the details of a promotion's steps begin.
 const STEP_INDENT: usize = 33;
 const STEP_DETAIL_MIN: usize = 20;
+/// In fewer columns a command is left out.
+const COMMAND_WIDTH_MIN: usize = 60;
 
 /// The steps with their times; a switchover's that are still to come stand below those that were taken.
 fn step_lines(promotion: &Promotion, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
@@ -175,7 +177,11 @@ pub(super) fn sent_lines(
         keys.push(hint("w", "write the report"));
     }
     keys.push(hint("esc", if sent.is_settled() { "close" } else { "leave (it goes on; p comes back here)" }));
-    (rows, hints(paint, &keys, width))
+    // The same without this console, in a runbook.
+    let command = again_command(model).filter(|_| sent.outcome() == Standing::Unknown && width >= COMMAND_WIDTH_MIN);
+    let mut foot = command.map_or_else(Vec::new, |command| paragraph(paint, Role::Muted, &command, width));
+    foot.extend(hints(paint, &keys, width));
+    (rows, foot)
 }
 
 /// What is known of the old primary: what it told the new one, else what it tells this console.
@@ -197,7 +203,7 @@ fn fence_words(model: &Model, sent: &Sent, promotion: &Promotion) -> String {
             )
         }
         None => "Fence unproven: the old primary was not heard since and may still take writes in its own epoch. Make \
-                 sure that nothing reaches it."
+                 sure that nothing reaches it. No witness keeps a lease that could have ended: its own word alone proves it."
             .into(),
     }
 }

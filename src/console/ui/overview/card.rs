@@ -78,6 +78,10 @@ fn card_lines(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Re
     if region.is_dark() {
         rows.extend(silence_lines(model, region, paint, area));
     }
+    if status.role == RegionRole::Fenced {
+        let why = model.pair().and_then(|pair| pair.fenced_waits_for(&region.name));
+        rows.extend(why.map(|why| row(paint, "waits", vec![paint.span(Role::Warn, why)])));
+    }
     rows.push(row(paint, "epoch", vec![aged(status.epoch.to_string())]));
     match status.role {
         RegionRole::Primary => {
@@ -86,7 +90,10 @@ fn card_lines(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Re
             rows.push(row(paint, "writes", vec![aged(rate(status.writes_per_s))]));
         }
         RegionRole::Standby | RegionRole::Fenced => {
-            rows.push(row(paint, "received", vec![aged(position(status.received))]));
+            // One that is fenced receives nothing.
+            if status.role == RegionRole::Standby {
+                rows.push(row(paint, "received", vec![aged(position(status.received))]));
+            }
             rows.push(row(paint, "applied", vec![aged(position(status.applied))]));
         }
     }

@@ -37,6 +37,10 @@ pub(super) fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer
                 rows.extend(sync_lines(pair, paint, area.width).into_iter().take(1));
             }
             rows.extend(narrow_region(model, &pair.right, paint, area.width));
+            let regions = model.here.world.regions();
+            let others = regions.iter().filter(|it| it.name != pair.left.name && it.name != pair.right.name);
+            // One of several that is not selected: how it is, in a line.
+            rows.extend(others.filter_map(|region| narrow_region(model, region, paint, area.width).into_iter().next()));
         }
     }
     let room = usize::from(area.height).saturating_sub(rows.len());
