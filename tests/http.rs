@@ -318,8 +318,16 @@ async fn what_the_tests_of_vaults_clients_ask_is_answered_as_they_expect() {
     assert_eq!(http.send("PUT", "sys/audit/file", device).await.0, 204);
     let (_, hashed) = http.send("POST", "sys/audit-hash/file", r#"{"input":"x"}"#).await;
     assert!(hashed["data"]["hash"].as_str().is_some_and(|hash| hash.starts_with("hmac-sha256:")), "{hashed}");
-    let observer = r#"{"leader_api_addr":"http://127.0.0.1:1","non_voter":true}"#;
-    assert_eq!(http.send("POST", "sys/storage/raft/join", observer).await.0, 400);
+    // What is done already is no error: to join again, to step down alone, to look at one's own token by POST.
+    let again = r#"{"leader_api_addr":"http://127.0.0.1:1"}"#;
+    assert_eq!(http.send("POST", "sys/storage/raft/join", again).await, (200, json!({"joined": true})));
+    assert_eq!(http.send("PUT", "sys/step-down", "").await.0, 204);
+    assert_eq!(http.send("POST", "auth/token/lookup-self", "{}").await.0, 200);
+    assert_eq!(http.get("secret/data/a?version=-1").await.0, http.get("secret/data/a").await.0);
+    let built_in = r#"{"type":"cubbyhole"}"#;
+    let not_mountable = error("mount type of \"cubbyhole\" is not mountable");
+    assert_eq!(http.send("POST", "sys/mounts/other", built_in).await, not_mountable);
+    assert_eq!(http.send("PUT", "sys/storage/raft/remove-peer", "{}").await, error("no server id provided"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -240,6 +240,14 @@ async fn a_node_that_is_not_open_says_only_that_on_every_route() {
     }
     assert_eq!(ask(&http, &node, "PUT", "sys/seal", root, "").await.0, 204);
     every_route_says_only_its_state(&http, &node, root, "sealed").await;
+    // Of a path the numbers, and nobody's name but its own.
+    let (_, status) = ask(&http, &node, "GET", &format!("sys/replication/path/{PATH}/status"), "", "").await;
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    let status = &status["data"];
+    assert_eq!((&status["sealed"], &status["region"]["node"]), (&json!(true), &json!("alone-0")));
+    assert_eq!(status["nodes"].as_array().map(Vec::len), Some(1));
+    let (_, events) = ask(&http, &node, "GET", &format!("sys/replication/path/{PATH}/events"), "", "").await;
+    assert_eq!(serde_json::from_str::<Value>(&events).expect("JSON")["data"]["events"], json!([]));
     // Nor does its log, which says all that there is to say: no name, no value, no token and no share.
     let log = node.log_text();
     assert!(log.contains("DEBUG") || log.contains("TRACE"), "it was to say everything: {log}");

@@ -73,6 +73,9 @@ impl Vault {
                 options.insert("version".into(), "2".into());
                 "kv"
             }
+            other @ ("cubbyhole" | "system" | "identity") => {
+                return Err(Error::invalid(format!("mount type of \"{other}\" is not mountable")));
+            }
             other => return Err(Error::invalid(format!("plugin not found in the catalog: {other}"))),
         };
         expect_version(&options)?;

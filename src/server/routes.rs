@@ -260,6 +260,7 @@ pub static ROUTES: &[Route] = routes! {
     Write "sys/storage/raft/bootstrap/answer" Anyone Leader membership::answer, "its proof, for the region's key";
     Write "sys/storage/raft/rpc/:kind" Node Here membership::rpc, "messages between the nodes of a region (binary)";
     Read "auth/token/lookup-self" Operator Leader token::lookup_self, "one's own token";
+    Write "auth/token/lookup-self" Operator Leader token::lookup_self, "the same";
     Read "auth/token/lookup" Operator Leader token::lookup, "a token, one's own or that of `?token=`";
     Write "auth/token/lookup" Operator Leader token::lookup, "another token";
     Write "auth/token/lookup-accessor" Operator Leader token::lookup_accessor, "a token by its accessor";

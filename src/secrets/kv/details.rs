@@ -174,6 +174,10 @@ fn check_custom(custom: &BTreeMap<String, String>) -> Result<()> {
     if custom.len() > CUSTOM_KEYS_MAX {
         return wrong(format!("payload must contain at most {CUSTOM_KEYS_MAX} keys, provided {}", custom.len()));
     }
+    // Vault's form of one error among others.
+    let wrong = |why: String| {
+        Err(Error::invalid(format!("1 error occurred:\n\t* custom_metadata validation failed: {why}\n\n")))
+    };
     for (key, value) in custom {
         if key.is_empty() || key.len() > CUSTOM_KEY_BYTES_MAX {
             let length = key.len();

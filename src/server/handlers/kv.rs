@@ -63,8 +63,7 @@ pub async fn patch(call: Call) -> Result<Answer> {
 
 pub async fn read(call: Call) -> Result<Answer> {
     let Some(mount) = kv2(&call) else { return no_route(call).await };
-    let version = call.query.number("version")?;
-    match call.node.vault.kv_get(mount, call.param("path"), version).await? {
+    match call.node.vault.kv_get(mount, call.param("path"), version(&call)?).await? {
         KvFound::Live { data, version } => {
             let data: &RawValue =
                 serde_json::from_str(data.expose()).map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
@@ -75,11 +74,17 @@ pub async fn read(call: Call) -> Result<Answer> {
     }
 }
 
+/// The version that is asked for: none, or one that can't be, means the newest.
+fn version(call: &Call) -> Result<Option<u64>> {
+    let asked = call.query.number::<i64>("version")?;
+    Ok(asked.and_then(|asked| u64::try_from(asked).ok()))
+}
+
 /// The names of the fields, without their values: `?depth=N` goes no deeper.
 pub async fn subkeys(call: Call) -> Result<Answer> {
     let Some(mount) = kv2(&call) else { return no_route(call).await };
     let depth = call.query.number::<usize>("depth")?.unwrap_or(0);
-    match call.node.vault.kv_get(mount, call.param("path"), call.query.number("version")?).await? {
+    match call.node.vault.kv_get(mount, call.param("path"), version(&call)?).await? {
         KvFound::Live { data, version } => {
             let data: Value =
                 serde_json::from_str(data.expose()).map_err(|_| Error::corrupt("a stored secret is no JSON"))?;

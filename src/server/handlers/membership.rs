@@ -30,6 +30,9 @@ pub async fn configuration(call: Call) -> Result<Answer> {
 
 pub async fn remove_peer(call: Call) -> Result<Answer> {
     let request: PeerRequest = call.json()?;
+    if request.server_id.is_empty() {
+        return Err(Error::invalid("no server id provided"));
+    }
     let members = call.node.standing().members;
     let named = members.iter().find(|(_, member)| member.name == request.server_id);
     let (id, _) = named.ok_or_else(|| {
@@ -77,7 +80,11 @@ fn peer(call: &Call) -> Result<(NodeId, Member)> {
     found.ok_or_else(|| Error::invalid(missing))
 }
 
+/// A node that is alone would be elected again: as in Vault, that is no error.
 pub async fn step_down(call: Call) -> Result<Answer> {
+    if call.node.standing().members.values().filter(|member| member.voter).count() < 2 {
+        return Ok(Answer::empty());
+    }
     call.node.raft.step_down().await?;
     Ok(Answer::empty())
 }
@@ -86,7 +93,8 @@ pub async fn step_down(call: Call) -> Result<Answer> {
 pub async fn join(call: Call) -> Result<Answer> {
     let request: JoinRequest = call.json()?;
     if call.node.raft.is_initialised().await? {
-        return Err(Error::invalid("this node belongs to a region already"));
+        // As in Vault: whoever repeats it finds it done.
+        return Ok(Answer::plain(&JoinAnswer { joined: true }));
     }
     let address = request.leader_api_addr.trim_end_matches('/');
     let right = Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());

@@ -211,7 +211,8 @@ pub fn shown(mount: &secrets::Mount) -> Mount {
         kind: mount.kind.clone(),
         description: mount.description.clone(),
         accessor: mount.accessor.clone(),
-        options: (!mount.options.is_empty()).then(|| mount.options.clone()),
+        // As in Vault: what is built in has none.
+        options: mount.is_engine().then(|| mount.options.clone()),
         local: mount.local,
         seal_wrap: mount.seal_wrap,
         external_entropy_access: mount.external_entropy,

@@ -31,7 +31,27 @@ pub async fn path_status(call: &Call, path: &str) -> Result<PathStatus> {
     for node in &mut status.nodes {
         complete(&call.node, node, (status.dataset, status.epoch));
     }
+    if call.node.vault.is_sealed() {
+        conceal(&mut status);
+    }
     Ok(status)
+}
+
+/// A sealed node, which can tell nobody from anybody, says its own name, its region's, and numbers: who else there is, and
+/// where, the nodes tell that can check a token or are open.
+fn conceal(status: &mut PathStatus) {
+    status.nodes.retain(|node| node.name == status.region.node);
+    for link in &mut status.links {
+        link.name.clear();
+        link.addresses.clear();
+    }
+    status.primary = None;
+    status.fence = None;
+    status.ledger = None;
+    status.handover = None;
+    status.verification = None;
+    status.promotion = None;
+    status.closed = None;
 }
 
 fn complete(node: &Node, shown: &mut NodeStatus, line: (DatasetId, Epoch)) {
@@ -54,21 +74,26 @@ pub async fn events(call: Call) -> Result<Answer> {
     };
     let wants_stream = call.header("accept").is_some_and(|accept| accept.contains("text/event-stream"));
     if !wants_stream {
-        return Ok(Answer::data(&Events { events: call.node.replication.events(after) }));
+        return Ok(Answer::data(&Events { events: told(&call.node, after) }));
     }
     Ok(Answer::stream("text/event-stream", event_stream(&call, after)))
 }
 
+/// What happened after an event. It names regions and nodes: a sealed node tells nobody, until it is open.
+fn told(node: &Node, after: u64) -> Vec<Event> {
+    if node.vault.is_sealed() { Vec::new() } else { node.replication.events(after) }
+}
+
 /// Subscribes first and then reads what was, so that nothing falls between; what comes twice is dropped by its id.
 fn event_stream(call: &Call, after: u64) -> Body {
-    let replication = call.node.replication.clone();
+    let node = call.node.clone();
     let stopping = call.node.stopping.clone();
-    let live = replication.subscribe_events();
-    let past = replication.events(after);
+    let live = node.replication.subscribe_events();
+    let past = told(&node, after);
     let last = past.last().map_or(after, |event| event.id);
     let past = futures::stream::iter(past.into_iter().map(|event| Ok::<_, Infallible>(block(&event))));
     let live = futures::stream::unfold((live, last, stopping), move |(mut live, last, stopping)| {
-        let replication = replication.clone();
+        let node = node.clone();
         async move {
             let next = tokio::select! {
                 next = tokio::time::timeout(KEEP_ALIVE, live.recv()) => next,
@@ -77,12 +102,11 @@ fn event_stream(call: &Call, after: u64) -> Body {
             match next {
                 Err(_) => Some((Ok(Bytes::from_static(b": still here\n\n")), (live, last, stopping))),
                 Ok(Ok(event)) if event.id <= last => Some((Ok(Bytes::new()), (live, last, stopping))),
-                Ok(Ok(event)) => Some((Ok(block(&event)), (live, event.id, stopping))),
-                // Too slow a reader: what it missed is read from memory.
-                Ok(Err(RecvError::Lagged(_))) => {
-                    let missed = replication.events(last);
-                    let last = missed.last().map_or(last, |event| event.id);
-                    let blocks: Vec<u8> = missed.iter().flat_map(block).collect();
+                // From memory: also what a reader missed that is too slow, and what happened while the node was sealed.
+                Ok(Ok(_) | Err(RecvError::Lagged(_))) => {
+                    let new = told(&node, last);
+                    let last = new.last().map_or(last, |event| event.id);
+                    let blocks: Vec<u8> = new.iter().flat_map(block).collect();
                     Some((Ok(blocks.into()), (live, last, stopping)))
                 }
                 Ok(Err(RecvError::Closed)) => None,
