@@ -78,15 +78,22 @@ fn verdict(model: &Model, format: Format, max_lag: Option<Duration>) -> Verdict 
     for context in model.contexts() {
         let overall = context.overall(model.now);
         let mut standing = overall.standing;
-        let mut lines = vec![format!("{} {}", standing.word(), overall.words)];
+        let mut lines = vec![overall.words.clone()];
         lines.extend(
             context.alarms(model.now).into_iter().map(|alarm| alarm.text).filter(|text| *text != overall.words),
         );
-        for (standby, lag) in too_late(context, model.now, max_lag) {
-            standing = standing.max(Standing::Attention);
+        let late = too_late(context, model.now, max_lag).into_iter().map(|(standby, lag)| {
             let max = duration(max_lag.unwrap_or_default());
-            lines.push(format!("the lag of {standby} is {}, more than {max}", lag_ms(lag)));
+            format!("the lag of {standby} is {}, more than {max}", lag_ms(lag))
+        });
+        let late: Vec<String> = late.collect();
+        // What makes it worse than it is without a bound stands first.
+        let at = if !late.is_empty() && standing < Standing::Attention { 0 } else { lines.len() };
+        if !late.is_empty() {
+            standing = standing.max(Standing::Attention);
         }
+        lines.splice(at..at, late);
+        lines[0] = format!("{} {}", standing.word(), lines[0]);
         for region in context.world.regions() {
             let without = if region.foreign.is_some() { "no replication" } else { "role unknown" };
             let role = region.role().map_or(without.to_owned(), |role| role.to_string());
@@ -146,6 +153,7 @@ mod tests {
         for standby in ["eu-west-1", "ap-south-1"] {
             assert!(late.text.contains(&format!("the lag of {standby} is")), "{}", late.text);
         }
+        assert!(late.text.starts_with("demo: ATTENTION the lag of"), "{}", late.text);
         let unknown = verdict(&model(fixtures::dark_primary()), Format::Text, Some(Duration::from_secs(3_600)));
         assert!(unknown.standing > Standing::Attention, "what is not known is not small: {}", unknown.text);
     }

@@ -237,7 +237,12 @@ pub fn pair<'a>(left: RegionView<'a>, right: RegionView<'a>, now: UnixMs) -> Pai
     let link = LinkView { said_at: said_by(link.said.map(|said| said.source)).unwrap_or_default(), ..link };
     let told_skew = outgoing.filter(|link| !link.is_old()).and_then(|link| link.value.clock_skew_ms);
     let seen_skew = standby.clock_skew_ms().zip(primary.clock_skew_ms()).map(|(standby, primary)| standby - primary);
-    let disagreement = disagreement(&lag_by_standby, &lag_by_primary, primary, standby, primary_is_left);
+    // While a standby is filled each side counts something else.
+    let (own, told) = match link.look.is_syncing() {
+        true => (&None, &None),
+        false => (&lag_by_standby, &lag_by_primary),
+    };
+    let disagreement = disagreement(own, told, primary, standby, primary_is_left);
     PairView {
         link,
         primary_is_left,
