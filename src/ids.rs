@@ -89,6 +89,13 @@ impl std::str::FromStr for Position {
     }
 }
 
+/// Sixteen bytes as Vault writes ids: groups of 8, 4, 4, 4 and 12 hexadecimal digits.
+pub fn uuid(bytes: [u8; 16]) -> String {
+    let digits = hex::encode(bytes);
+    let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &digits[range]);
+    format!("{a}-{b}-{c}-{d}-{e}")
+}
+
 /// Sixteen random bytes, shown as 32 hexadecimal digits.
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident) => {

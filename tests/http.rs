@@ -330,6 +330,170 @@ async fn what_the_tests_of_vaults_clients_ask_is_answered_as_they_expect() {
     assert_eq!(http.send("PUT", "sys/storage/raft/remove-peer", "{}").await, error("no server id provided"));
 }
 
+/// Each line was compared with the answer of OpenBao 2.7.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_made_shown_and_refused_as_openbao_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let root = Http::of(&region.nodes[0], &region.token);
+    let error = |text: &str| (400, json!({ "errors": [text] }));
+    let post = async |http: &Http, path: &str, body: Value| http.send("POST", path, body.to_string()).await;
+    let token = |made: &Value| made["auth"]["client_token"].as_str().expect("a token").to_owned();
+    let make = async |path: &str, body: Value| {
+        let (status, made) = post(&root, path, body).await;
+        assert_eq!(status, 200, "{made}");
+        made
+    };
+
+    // A role forbids what it forbids; nothing with a name inherits nothing; of two bounds the lesser one counts.
+    let role = json!({"allowed_policies_glob": ["*"], "disallowed_policies": ["admin"]});
+    assert_eq!(post(&root, "auth/token/roles/closed", role).await.0, 204);
+    let refused = post(&root, "auth/token/create/closed", json!({"policies": ["admin"]})).await;
+    assert_eq!(refused, error("token policy \"admin\" is disallowed by this role"));
+    for (policies, expected) in [
+        (json!([""]), json!(["default"])),
+        (json!([" "]), json!(["default"])),
+        (json!([]), json!(["root"])),
+        (json!(null), json!(["root"])),
+    ] {
+        let made = make("auth/token/create", json!({"policies": policies, "ttl": "1h"})).await;
+        assert_eq!(made["auth"]["policies"], expected, "{policies}");
+    }
+    let role = json!({"period": "3m", "explicit_max_ttl": "1h", "token_num_uses": 5});
+    assert_eq!(post(&root, "auth/token/roles/bounds", role).await.0, 204);
+    let asked = json!({"period": "10m", "explicit_max_ttl": "30m", "num_uses": 3, "no_parent": true});
+    let made = make("auth/token/create/bounds", asked).await;
+    assert_eq!((&made["auth"]["num_uses"], &made["auth"]["orphan"]), (&json!(3), &json!(false)));
+    assert_eq!(made["auth"]["lease_duration"], 180);
+    let lesser = |what: &str, seconds: u32| {
+        json!(format!(
+            "{what} specified both during creation call and in role; using the lesser value of {seconds} seconds"
+        ))
+    };
+    assert_eq!(made["warnings"], json!([lesser("Explicit max TTL", 1_800), lesser("Period", 180)]));
+    let shown = post(&root, "auth/token/lookup", json!({"token": token(&made)})).await.1;
+    assert_eq!((&shown["data"]["period"], &shown["data"]["role"]), (&json!(600), &json!("bounds")));
+    let made = make("auth/token/create", json!({"explicit_max_ttl": "10m"})).await;
+    assert_eq!((&made["auth"]["lease_duration"], &made["warnings"]), (&json!(600), &Value::Null));
+
+    // What is ignored is named, and what is renewed at once is not cut.
+    let made = make("auth/token/create", json!({"policies": "default", "metadata": {"a": "b"}, "bogus": 1})).await;
+    assert_eq!(made["auth"]["metadata"], Value::Null);
+    assert_eq!(made["warnings"], json!(["Endpoint ignored these unrecognized parameters: [bogus metadata]"]));
+    let own = Http::of(&region.nodes[0], &token(&made));
+    let (_, renewed) = post(&own, "auth/token/renew-self", json!({})).await;
+    let ttl = renewed["auth"]["lease_duration"].as_u64().expect("seconds");
+    assert!((2_764_740..=2_764_800).contains(&ttl), "{renewed}");
+    assert_eq!(post(&own, "auth/token/lookup-self", json!({})).await.0, 200);
+
+    // To make an orphan takes a policy for that path, to free children `sudo`.
+    let policy = r#"path "auth/token/create-orphan" { capabilities = ["update"] }
+                    path "auth/token/revoke-orphan" { capabilities = ["update"] }
+                    path "plain/*" { capabilities = ["read"] }"#;
+    assert_eq!(post(&root, "sys/policies/acl/maker", json!({"policy": policy})).await.0, 204);
+    let maker = Http::of(&region.nodes[0], &token(&make("auth/token/create", json!({"policies": ["maker"]})).await));
+    let (status, orphan) = post(&maker, "auth/token/create-orphan", json!({})).await;
+    assert_eq!((status, &orphan["auth"]["orphan"]), (200, &json!(true)));
+    let (_, shown) = post(&root, "auth/token/lookup", json!({"token": token(&orphan)})).await;
+    assert_eq!(shown["data"]["path"], "auth/token/create-orphan");
+    let freed = post(&maker, "auth/token/revoke-orphan", json!({"token": token(&orphan)})).await;
+    assert_eq!(freed, error("root or sudo privileges required to revoke and orphan"));
+
+    // A wrapped token's accessor is told beside the wrapping token, and an answer can be wrapped again.
+    let wrapping = |path: &'static str, body: Value| {
+        root.request("POST", path).header("X-Vault-Wrap-TTL", "60s").body(body.to_string())
+    };
+    let json_of = async |request: reqwest::RequestBuilder| -> Value {
+        request.send().await.expect("an answer").json().await.expect("JSON")
+    };
+    let wrapped = json_of(wrapping("auth/token/create-orphan", json!({"policies": ["default"]}))).await;
+    let accessor = wrapped["wrap_info"]["wrapped_accessor"].clone();
+    assert!(accessor.as_str().is_some_and(|accessor| !accessor.is_empty()), "{wrapped}");
+    let again = json_of(wrapping("sys/wrapping/unwrap", json!({"token": wrapped["wrap_info"]["token"]}))).await;
+    assert_eq!((&again["auth"], &again["wrap_info"]["wrapped_accessor"]), (&Value::Null, &accessor), "{again}");
+    let (_, made) = post(&root, "sys/wrapping/unwrap", json!({"token": again["wrap_info"]["token"]})).await;
+    assert_eq!(made["auth"]["accessor"], accessor);
+
+    // A name with a slash behind it is another path to policies, and no secret.
+    assert_eq!(post(&root, "sys/mounts/plain", json!({"type": "kv"})).await.0, 204);
+    assert_eq!(post(&root, "plain/foo", json!({"a": 1})).await.0, 204);
+    assert_eq!((maker.get("plain/foo").await.0, maker.get("plain/foo/").await.0), (200, 404));
+    assert_eq!(maker.get("plain/").await.0, 404);
+    assert_eq!(maker.get("plain").await.0, 403);
+    assert_eq!(root.send("DELETE", "plain/foo/", "").await.0, 204);
+    assert_eq!(root.get("plain/foo").await.0, 200);
+}
+
+/// Each line was compared with the answer of OpenBao 2.7.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_mounts_and_nodes_are_answered_for_as_openbao_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::start(folder.path(), "us-east-1", 1).await;
+    let http = Http::of(&region.nodes[0], &region.token);
+    let error = |text: &str| (400, json!({ "errors": [text] }));
+    let post = async |path: &str, body: Value| http.send("POST", path, body.to_string()).await;
+
+    // A version that is undeleted deletes itself anew, where versions do.
+    let config = json!({"cas_required": true, "delete_version_after": "1h"});
+    assert_eq!(post("secret/config", config).await.0, 204);
+    let (status, made) = post("secret/data/a", json!({"data": {"x": 1}, "options": {"cas": 0}, "bogus": 1})).await;
+    assert_eq!(status, 200, "{made}");
+    assert_eq!(made["warnings"], json!(["Endpoint ignored these unrecognized parameters: [bogus]"]));
+    let deletion = async || http.get("secret/metadata/a").await.1["data"]["versions"]["1"]["deletion_time"].clone();
+    assert_eq!(http.send("DELETE", "secret/data/a", "").await.0, 204);
+    let deleted = deletion().await;
+    assert_eq!(post("secret/undelete/a", json!({"versions": [1]})).await.0, 204);
+    assert!(deletion().await.as_str() > deleted.as_str(), "{deleted}");
+
+    // Query parameters that say nothing say nothing.
+    for path in ["data/a?version=", "data/a?version=-1", "subkeys/a?depth=", "subkeys/a?depth=-1", "metadata?list=1&limit="]
+    {
+        assert_eq!(http.get(&format!("secret/{path}")).await.0, 200, "{path}");
+    }
+    assert_eq!(http.get("secret/data/a?version=x").await.0, 400);
+
+    // Custom metadata goes with null, and a patch takes strings only; what the mount mandates is said.
+    assert_eq!(post("secret/metadata/a", json!({"custom_metadata": {"k": "v"}})).await.0, 204);
+    assert_eq!(post("secret/metadata/a", json!({"custom_metadata": null})).await.0, 204);
+    assert_eq!(http.get("secret/metadata/a").await.1["data"]["custom_metadata"], Value::Null);
+    for value in [json!(1), json!(true), json!(["x"])] {
+        let patch = http.request("PATCH", "secret/metadata/a").header("content-type", "application/merge-patch+json");
+        let patched = patch.body(json!({"custom_metadata": {"k": value}}).to_string()).send().await.expect("an answer");
+        assert_eq!(patched.status(), StatusCode::BAD_REQUEST, "{value}");
+    }
+    let mandated = "\"cas_required\" set to false, but is mandated by backend config. This value will be ignored.";
+    let (status, said) = post("secret/metadata/a", json!({"cas_required": false})).await;
+    assert_eq!((status, &said["warnings"]), (200, &json!([mandated])));
+
+    // Mounts: options, moves, what is Vault's own.
+    for (path, kind) in [("one", "kv"), ("two", "kv-v2")] {
+        assert_eq!(post(&format!("sys/mounts/{path}"), json!({"type": kind})).await.0, 204);
+    }
+    let (_, mounts) = http.get("sys/mounts").await;
+    assert_eq!((&mounts["one/"]["options"], &mounts["sys/"]["options"]), (&json!({}), &Value::Null));
+    let taken = post("sys/remount", json!({"from": "one", "to": "two"})).await;
+    assert_eq!(taken, error("path already in use at \"two/\""));
+    let (_, moved) = post("sys/remount", json!({"from": "one", "to": "three"})).await;
+    let id = moved["migration_id"].as_str().expect("an id");
+    assert_eq!((id.len(), id.matches('-').count()), (36, 4));
+    assert!(moved["warnings"][0].as_str().is_some_and(|text| text.starts_with("Mount move has been queued.")));
+    let (_, status) = http.get(&format!("sys/remount/status/{id}")).await;
+    assert_eq!(status["data"]["migration_info"]["target_mount"], "three/");
+    let identity = post("sys/mounts/identity", json!({"type": "kv"})).await;
+    assert_eq!(identity, error("cannot mount \"identity/\""));
+
+    // The region: who is none of it, who leads it alone, and shares that it does not need.
+    assert_eq!(post("sys/storage/raft/remove-peer", json!({"server_id": "none"})).await.0, 204);
+    assert_eq!(post("sys/storage/raft/remove-peer", json!({})).await, error("no server id provided"));
+    assert_eq!(http.send("PUT", "sys/step-down", "").await.0, 204);
+    let share = post("sys/unseal", json!({"key": "zz"})).await;
+    assert_eq!(share, error("'key' must be a valid hex or base64 string"));
+    let (_, status) = http.get("sys/seal-status").await;
+    assert!(status["cluster_id"].as_str().is_some_and(|id| id.len() == 36), "{status}");
+    let (_, sum) = post("sys/tools/hash/sha3-256", json!({"input": "YWJj"})).await;
+    assert_eq!(sum["data"]["sum"], "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_with_a_token_is_written_down() {
     let folder = tempfile::tempdir().expect("a folder");

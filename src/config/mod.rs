@@ -21,6 +21,7 @@
 //!
 //! Relative file names are relative to the directory the server is started in, as in Vault.
 
+mod one_line;
 mod problem;
 mod section;
 mod validate;
@@ -181,7 +182,7 @@ pub const DECODER: Decoder = Decoder { name: "config", again: text_again, kind: 
 
 fn text_again(text: &[u8]) -> Result<Vec<u8>> {
     let text = String::from_utf8(text.to_vec()).map_err(|_| Error::invalid("the configuration is no text"))?;
-    server(&[Source { path: PathBuf::from("config.hcl"), text: text.clone() }], Path::new("config.hcl"))?;
+    server(&[Source::new(PathBuf::from("config.hcl"), text.clone())], Path::new("config.hcl"))?;
     Ok(text.into_bytes())
 }
 
@@ -227,7 +228,7 @@ fn read(path: PathBuf) -> Result<Source> {
         return Err(unreadable(format!("{bytes} bytes are too many for a configuration: at most {FILE_BYTES_MAX}")));
     }
     let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Source { path, text })
+    Ok(Source::new(path, text))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What is wrong with a configuration, and where.
 
+use super::one_line;
 use crate::error::Error;
+use hcl_edit::structure::Body;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -8,7 +10,10 @@ use std::path::PathBuf;
 /// One file and its text.
 pub struct Source {
     pub path: PathBuf,
+    /// As it is parsed: stanzas on one line are broken into several.
     pub text: String,
+    /// Where it was broken: no line of the file ends there.
+    breaks: Vec<usize>,
 }
 
 /// A line of a file.
@@ -19,10 +24,21 @@ pub struct Place<'a> {
 }
 
 impl Source {
+    pub fn new(path: PathBuf, text: String) -> Source {
+        let whole = Source { path, text, breaks: Vec::new() };
+        if whole.text.parse::<Body>().is_ok() {
+            return whole;
+        }
+        let (text, breaks) = one_line::broken(&whole.text);
+        // What is no HCL either way is told as it stands in the file.
+        if text.parse::<Body>().is_ok() { Source { text, breaks, ..whole } } else { whole }
+    }
+
     /// The place of what was parsed from this range of bytes.
     pub fn place(&self, span: Option<Range<usize>>) -> Place<'_> {
         let start = span.map_or(0, |span| span.start.min(self.text.len()));
-        let line = 1 + self.text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+        let lines = self.text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + lines - self.breaks.iter().filter(|at| **at < start).count();
         Place { source: self, line }
     }
 }

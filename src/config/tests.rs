@@ -44,6 +44,18 @@ fn fixture(name: &str) -> ServerConfig {
 }
 
 #[test]
+fn stanzas_on_one_line_are_taken_and_errors_name_their_lines_all_the_same() {
+    let text = "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = 1 }\n\
+                storage \"raft\" { path = \"/data\", node_id = \"n1\"\n  \
+                retry_join { leader_api_addr = \"http://127.0.0.2:8200\"\n }\n}\n";
+    let config = good(text);
+    assert_eq!((config.listener.tls, config.storage.node_id.as_str()), (Tls::Disabled, "n1"));
+    assert_eq!(config.storage.retry_join[0].leader_api_addr, "http://127.0.0.2:8200");
+    assert!(refusal(&format!("{text}bogus = 1\n")).starts_with("node.hcl:6:"), "{}", refusal(&format!("{text}bogus = 1\n")));
+    assert!(refusal(&format!("{text}\nlog_level = \n")).starts_with("node.hcl:7:"));
+}
+
+#[test]
 fn the_seeds_primary_loads_as_it_was_written() {
     let config = fixture("primary.hcl");
     assert_eq!(config.cluster_name, "vault-01");

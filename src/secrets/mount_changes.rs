@@ -91,7 +91,9 @@ impl Vault {
             if table.mounts.len() >= MOUNTS_MAX {
                 return Err(Error::invalid(format!("a region has at most {MOUNTS_MAX} mounts")));
             }
-            expect_free(table, &path)?;
+            if let Some(mount) = taken(table, &path) {
+                return Err(Error::invalid(format!("path is already in use at {mount}")));
+            }
             table.mounts.push(mount);
             Ok(())
         })
@@ -123,7 +125,9 @@ impl Vault {
             let missing = || Error::invalid(format!("no matching mount at \"{from}\""));
             let is_it = |mount: &Mount| mount.table == Table::Secret && mount.path == from;
             let at = table.mounts.iter().position(is_it).ok_or_else(missing)?;
-            expect_free(table, &to)?;
+            if let Some(mount) = taken(table, &to) {
+                return Err(Error::invalid(format!("path already in use at \"{mount}\"")));
+            }
             table.mounts[at].path = to;
             Ok(())
         })
@@ -239,13 +243,11 @@ impl MountTable {
     }
 }
 
-/// No mount may lie in another.
-fn expect_free(table: &MountTable, path: &str) -> Result<()> {
+/// The mount that takes the place of one at `path`: none may lie in another.
+fn taken<'a>(table: &'a MountTable, path: &str) -> Option<&'a str> {
     let mut secrets = table.mounts.iter().filter(|mount| mount.table == Table::Secret);
-    match secrets.find(|mount| mount.path.starts_with(path) || path.starts_with(&mount.path)) {
-        Some(mount) => Err(Error::invalid(format!("path is already in use at {}", mount.path))),
-        None => Ok(()),
-    }
+    let found = secrets.find(|mount| mount.path.starts_with(path) || path.starts_with(&mount.path));
+    found.map(|mount| mount.path.as_str())
 }
 
 fn expect_version(options: &BTreeMap<String, String>) -> Result<()> {
@@ -255,8 +257,9 @@ fn expect_version(options: &BTreeMap<String, String>) -> Result<()> {
     }
 }
 
+/// Vault's identities have a place of their own, where nothing is here.
 fn is_built_in(path: &str) -> bool {
-    ["sys/", "auth/", "cubbyhole/"].iter().any(|built_in| path.starts_with(built_in))
+    ["sys/", "auth/", "cubbyhole/", "identity/"].iter().any(|built_in| path.starts_with(built_in))
 }
 
 fn with_slash(path: &str) -> String {

@@ -7,6 +7,7 @@ use super::tokens::Leases;
 use super::vault::Vault;
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::state::Op;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,12 +18,9 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MountId(pub [u8; 16]);
 
-/// As Vault writes it: groups of 8, 4, 4, 4 and 12 hexadecimal digits.
 impl fmt::Display for MountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = hex::encode(self.0);
-        let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &digits[range]);
-        write!(f, "{a}-{b}-{c}-{d}-{e}")
+        f.write_str(&ids::uuid(self.0))
     }
 }
 

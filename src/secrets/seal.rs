@@ -164,6 +164,12 @@ impl Attempt {
         &self.nonce
     }
 
+    /// As `add`; a share that is in already changes nothing, as in Vault.
+    pub fn add_once(&mut self, record: &SealRecord, share: &SensitiveString) -> Result<Option<Key>> {
+        let decoded = decode_share(share, record.split().shares)?;
+        if self.shares.contains(&decoded) { Ok(None) } else { self.add(record, share) }
+    }
+
     /// Takes one more share. The root key, once there are enough; then, or when they turn out not to fit, the attempt
     /// starts anew.
     pub fn add(&mut self, record: &SealRecord, share: &SensitiveString) -> Result<Option<Key>> {
@@ -179,7 +185,7 @@ impl Attempt {
             )));
         }
         if self.shares.is_empty() {
-            self.nonce = hex::encode(clock::random_bytes::<16>());
+            self.nonce = clock::random_uuid();
         }
         self.shares.push(share);
         if self.progress() < threshold {
@@ -196,15 +202,24 @@ impl Attempt {
     }
 }
 
+/// Fails unless it is written as a share could be.
+pub fn expect_legible(text: &SensitiveString) -> Result<()> {
+    decode(text).map(drop)
+}
+
 /// A share as people paste it: hexadecimal or base64.
-fn decode_share(text: &SensitiveString, shares: u8) -> Result<Sensitive> {
+fn decode(text: &SensitiveString) -> Result<Sensitive> {
     let text = text.expose().trim();
-    let expected = if shares == 1 { KEY_BYTES } else { SHARE_BYTES };
     let bytes = hex::decode(text).or_else(|_| BASE64.decode(text));
     let bytes = bytes.map_err(|_| Error::invalid("'key' must be a valid hex or base64 string"))?;
-    if bytes.len() != expected {
-        let got = bytes.len();
+    Ok(Sensitive::new(bytes))
+}
+
+fn decode_share(text: &SensitiveString, shares: u8) -> Result<Sensitive> {
+    let share = decode(text)?;
+    let (expected, got) = (if shares == 1 { KEY_BYTES } else { SHARE_BYTES }, share.expose().len());
+    if got != expected {
         return Err(Error::invalid(format!("an unseal key of this region has {expected} bytes, this one {got}")));
     }
-    Ok(Sensitive::new(bytes))
+    Ok(share)
 }

@@ -5,7 +5,7 @@ use super::keyring::Keyring;
 use super::mounts::MountTable;
 use super::rekey::Rekey;
 use super::root_generation::RootGeneration;
-use super::seal::{Attempt, SealKind, SealRecord, Split, split_key};
+use super::seal::{self, Attempt, SealKind, SealRecord, Split, split_key};
 use super::tokens::Leases;
 use super::{aead, key_file, layout, mounts, tokens};
 use crate::clock;
@@ -199,9 +199,9 @@ impl Vault {
         if self.seal != SealKind::Shamir {
             return Err(Error::invalid("this region is unsealed by its key file, not by shares: restart the node"));
         }
-        if self.is_sealed()
-            && let Some(root) = self.attempt().add(&record, share)?
-        {
+        if !self.is_sealed() {
+            seal::expect_legible(share)?;
+        } else if let Some(root) = self.attempt().add_once(&record, share)? {
             self.open(root)?;
         }
         self.seal_status()

@@ -63,6 +63,19 @@ impl Answer {
         Answer { status: 200, headers: Vec::new(), body: Body::from(text.to_owned()) }.typed("application/json")
     }
 
+    /// With one more warning in its envelope, if it is good and has one.
+    pub async fn with_warning(self, text: &str) -> Result<Answer> {
+        let (answer, body) = self.read().await?;
+        let Some(Value::Object(mut envelope)) = body.filter(|_| answer.is_good()) else { return Ok(answer) };
+        match envelope.get_mut("warnings") {
+            Some(Value::Array(warnings)) => warnings.push(text.into()),
+            Some(warnings) => *warnings = json!([text]),
+            None => return Ok(answer),
+        }
+        let bytes = serde_json::to_vec(&envelope).expect("answers are maps with string keys");
+        Ok(Answer { body: Body::from(bytes), ..answer })
+    }
+
     pub fn status(&self) -> u16 {
         self.status
     }

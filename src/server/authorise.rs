@@ -21,8 +21,6 @@ pub const DENIED: &str = "1 error occurred:\n\t* permission denied\n\n";
 /// a region from one role to another.
 const PROTECTED: &[(Option<Verb>, &str)] = &[
     (Some(Verb::List), "auth/token/accessors"),
-    (None, "auth/token/create-orphan"),
-    (None, "auth/token/revoke-orphan"),
     (None, "sys/audit"),
     (None, "sys/audit/*path"),
     (None, "sys/auth/*path"),

@@ -35,6 +35,8 @@ pub struct Call {
     pub verb: Verb,
     /// Below `/v1/`, clean.
     pub path: String,
+    /// It was sent with a slash at its end.
+    pub ends_in_slash: bool,
     pub params: Params,
     pub query: Query,
     pub headers: HeaderMap,
@@ -107,10 +109,26 @@ impl Call {
         })
     }
 
-    /// The path as policies, audit devices and wrapped answers name it: a list's ends in a slash.
+    /// The path as policies, audit devices and wrapped answers name it: a list's ends in a slash, and in a mount whatever
+    /// was sent so.
     pub fn asked_path(&self) -> String {
-        let slash = if matches!(self.verb, Verb::List | Verb::Scan) { "/" } else { "" };
+        let slash = if self.lists() || self.ends_in_slash && self.keeps_names() { "/" } else { "" };
         format!("{}{slash}", self.path)
+    }
+
+    /// Whether what it names can be nothing: a secret's name does not end in a slash.
+    pub fn names_nothing(&self) -> bool {
+        let at_root = self.mount.as_ref().is_some_and(|mount| mount.path.trim_end_matches('/') == self.path);
+        self.ends_in_slash && !self.lists() && self.keeps_names() && !at_root
+    }
+
+    fn lists(&self) -> bool {
+        matches!(self.verb, Verb::List | Verb::Scan)
+    }
+
+    /// Whether clients choose the names below its mount.
+    fn keeps_names(&self) -> bool {
+        self.mount_is_kv() || self.path.starts_with("cubbyhole/")
     }
 
     /// The part of the path that is its mount's.

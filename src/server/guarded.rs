@@ -6,8 +6,10 @@ use super::audit::{Of, Outcome, Trail};
 use super::authorise;
 use super::call::Call;
 use super::handlers::wrapping;
+use super::ignored;
 use super::index;
 use super::quotas::Standing;
+use super::request::Verb;
 use super::routes::{Route, Who};
 use crate::error::{Error, Result};
 use crate::secrets::{Access, Caller, Operation, Use};
@@ -16,7 +18,7 @@ use crate::state::Role;
 const UNWRAP: &str = "sys/wrapping/unwrap";
 const WRAPPING_LOOKUP: &str = "sys/wrapping/lookup";
 /// What answers about wrapped answers is not wrapped once more.
-const NOT_WRAPPED: &[&str] = &[UNWRAP, WRAPPING_LOOKUP, "sys/wrapping/rewrap"];
+const NOT_WRAPPED: &[&str] = &[WRAPPING_LOOKUP, "sys/wrapping/rewrap"];
 
 /// Whether a request would be let through, as far as this node can tell, and without counting a use of its token: before
 /// anything large is taken from whoever sends it. Whom it refuses, `run` refuses as well, and writes that down.
@@ -200,8 +202,19 @@ async fn run_permitted(route: &Route, call: Call, permit: Result<Option<Permit>>
     // Without a token nobody has anything kept here.
     let wraps = call.caller.is_some() && !NOT_WRAPPED.contains(&route.pattern);
     let Some(ttl) = authorise::wrap_ttl(&call)?.filter(|_| wraps) else {
-        return (route.handler)(call).await;
+        return handled(route, call).await;
     };
-    let answer = (route.handler)(call.clone()).await?;
+    let answer = handled(route, call.clone()).await?;
     if answer.is_good() { wrapping::wrapped(&call, answer, ttl).await } else { Ok(answer) }
+}
+
+/// What the handler answers, and what of the request it took no notice of.
+async fn handled(route: &Route, call: Call) -> Result<Answer> {
+    // No secret has such a name: what is asked for by it is not there, whatever the name without the slash holds.
+    if call.names_nothing() {
+        return Ok(if route.verb == Verb::Delete { Answer::empty() } else { Answer::missing() });
+    }
+    let ignored = ignored::parameters(route, &call);
+    let answer = (route.handler)(call).await?;
+    if ignored.is_empty() { Ok(answer) } else { answer.with_warning(&ignored::warning(&ignored)).await }
 }

@@ -179,6 +179,7 @@ struct Way {
     route: &'static Route,
     params: Params,
     path: String,
+    ends_in_slash: bool,
     query: Query,
     verb: Verb,
     mount: Option<Arc<Mount>>,
@@ -206,11 +207,12 @@ fn destination(node: &Node, parts: &Parts) -> Result<Destination> {
         Found::Nothing => (&NO_ROUTE, Params::default()),
     };
     let writes = matches!(verb, Some(Verb::Write | Verb::Patch)) && matches!(route.who, Who::Client | Who::Operator);
-    if writes && parts.uri.path().ends_with('/') {
+    let ends_in_slash = parts.uri.path().ends_with('/');
+    if writes && ends_in_slash {
         return Err(Error::invalid("cannot write to a path ending in '/'"));
     }
     let verb = verb.unwrap_or(route.verb);
-    Ok(Destination::Route(Box::new(Way { route, params, path, query, verb, mount })))
+    Ok(Destination::Route(Box::new(Way { route, params, path, ends_in_slash, query, verb, mount })))
 }
 
 async fn handle(
@@ -221,11 +223,12 @@ async fn handle(
     quota: Option<Standing>,
     deadline: Instant,
 ) -> Result<Response<Body>> {
-    let Way { route, params, path, query, verb, mount } = way;
+    let Way { route, params, path, ends_in_slash, query, verb, mount } = way;
     let mut call = Call {
         node: node.clone(),
         verb,
         path,
+        ends_in_slash,
         params,
         query,
         headers: parts.headers.clone(),
@@ -267,8 +270,9 @@ async fn handle(
 /// anything was done, it tries again for a while.
 async fn run_on_leader(route: &Route, mut call: Call, parts: &Parts, deadline: Instant) -> Result<Response<Body>> {
     let node = call.node.clone();
-    // A sealed node says so itself, whoever leads.
-    if matches!(route.who, Who::Guest | Who::Client | Who::Operator) {
+    // A sealed node says so itself, whoever leads, and asks for nobody what it would not tell.
+    let of_region = matches!(route.who, Who::Node | Who::Link) || route.lets_join();
+    if !of_region {
         node.expect_open()?;
     }
     let mut standing = node.raft.standing();
@@ -309,10 +313,13 @@ async fn run_on_leader(route: &Route, mut call: Call, parts: &Parts, deadline: I
 
 async fn run_on_leader_if_any(route: &Route, mut call: Call, parts: &Parts) -> Result<Response<Body>> {
     let node = call.node.clone();
+    // What anyone may ask a sealed node tells itself: it forwards nothing for who shows no token.
+    let asks_leader = route.who != Who::Anyone || node.expect_open().is_ok();
     let leader = {
         let standing = node.raft.standing();
         let standing = standing.borrow();
-        if standing.is_leader { None } else { standing.leader_addr().map(str::to_owned) }
+        let leads = standing.is_leader || !asks_leader;
+        if leads { None } else { standing.leader_addr().map(str::to_owned) }
     };
     if let Some(addr) = leader
         && !parts.headers.contains_key(FORWARDED_BY)

@@ -4,6 +4,7 @@ use super::audit::Audit;
 use super::bodies::Bodies;
 use super::failures::{self, Failures};
 use super::join::Joining;
+use super::moves::Moves;
 use super::peers::{NodeReport, Peers};
 use super::quotas::Quotas;
 use super::requests::Requests;
@@ -50,6 +51,7 @@ pub struct Node {
     /// The room for requests' bodies.
     pub bodies: Bodies,
     pub uploads: Uploads,
+    pub moves: Moves,
     /// How often each address asked, where a quota counts it.
     pub quotas: Quotas,
     /// What is under way and what was answered.
@@ -123,6 +125,7 @@ impl Node {
             shares: Failures::new(failures::SHARES),
             bodies: Bodies::default(),
             uploads: Uploads::default(),
+            moves: Moves::default(),
             quotas: Quotas::default(),
             requests: Arc::default(),
             started_at: clock::now(),

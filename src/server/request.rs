@@ -97,9 +97,13 @@ impl Query {
         self.get(name).is_some_and(|value| matches!(value, "" | "1" | "t" | "T" | "true" | "True" | "TRUE"))
     }
 
-    /// A number; an error that names the parameter if it is none.
+    /// A number; an error that names the parameter if it is none. An empty one is not there, and to ask for less than
+    /// nothing is to ask for nothing, as in Vault.
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        if text.parse::<i64>().is_ok_and(|number| number < 0) {
+            return Ok(None);
+        }
         let wrong = || Error::invalid(format!("query parameter `{name}`: `{text}` is not a whole number"));
         text.parse().map(Some).map_err(|_| wrong())
     }
@@ -234,6 +238,16 @@ mod tests {
     fn numbers_too_large_for_an_integer_stay_what_they_were_read_as() {
         let once = body_again(br#"{"n":442555551555555555881}"#).expect("JSON");
         assert_eq!(body_again(&once).expect("JSON"), once);
+    }
+
+    #[test]
+    fn a_number_that_says_nothing_is_none() {
+        let number = |query: &str| Query::of(&format!("/v1/a{query}").parse().expect("a URI")).number::<u64>("version");
+        for nothing in ["", "?version=", "?version", "?version=-1", "?other=1"] {
+            assert_eq!(number(nothing).expect("no number"), None, "{nothing}");
+        }
+        assert_eq!(number("?version=3").expect("a number"), Some(3));
+        assert!(number("?version=x").is_err());
     }
 
     #[test]

@@ -59,6 +59,11 @@ impl Route {
         self.verb == Verb::Write && self.moves_file()
     }
 
+    /// Whether it is how nodes come into the region, which need not be open for that.
+    pub fn lets_join(&self) -> bool {
+        self.pattern.starts_with("sys/storage/raft/bootstrap/")
+    }
+
     /// Whether it brings or fetches a file, which takes its time.
     pub fn moves_file(&self) -> bool {
         matches!(self.pattern, "sys/storage/raft/snapshot" | "sys/storage/raft/snapshot-force")

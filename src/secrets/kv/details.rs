@@ -34,7 +34,7 @@ pub enum CustomMetadataChange {
     Replace(BTreeMap<String, String>),
     /// `PATCH`: `None` removes a key.
     Merge(BTreeMap<String, Option<String>>),
-    /// `PATCH` with null.
+    /// With null.
     Clear,
 }
 

@@ -101,9 +101,17 @@ impl KvMetadata {
         })
     }
 
-    /// Takes back the deletion of versions that were not destroyed.
-    pub fn undelete(&mut self, versions: &[u64]) -> bool {
-        self.each(versions, |version| !version.destroyed && version.deletion.take().is_some())
+    /// Takes back the deletion of versions that were not destroyed. Where versions delete themselves these do so anew,
+    /// counted from now.
+    pub fn undelete(&mut self, versions: &[u64], now: UnixNs, config: &KvConfig) -> bool {
+        let deletion = self.lifetime(config).map(|lifetime| now.plus(lifetime));
+        self.each(versions, |version| {
+            let changes = !version.destroyed && version.deletion != deletion;
+            if changes {
+                version.deletion = deletion;
+            }
+            changes
+        })
     }
 
     /// Marks versions as destroyed and returns those that were not, whose data must go.

@@ -1,6 +1,6 @@
 //! Delete, undelete and destroy. What names no version there is changes nothing, as in Vault.
 
-use super::Secret;
+use super::{Secret, config};
 use super::metadata::KvMetadata;
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
@@ -29,7 +29,11 @@ impl Vault {
 
     pub async fn kv_undelete(&self, mount: MountId, path: &str, versions: Vec<u64>) -> Result<Written<()>> {
         expect_versions(&versions)?;
-        self.change_versions(mount, path, move |_, _, metadata| Ok((metadata.undelete(&versions), Vec::new()))).await
+        self.change_versions(mount, path, move |view, _, metadata| {
+            let config = config::read(view, mount)?;
+            Ok((metadata.undelete(&versions, view.now, &config), Vec::new()))
+        })
+        .await
     }
 
     /// Removes the data of versions for good.

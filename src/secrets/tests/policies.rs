@@ -12,7 +12,7 @@ async fn allowed(f: &Fixture, token: &SensitiveString, path: &str, operation: Op
 #[tokio::test]
 async fn a_tokens_rights_follow_its_policies() {
     let f = Fixture::open().await;
-    let request = TokenRequest { policies: vec!["reader".into()], ..TokenRequest::default() };
+    let request = TokenRequest { policies: Some(vec!["reader".into()]), ..TokenRequest::default() };
     let token = f.vault.token_create(&f.caller().await, request).await.unwrap().value.token;
     let path = "secret/data/a";
     assert!(!allowed(&f, &token, path, Operation::Read).await);

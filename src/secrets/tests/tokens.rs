@@ -31,7 +31,8 @@ async fn is_good(f: &Fixture, token: &SensitiveString) -> bool {
 }
 
 fn with_policies(policies: &[&str]) -> TokenRequest {
-    TokenRequest { policies: policies.iter().map(|&policy| policy.to_owned()).collect(), ..TokenRequest::default() }
+    let policies = policies.iter().map(|&policy| policy.to_owned()).collect();
+    TokenRequest { policies: Some(policies), ..TokenRequest::default() }
 }
 
 fn lasting(ttl: Duration) -> TokenRequest {

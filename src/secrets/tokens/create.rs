@@ -1,6 +1,7 @@
 //! Making tokens: Vault's rules of who may make which.
 
 use super::batch::{self, BatchToken};
+use super::chosen::Choice;
 use super::leases::Grant;
 use super::record::{good_record, new_token};
 use super::roles::{self, TokenRole};
@@ -11,7 +12,7 @@ use crate::secrets::core::{View, Written};
 use crate::secrets::layout::Record;
 use crate::secrets::lock::{Gate, Lock};
 use crate::secrets::mounts;
-use crate::secrets::policy::{self, DEFAULT, RESPONSE_WRAPPING, ROOT};
+use crate::secrets::policy::{self, ROOT};
 use crate::secrets::vault::Vault;
 use crate::sensitive::SensitiveString;
 use crate::state::{Class, Op};
@@ -41,8 +42,8 @@ impl TokenKind {
 pub struct TokenRequest {
     /// A text of the caller's own instead of a random one: for who may do anything.
     pub id: Option<SensitiveString>,
-    /// Empty: the caller's, or the role's.
-    pub policies: Vec<String>,
+    /// `None`: the caller's, or the role's.
+    pub policies: Option<Vec<String>>,
     pub no_default_policy: bool,
     pub ttl: Duration,
     pub explicit_max_ttl: Duration,
@@ -65,10 +66,20 @@ pub struct TokenRequest {
 pub enum Parent {
     #[default]
     Caller,
-    /// Nobody, as `create-orphan` has it, which only those may call who may ask for this.
+    /// Nobody, as `create-orphan` has it: for whom its policies let call that.
     None,
     /// Nobody, as `no_parent` wishes: only for who may do anything.
     NoneIfAllowed,
+}
+
+impl Parent {
+    /// The endpoint that makes such tokens, where no role does.
+    fn path(self) -> &'static str {
+        match self {
+            Parent::None => "auth/token/create-orphan",
+            Parent::Caller | Parent::NoneIfAllowed => "auth/token/create",
+        }
+    }
 }
 
 /// A new token, as it is told once.
@@ -98,8 +109,7 @@ impl Vault {
                 found.ok_or_else(|| Error::invalid(format!("unknown role {name}")))
             });
             let plan = Plan { view, from: &from, parent, role: role.transpose()?, request: &request };
-            let (record, kind, warning) = plan.record(leases)?;
-            let mut warnings: Vec<String> = warning.into_iter().collect();
+            let (record, kind, mut warnings) = plan.record(leases)?;
             warnings.extend(policy::missing(view, &record.policies)?);
             let (made, ops) = store(view, token, record, kind)?;
             Ok((TokenMade { warnings, ..made }, ops))
@@ -131,53 +141,69 @@ impl Plan<'_> {
         Err(Error::invalid(format!("root or sudo privileges required to {to}")))
     }
 
-    fn record(&self, leases: super::Leases) -> Result<(TokenRecord, TokenKind, Option<String>)> {
+    fn record(&self, leases: super::Leases) -> Result<(TokenRecord, TokenKind, Vec<String>)> {
         if self.from.uses.is_some() {
             return Err(Error::invalid("restricted use token cannot generate child tokens"));
         }
         let request = self.request;
         let kind = self.role.as_ref().map(|role| role.kind).unwrap_or_default().of_token(request.kind);
-        let policies = self.policies()?;
+        let choice = Choice {
+            asked: request.policies.as_deref(),
+            no_default: request.no_default_policy,
+            own: &self.from.policies,
+            role: self.role.as_ref(),
+            is_privileged: self.is_privileged(),
+        };
+        let policies = choice.policies()?;
         let is_root = policies.iter().any(|policy| policy == ROOT);
         if kind == TokenKind::Batch {
             expect_batch(request, is_root)?;
         }
         let now = self.view.now.ms();
-        let path = self.role.as_ref().map_or_else(|| "auth/token/create".to_owned(), TokenRole::path);
+        let path = self.role.as_ref().map_or_else(|| request.parent.path().to_owned(), TokenRole::path);
         let mut record = TokenRecord::new(now, policies, &display_name(&request.display_name), &path);
         record.meta = request.meta.clone();
         record.role = self.role.as_ref().map(|role| role.name.clone());
         record.parent = (!self.is_orphan()?).then_some(self.parent);
-        let uses = self.role.as_ref().map_or(0, |role| role.uses);
-        let uses = if uses == 0 { request.uses } else { uses };
-        record.uses = (uses > 0).then_some(uses);
-        record.period = self.period()?;
-        record.explicit_max_ttl = self.explicit_max_ttl();
+        let uses = [request.uses, self.role.as_ref().map_or(0, |role| role.uses)];
+        record.uses = uses.into_iter().filter(|uses| *uses > 0).min();
+        let mut warnings = Vec::new();
+        record.explicit_max_ttl = self.explicit_max_ttl(&mut warnings);
+        record.period = self.period(&mut warnings)?;
+        record.own_period = request.period;
         let unbounded = request.ttl.is_zero() && record.period.is_zero() && record.explicit_max_ttl.is_zero();
         if is_root && unbounded {
             if self.from.expires_at.is_some() {
                 return Err(Error::invalid("expiring root tokens cannot create non-expiring root tokens"));
             }
-            return Ok((record, kind, None));
+            return Ok((record, kind, warnings));
         }
         record.bound_cidrs = self.role.as_ref().map(|role| role.bound_cidrs.clone()).unwrap_or_default();
         record.renewable = kind == TokenKind::Service
             && request.renewable.unwrap_or(true)
             && self.role.as_ref().is_none_or(|role| role.renewable);
-        let (ttl, warning) = leases.grant(Grant {
-            ttl: request.ttl,
-            period: record.period,
-            explicit_max_ttl: record.explicit_max_ttl,
-            ..Grant::default()
-        });
+        let ttl = if is_root && request.ttl.is_zero() && record.period.is_zero() {
+            // Of itself it would live for ever: no wish of anybody is cut.
+            record.explicit_max_ttl
+        } else {
+            let (ttl, cut) = leases.grant(Grant {
+                ttl: request.ttl,
+                period: record.period,
+                explicit_max_ttl: record.explicit_max_ttl,
+                ..Grant::default()
+            });
+            warnings.extend(cut);
+            ttl
+        };
         record.ends_after(ttl, now);
         record.creation_ttl = ttl;
-        Ok((record, kind, warning))
+        Ok((record, kind, warnings))
     }
 
+    /// A role decides that alone.
     fn is_orphan(&self) -> Result<bool> {
-        if self.role.as_ref().is_some_and(|role| role.orphan) {
-            return Ok(true);
+        if let Some(role) = &self.role {
+            return Ok(role.orphan);
         }
         if self.request.parent == Parent::NoneIfAllowed {
             self.expect_privileged("create orphan token")?;
@@ -185,90 +211,31 @@ impl Plan<'_> {
         Ok(self.request.parent != Parent::Caller)
     }
 
-    fn period(&self) -> Result<Duration> {
-        if let Some(role) = self.role.as_ref().filter(|role| !role.period.is_zero()) {
-            return Ok(role.period);
-        }
+    fn period(&self, warnings: &mut Vec<String>) -> Result<Duration> {
         if !self.request.period.is_zero() {
             self.expect_privileged("create periodic token")?;
         }
-        Ok(self.request.period)
+        let of_role = self.role.as_ref().map(|role| role.period).unwrap_or_default();
+        Ok(lesser("Period", self.request.period, of_role, warnings))
     }
 
-    fn explicit_max_ttl(&self) -> Duration {
-        let own = self.request.explicit_max_ttl;
-        match self.role.as_ref().map(|role| role.explicit_max_ttl).filter(|max| !max.is_zero()) {
-            Some(max) if own.is_zero() => max,
-            Some(max) => max.min(own),
-            None => own,
-        }
+    fn explicit_max_ttl(&self, warnings: &mut Vec<String>) -> Duration {
+        let of_role = self.role.as_ref().map(|role| role.explicit_max_ttl).unwrap_or_default();
+        lesser("Explicit max TTL", self.request.explicit_max_ttl, of_role, warnings)
     }
+}
 
-    /// The new token's policies: the caller's, or some of them; whoever may do anything names any but `root`.
-    fn policies(&self) -> Result<Vec<String>> {
-        let request = self.request;
-        let asked = normal(&request.policies);
-        let own = normal(&self.from.policies);
-        let mut with_default = !request.no_default_policy;
-        let chosen = match &self.role {
-            Some(role) if role.names_policies() => {
-                with_default &= !role.no_default_policy;
-                let chosen = if asked.is_empty() { role.allowed_policies.clone() } else { asked };
-                if chosen.iter().any(|policy| policy != DEFAULT && !role.allows(policy)) {
-                    return Err(Error::invalid(format!(
-                        "token policies ({chosen:?}) must be subset of the role's allowed policies ({:?}) or glob \
-                         policies ({:?})",
-                        role.allowed_policies, role.allowed_policies_glob
-                    )));
-                }
-                chosen
-            }
-            Some(role) if role.names_others() => {
-                with_default &= !role.no_default_policy;
-                let chosen = if asked.is_empty() { own } else { asked };
-                if let Some(policy) = chosen.iter().find(|policy| role.disallows(policy)) {
-                    return Err(Error::invalid(format!("token policy \"{policy}\" is disallowed by this role")));
-                }
-                // What would come by itself is left out where the role forbids it.
-                with_default &= !role.disallows(DEFAULT);
-                chosen
-            }
-            role => {
-                with_default &= role.as_ref().is_none_or(|role| !role.no_default_policy);
-                if asked.is_empty() {
-                    // It is there if the caller has it.
-                    with_default = false;
-                    own
-                } else {
-                    if !self.is_privileged() {
-                        if asked.iter().any(|policy| !own.contains(policy)) {
-                            return Err(Error::invalid("child policies must be subset of parent"));
-                        }
-                        with_default &= own.iter().any(|policy| policy == DEFAULT);
-                    }
-                    asked
-                }
-            }
-        };
-        let mut chosen = normal(&chosen);
-        if chosen.iter().any(|policy| policy == ROOT) {
-            if !self.from.policies.iter().any(|policy| policy == ROOT) {
-                return Err(Error::invalid("root tokens may not be created without parent token being root"));
-            }
-            return Ok(vec![ROOT.to_owned()]);
-        }
-        if chosen.iter().any(|policy| policy == RESPONSE_WRAPPING) {
-            return Err(Error::invalid(format!("cannot assign policy \"{RESPONSE_WRAPPING}\"")));
-        }
-        if with_default && !chosen.iter().any(|policy| policy == DEFAULT) {
-            chosen.push(DEFAULT.to_owned());
-            chosen.sort_unstable();
-        }
-        if chosen.is_empty() {
-            return Err(Error::invalid("token must have at least one policy"));
-        }
-        Ok(chosen)
+/// Of what a request and its role say the lesser one; zero says nothing.
+fn lesser(what: &str, asked: Duration, of_role: Duration, warnings: &mut Vec<String>) -> Duration {
+    if asked.is_zero() || of_role.is_zero() {
+        return asked.max(of_role);
     }
+    let lesser = asked.min(of_role);
+    warnings.push(format!(
+        "{what} specified both during creation call and in role; using the lesser value of {} seconds",
+        lesser.as_secs()
+    ));
+    lesser
 }
 
 /// The token, what is told of it, and the operations that store it.
@@ -336,13 +303,4 @@ fn display_name(given: &str) -> String {
     }
     let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     format!("token-{given}").chars().map(clean).collect::<String>().trim_end_matches('-').to_owned()
-}
-
-/// Policies as they are stored: trimmed, in lower case, in order, each once.
-pub fn normal(policies: &[String]) -> Vec<String> {
-    let trimmed = policies.iter().map(|policy| policy.trim().to_lowercase());
-    let mut policies: Vec<String> = trimmed.filter(|policy| !policy.is_empty()).collect();
-    policies.sort_unstable();
-    policies.dedup();
-    policies
 }

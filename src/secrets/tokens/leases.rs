@@ -43,30 +43,30 @@ impl Leases {
     /// The time to live from now on, and a warning if it is less than what was asked for. Zero: its longest life is over.
     pub fn grant(&self, asked: Grant) -> (Duration, Option<String>) {
         let first_of = |durations: [Duration; 3]| durations.into_iter().find(|ttl| !ttl.is_zero()).unwrap_or_default();
-        let (wanted, limit) = if asked.period.is_zero() {
-            let limit = least(self.max_ttl, asked.explicit_max_ttl);
-            (first_of([asked.increment, asked.ttl, self.default_ttl]), limit.saturating_sub(asked.age))
-        } else {
-            // A periodic token lives for ever, a period at a time, unless it has an explicit end.
-            let left = asked.explicit_max_ttl.saturating_sub(asked.age);
-            let limit = if asked.explicit_max_ttl.is_zero() { self.max_ttl } else { left.min(self.max_ttl) };
-            (asked.period, limit)
-        };
-        if wanted <= limit {
-            return (wanted, None);
+        let max = least(self.max_ttl, asked.explicit_max_ttl);
+        if asked.period.is_zero() {
+            let wanted = first_of([asked.increment, asked.ttl, self.default_ttl]);
+            let limit = max.saturating_sub(asked.age);
+            // The default is nobody's wish: to cut it is no news.
+            let [increment, ttl, explicit] = [asked.increment, asked.ttl, asked.explicit_max_ttl];
+            let is_wish = !(increment.is_zero() && ttl.is_zero() && explicit.is_zero());
+            return (wanted.min(limit), (wanted > limit && is_wish).then(|| cut("TTL", wanted, limit, "TTL value")));
         }
-        // The default is nobody's wish: to cut it is no news.
-        let asked = [asked.increment, asked.ttl, asked.period, asked.explicit_max_ttl];
-        let asked_for = asked.iter().any(|duration| !duration.is_zero());
-        let warning = asked_for.then(|| {
-            format!(
-                "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
-                short(wanted),
-                short(limit)
-            )
-        });
-        (limit, warning)
+        // A periodic token lives for ever, a period at a time, unless it has an explicit end.
+        let period = asked.period.min(max);
+        let capped = (asked.period > max).then(|| cut("period", asked.period, max, "period value"));
+        let left = asked.explicit_max_ttl.saturating_sub(asked.age);
+        if asked.explicit_max_ttl.is_zero() || period <= left {
+            return (period, capped);
+        }
+        (left, Some(capped.unwrap_or_else(|| cut("TTL", period, left, "TTL value"))))
     }
+}
+
+/// As Vault says it.
+fn cut(what: &str, wanted: Duration, limit: Duration, value: &str) -> String {
+    let (wanted, limit) = (short(wanted), short(limit));
+    format!("{what} of \"{wanted}\" exceeded the effective max_ttl of \"{limit}\"; {value} is capped accordingly")
 }
 
 fn least(max: Duration, explicit: Duration) -> Duration {
@@ -119,6 +119,9 @@ mod tests {
         let (_, warning) = Leases::default().grant(Grant { ttl: 9999 * HOUR, ..Grant::default() });
         let expected = "TTL of \"9999h\" exceeded the effective max_ttl of \"768h\"; TTL value is capped accordingly";
         assert_eq!(warning.as_deref(), Some(expected));
+        let (period, warning) = Leases::default().grant(Grant { period: 800 * HOUR, ..Grant::default() });
+        let expected = "period of \"800h\" exceeded the effective max_ttl of \"768h\"; period value is capped accordingly";
+        assert_eq!((period, warning.as_deref()), (768 * HOUR, Some(expected)));
         assert_eq!(short(Duration::from_secs(90)), "1m30s");
         assert_eq!(short(Duration::from_secs(120)), "2m");
     }

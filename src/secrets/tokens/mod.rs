@@ -1,8 +1,9 @@
 //! The token store. A token is stored under a keyed hash of itself, never as such; its accessor, which is no secret,
 //! names it to operators. A child goes when its parent goes.
 //!
-//! `record` is what is stored of a token, `cidrs` where it may come from, `batch` the tokens that are not stored at all, `create`, `renew`, `revoke` and
-//! `roles` what clients ask for, `leases` how long a token may live, `lease_ids` tokens by their leases, `expiry` what ends
+//! `record` is what is stored of a token, `cidrs` where it may come from, `batch` the tokens that are not stored at all,
+//! `create`, `renew`, `revoke` and `roles` what clients ask for, `chosen` which policies a new one gets, `leases` how long
+//! a token may live, `lease_ids` tokens by their leases, `expiry` what ends
 //! by itself.
 //!
 //! A token ends at a time of the data set (`Core::now`), which no change of leader or region turns back. From that moment
@@ -14,6 +15,7 @@ pub mod create;
 pub mod leases;
 pub mod roles;
 
+mod chosen;
 mod expiry;
 mod lease_ids;
 mod record;
@@ -118,6 +120,7 @@ pub struct TokenInfo {
     /// What is left of its life; zero without an end.
     pub ttl: Duration,
     pub explicit_max_ttl: Duration,
+    /// What it asked for itself: a role's is told with the role.
     pub period: Duration,
     pub renewable: bool,
     pub renewed_at: Option<UnixMs>,

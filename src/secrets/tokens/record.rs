@@ -41,6 +41,8 @@ pub struct TokenRecord {
     pub explicit_max_ttl: Duration,
     /// Zero: not periodic.
     pub period: Duration,
+    /// What it asked for itself, whatever its role made of it.
+    pub own_period: Duration,
     pub renewable: bool,
     pub renewed_at: Option<UnixMs>,
     /// How many requests are left; `None`: they are not counted.
@@ -66,6 +68,7 @@ impl TokenRecord {
             expires_at: None,
             explicit_max_ttl: Duration::ZERO,
             period: Duration::ZERO,
+            own_period: Duration::ZERO,
             renewable: false,
             renewed_at: None,
             uses: None,
@@ -97,7 +100,7 @@ impl TokenRecord {
             creation_ttl: self.creation_ttl,
             expires_at: self.expires_at,
             explicit_max_ttl: self.explicit_max_ttl,
-            period: self.period,
+            period: self.own_period,
             renewable: self.renewable,
             renewed_at: self.renewed_at,
             uses: self.uses.unwrap_or(0),

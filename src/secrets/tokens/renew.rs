@@ -54,7 +54,8 @@ impl Vault {
                 ttl: record.ttl,
                 period: record.period,
                 explicit_max_ttl: record.explicit_max_ttl,
-                age: now.since(record.created_at),
+                // In whole seconds, as all of these are: what is renewed at once is not cut.
+                age: Duration::from_secs((now.0 / 1000).saturating_sub(record.created_at.0 / 1000)),
             });
             if ttl.is_zero() {
                 return Err(Error::invalid("past the max TTL, cannot renew"));

@@ -140,13 +140,11 @@ impl TokenRole {
     }
 
     pub fn allows(&self, policy: &str) -> bool {
-        self.allowed_policies.iter().any(|allowed| allowed == policy)
-            || self.allowed_policies_glob.iter().any(|glob| matches_glob(glob, policy))
+        is_among(policy, &self.allowed_policies, &self.allowed_policies_glob)
     }
 
     pub fn disallows(&self, policy: &str) -> bool {
-        self.disallowed_policies.iter().any(|other| other == policy)
-            || self.disallowed_policies_glob.iter().any(|glob| matches_glob(glob, policy))
+        is_among(policy, &self.disallowed_policies, &self.disallowed_policies_glob)
     }
 
     pub fn path(&self) -> String {
@@ -154,6 +152,12 @@ impl TokenRole {
         let slash = if suffix.is_empty() { "" } else { "/" };
         format!("auth/token/create/{}{slash}{suffix}", self.name)
     }
+}
+
+/// Policies are in lower case, whatever a role calls them.
+fn is_among(policy: &str, names: &[String], globs: &[String]) -> bool {
+    names.iter().any(|name| name.trim().to_lowercase() == policy)
+        || globs.iter().any(|glob| matches_glob(&glob.trim().to_lowercase(), policy))
 }
 
 pub fn get(view: &View, name: &str) -> Result<Option<TokenRole>> {

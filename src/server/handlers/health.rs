@@ -4,6 +4,7 @@ use crate::api::cluster::{HaNode, HaStatus, Leader};
 use crate::api::health::{Health, code};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::state::Role;
@@ -39,7 +40,7 @@ pub async fn health(call: Call) -> Result<Answer> {
         server_time_utc: clock::now().0 / 1000,
         version: env!("CARGO_PKG_VERSION").into(),
         cluster_name: told.as_ref().map(|identity| identity.name.clone()),
-        cluster_id: told.map(|identity| identity.id.to_string()),
+        cluster_id: told.map(|identity| ids::uuid(identity.id.0)),
         last_wal: (!sealed && path.is_initialised()).then_some(path.applied.index),
         closed: node.replication.closed(),
     };

@@ -22,6 +22,10 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Vault's words to who asks for less than the mount does.
+const CAS_MANDATED: &str =
+    "\"cas_required\" set to false, but is mandated by backend config. This value will be ignored.";
+
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A write's body, the data still as text.
@@ -63,7 +67,7 @@ pub async fn patch(call: Call) -> Result<Answer> {
 
 pub async fn read(call: Call) -> Result<Answer> {
     let Some(mount) = kv2(&call) else { return no_route(call).await };
-    match call.node.vault.kv_get(mount, call.param("path"), version(&call)?).await? {
+    match call.node.vault.kv_get(mount, call.param("path"), call.query.number("version")?).await? {
         KvFound::Live { data, version } => {
             let data: &RawValue =
                 serde_json::from_str(data.expose()).map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
@@ -74,17 +78,11 @@ pub async fn read(call: Call) -> Result<Answer> {
     }
 }
 
-/// The version that is asked for: none, or one that can't be, means the newest.
-fn version(call: &Call) -> Result<Option<u64>> {
-    let asked = call.query.number::<i64>("version")?;
-    Ok(asked.and_then(|asked| u64::try_from(asked).ok()))
-}
-
 /// The names of the fields, without their values: `?depth=N` goes no deeper.
 pub async fn subkeys(call: Call) -> Result<Answer> {
     let Some(mount) = kv2(&call) else { return no_route(call).await };
     let depth = call.query.number::<usize>("depth")?.unwrap_or(0);
-    match call.node.vault.kv_get(mount, call.param("path"), version(&call)?).await? {
+    match call.node.vault.kv_get(mount, call.param("path"), call.query.number("version")?).await? {
         KvFound::Live { data, version } => {
             let data: Value =
                 serde_json::from_str(data.expose()).map_err(|_| Error::corrupt("a stored secret is no JSON"))?;
@@ -148,12 +146,18 @@ pub async fn write_metadata(call: Call) -> Result<Answer> {
     }
     let change = metadata_change(&call, is_patch)?;
     let path = call.param("path");
+    let is_mandated = change.cas_required == Some(false) && call.node.vault.kv_config(mount).await?.cas_required;
     let done = if is_patch {
         call.node.vault.kv_patch_metadata(mount, path, change).await?
     } else {
         call.node.vault.kv_put_metadata(mount, path, change).await?.map(|()| true)
     };
-    Ok(written(if done.value { Answer::empty() } else { Answer::missing() }, done.position))
+    let answer = match (done.value, is_mandated) {
+        (false, _) => Answer::missing(),
+        (true, true) => Answer::warning(CAS_MANDATED),
+        (true, false) => Answer::empty(),
+    };
+    Ok(written(answer, done.position))
 }
 
 pub async fn delete_metadata(call: Call) -> Result<Answer> {
@@ -252,16 +256,15 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
     let body = parse_body(&call.headers, &call.body)?;
     let custom = match body.get("custom_metadata") {
         None => None,
-        Some(Value::Null) if is_patch => Some(CustomMetadataChange::Clear),
-        Some(Value::Null) => None,
+        Some(Value::Null) => Some(CustomMetadataChange::Clear),
         Some(value) => {
             let wrong = |_| Error::invalid("`custom_metadata` must be an object of strings");
             let given: BTreeMap<String, Value> = serde_json::from_value(value.clone()).map_err(wrong)?;
             let text = |value: Value| match value {
                 Value::Null => Ok(None),
                 Value::String(text) => Ok(Some(text)),
-                Value::Number(_) | Value::Bool(_) => Ok(Some(value.to_string())),
-                Value::Array(_) | Value::Object(_) => {
+                Value::Number(_) | Value::Bool(_) if !is_patch => Ok(Some(value.to_string())),
+                Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
                     Err(Error::invalid("`custom_metadata` must be an object of strings"))
                 }
             };

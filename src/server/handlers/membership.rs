@@ -29,17 +29,12 @@ pub async fn configuration(call: Call) -> Result<Answer> {
 }
 
 pub async fn remove_peer(call: Call) -> Result<Answer> {
-    let request: PeerRequest = call.json()?;
-    if request.server_id.is_empty() {
-        return Err(Error::invalid("no server id provided"));
-    }
+    let server_id = named(&call)?;
     let members = call.node.standing().members;
-    let named = members.iter().find(|(_, member)| member.name == request.server_id);
-    let (id, _) = named.ok_or_else(|| {
-        let names: Vec<&str> = members.values().map(|member| member.name.as_str()).collect();
-        Error::invalid(format!("no node `{}` in this region: it has {}", request.server_id, names.join(", ")))
-    })?;
-    call.node.raft.remove_node(*id).await?;
+    // One that is none is out already, as in Vault.
+    if let Some((id, _)) = members.iter().find(|(_, member)| member.name == server_id) {
+        call.node.raft.remove_node(*id).await?;
+    }
     Ok(Answer::empty())
 }
 
@@ -70,14 +65,16 @@ pub async fn demote(call: Call) -> Result<Answer> {
 
 /// The member that a request names.
 fn peer(call: &Call) -> Result<(NodeId, Member)> {
-    let PeerRequest { server_id } = call.json()?;
-    if server_id.is_empty() {
-        return Err(Error::invalid("no server id provided"));
-    }
+    let server_id = named(call)?;
     let members = call.node.standing().members;
     let found = members.into_iter().find(|(_, member)| member.name == server_id);
     let missing = format!("1 error occurred:\n\t* server {server_id} not found in raft configuration\n\n");
     found.ok_or_else(|| Error::invalid(missing))
+}
+
+fn named(call: &Call) -> Result<String> {
+    let PeerRequest { server_id } = call.json()?;
+    if server_id.is_empty() { Err(Error::invalid("no server id provided")) } else { Ok(server_id) }
 }
 
 /// A node that is alone would be elected again: as in Vault, that is no error.
@@ -89,7 +86,8 @@ pub async fn step_down(call: Call) -> Result<Answer> {
     Ok(Answer::empty())
 }
 
-/// Makes a fresh node try one more address; `joined` says that it is under way, as Vault's does with Shamir shares.
+/// Makes a fresh node try one more address; `joined` says that it is under way, as Vault's does with Shamir shares, or
+/// that the node is a member.
 pub async fn join(call: Call) -> Result<Answer> {
     let request: JoinRequest = call.json()?;
     if call.node.raft.is_initialised().await? {

@@ -88,7 +88,7 @@ fn of_versioned(call: &Call) -> String {
 /// `limit=N` of them.
 pub fn page<'a>(call: &Call, names: &'a [String]) -> Result<&'a [String]> {
     let after = call.query.get("after").unwrap_or_default();
-    let limit = match call.query.get("limit").map(|limit| limit.parse::<i64>()) {
+    let limit = match call.query.get("limit").filter(|limit| !limit.is_empty()).map(|limit| limit.parse::<i64>()) {
         None => usize::MAX,
         Some(Ok(limit)) => usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX),
         Some(Err(_)) => {

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::secrets::{self, Listing, MountConfigChange, MountRequest, MountTuning, Table};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
+use crate::server::moves::Move;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use std::time::Duration;
 const TOKEN_KIND: &str = "token";
 /// What it makes, as Vault says it.
 const TOKEN_TYPE: &str = "default-service";
+/// What Vault says of a move, which here is done when it is said.
+const MOVED: &str = "Mount move has been queued. Progress will be reported in the server's log, tagged with the returned \
+                     migration_id";
 
 pub async fn list(call: Call) -> Result<Answer> {
     Ok(Answer::data_and_top(&table(&call, Table::Secret).await?))
@@ -100,19 +104,20 @@ pub async fn remount(call: Call) -> Result<Answer> {
         return Err(Error::invalid("both 'from' and 'to' path must be specified as a string"));
     }
     let done = call.node.vault.mount_move(&from, &to).await?;
-    // All that there is to know of a move that is done.
-    let id = hex::encode(format!("{}\n{}", from.trim_matches('/'), to.trim_matches('/')));
-    Ok(written(Answer::data_and_top(&json!({ "migration_id": id })), done.position))
+    let id = call.node.moves.add(Move { from: with_slash(&from), to: with_slash(&to) });
+    let answer = Answer::data_and_top(&json!({ "migration_id": id })).with_warning(MOVED).await?;
+    Ok(written(answer, done.position))
 }
 
 pub async fn remount_status(call: Call) -> Result<Answer> {
-    let id = call.param("id").to_owned();
-    let named = hex::decode(&id).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let Some((from, to)) = named.as_ref().and_then(|named| named.split_once('\n')) else {
-        return Ok(Answer::missing());
-    };
-    let info = json!({ "source_mount": format!("{from}/"), "target_mount": format!("{to}/"), "status": "success" });
+    let id = call.param("id");
+    let Some(Move { from, to }) = call.node.moves.get(id) else { return Ok(Answer::missing()) };
+    let info = json!({ "source_mount": from, "target_mount": to, "status": "success" });
     Ok(Answer::data_and_top(&json!({ "migration_id": id, "migration_info": info })))
+}
+
+fn with_slash(path: &str) -> String {
+    format!("{}/", path.trim_matches('/'))
 }
 
 /// Whatever a change left to do, as long as the request may take; the leader's housekeeping goes on after it.
@@ -122,7 +127,7 @@ async fn finish(call: &Call) -> Result<()> {
 }
 
 pub async fn find(call: &Call, of: Table, path: &str) -> Result<Option<secrets::Mount>> {
-    let path = format!("{}/", path.trim_matches('/'));
+    let path = with_slash(path);
     Ok(call.node.vault.mounts(of)?.into_iter().find(|mount| mount.path == path))
 }
 

@@ -3,6 +3,7 @@
 use crate::api::replication::EventLevel;
 use crate::api::seal::{InitAnswer, InitRequest, InitStatus, SealStatus, UnsealRequest};
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::secrets::{self, InitOptions};
 use crate::sensitive::{Key as SecretKey, SensitiveString};
 use crate::server::answer::Answer;
@@ -141,7 +142,7 @@ fn shown(node: &Arc<Node>, status: secrets::SealStatus) -> Result<SealStatus> {
         commit_date: String::new(),
         migration: false,
         cluster_name: identity.as_ref().map(|identity| identity.name.clone()),
-        cluster_id: identity.map(|identity| identity.id.to_string()),
+        cluster_id: identity.map(|identity| ids::uuid(identity.id.0)),
         storage_type: "raft".into(),
     })
 }

@@ -76,7 +76,7 @@ pub async fn create(call: Call) -> Result<Answer> {
     let ttl = fields::duration(body, "ttl")?.or(fields::duration(body, "lease")?);
     let request = TokenRequest {
         id: Some(fields::text(body, "id")?).filter(|id| !id.is_empty()).map(SensitiveString::new),
-        policies: fields::names(body, "policies")?.unwrap_or_default(),
+        policies: policies(body)?,
         no_default_policy: is_set("no_default_policy")?,
         ttl: ttl.unwrap_or_default(),
         explicit_max_ttl: fields::duration(body, "explicit_max_ttl")?.unwrap_or_default(),
@@ -128,7 +128,11 @@ pub async fn revoke(call: Call) -> Result<Answer> {
 }
 
 pub async fn revoke_orphan(call: Call) -> Result<Answer> {
-    let done = call.node.vault.token_revoke_orphan(&named(&call)?).await?;
+    let token = named(&call)?;
+    if !call.sudo {
+        return Err(Error::invalid("root or sudo privileges required to revoke and orphan"));
+    }
+    let done = call.node.vault.token_revoke_orphan(&token).await?;
     Ok(written(Answer::empty(), done.position))
 }
 
@@ -171,8 +175,18 @@ fn increment(call: &Call) -> Result<Duration> {
     Ok(fields::duration(&call.object()?, "increment")?.unwrap_or_default())
 }
 
+/// `None` where none are asked for: whoever gets the caller's own said nothing at all. A name that is empty is a name.
+fn policies(body: &Map<String, Value>) -> Result<Option<Vec<String>>> {
+    let names = fields::names(body, "policies")?;
+    Ok(match body.get("policies") {
+        Some(Value::Array(asked)) if asked.is_empty() => None,
+        Some(Value::String(asked)) if asked.is_empty() => None,
+        _ => names,
+    })
+}
+
 fn meta(body: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
-    match body.get("meta").or(body.get("metadata")) {
+    match body.get("meta") {
         None | Some(Value::Null) => Ok(BTreeMap::new()),
         Some(meta) => {
             let wrong = || Error::invalid("`meta` must be an object of strings");
@@ -228,8 +242,7 @@ fn shown(info: TokenInfo, id: &str) -> TokenLookup {
         num_uses: info.uses,
         orphan: info.orphan,
         path: info.path,
-        // A role's period is the role's, and told with it.
-        period: Some(seconds(info.period)).filter(|period| *period > 0 && info.role.is_none()),
+        period: Some(seconds(info.period)).filter(|period| *period > 0),
         policies: info.policies,
         renewable: info.renewable,
         role: info.role,

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rand::RngCore;
 use serde_json::json;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use sha3::{Sha3_224, Sha3_256, Sha3_384, Sha3_512};
 
 /// Vault's bound of random bytes in one answer.
 const RANDOM_BYTES_MAX: usize = 128 << 10;
@@ -61,6 +62,10 @@ pub async fn hash(call: Call) -> Result<Answer> {
         "sha2-224" => Sha224::digest(&input).to_vec(),
         "sha2-384" => Sha384::digest(&input).to_vec(),
         "sha2-512" => Sha512::digest(&input).to_vec(),
+        "sha3-224" => Sha3_224::digest(&input).to_vec(),
+        "sha3-256" => Sha3_256::digest(&input).to_vec(),
+        "sha3-384" => Sha3_384::digest(&input).to_vec(),
+        "sha3-512" => Sha3_512::digest(&input).to_vec(),
         other => return Err(Error::invalid(format!("unsupported algorithm {other}"))),
     };
     Ok(Answer::data(&json!({ "sum": written_as(&fields::text(&body, "format")?, "hex", &sum)? })))

@@ -8,6 +8,7 @@ use crate::server::answer::Answer;
 use crate::server::authorise::wrap_ttl;
 use crate::server::call::Call;
 use crate::server::forward::UNPROVEN;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub async fn rewrap(call: Call) -> Result<Answer> {
     let named = named(&call)?;
     let done = call.node.vault.rewrap(wrapping(&call, &named)?).await?;
     let Some(moved) = done.value else { return Ok(nothing_wrapped()) };
-    Ok(written(Answer::wrapped(shown(&moved)), done.position))
+    Ok(written(Answer::wrapped(shown(&moved, None)), done.position))
 }
 
 /// To a token that wraps nothing. Whoever tries many of them is guessing.
@@ -55,8 +56,9 @@ pub fn nothing_wrapped() -> Answer {
 /// `answer` wrapped for `ttl`, if it says anything.
 pub async fn wrapped(call: &Call, answer: Answer, ttl: Duration) -> Result<Answer> {
     let Some(text) = answer.text_to_wrap().await? else { return Ok(Answer::empty()) };
+    let holds_token = token_in(&text);
     let done = call.node.vault.wrap(&call.asked_path(), ttl, SensitiveString::new(text)).await?;
-    Ok(written(Answer::wrapped(shown(&done.value)), done.position))
+    Ok(written(Answer::wrapped(shown(&done.value, holds_token)), done.position))
 }
 
 /// Whether the body names the token of a wrapped answer.
@@ -77,12 +79,30 @@ fn wrapping<'a>(call: &'a Call, named: &'a Option<SensitiveString>) -> Result<Wr
     }
 }
 
-fn shown(wrapped: &Wrapped) -> Value {
-    json!({
+/// The accessor of a token that an answer brings, by which whoever wrapped it can end it without seeing it.
+fn token_in(answer: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Brings {
+        auth: Option<Auth>,
+    }
+    #[derive(Deserialize)]
+    struct Auth {
+        accessor: Option<String>,
+    }
+    let brings: Brings = serde_json::from_str(answer).ok()?;
+    brings.auth?.accessor.filter(|accessor| !accessor.is_empty())
+}
+
+fn shown(wrapped: &Wrapped, holds_token: Option<String>) -> Value {
+    let mut shown = json!({
         "token": wrapped.token.expose(),
         "accessor": wrapped.accessor,
         "ttl": wrapped.ttl.as_secs(),
         "creation_time": wrapped.created_at.rfc3339(),
         "creation_path": wrapped.path,
-    })
+    });
+    if let Some(accessor) = holds_token {
+        shown["wrapped_accessor"] = accessor.into();
+    }
+    shown
 }
