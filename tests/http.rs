@@ -446,11 +446,14 @@ async fn secrets_mounts_and_nodes_are_answered_for_as_openbao_does() {
     assert!(deletion().await.as_str() > deleted.as_str(), "{deleted}");
 
     // Query parameters that say nothing say nothing.
-    for path in ["data/a?version=", "data/a?version=-1", "subkeys/a?depth=", "subkeys/a?depth=-1", "metadata?list=1&limit="]
+    for path in
+        ["data/a?version=", "data/a?version=-1", "subkeys/a?depth=", "subkeys/a?depth=-1", "metadata?list=1&limit="]
     {
         assert_eq!(http.get(&format!("secret/{path}")).await.0, 200, "{path}");
     }
     assert_eq!(http.get("secret/data/a?version=x").await.0, 400);
+
+    assert_eq!(post("secret/data/null", json!({"data": null, "options": {"cas": 0}})).await.0, 200);
 
     // Custom metadata goes with null, and a patch takes strings only; what the mount mandates is said.
     assert_eq!(post("secret/metadata/a", json!({"custom_metadata": {"k": "v"}})).await.0, 204);

@@ -168,7 +168,8 @@ mod tests {
             let (broken, breaks) = broken(text);
             let parses = broken.parse::<Body>().is_ok();
             assert!(parses, "{broken:?}");
-            let lines = |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+            let lines =
+                |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
             assert_eq!(lines(&broken), lines(expected), "{text:?}");
             assert!(breaks.iter().all(|at| broken.as_bytes()[*at] == b'\n'), "{breaks:?}");
             let own = text.matches('\n').count();

@@ -25,13 +25,13 @@ pub struct Place<'a> {
 
 impl Source {
     pub fn new(path: PathBuf, text: String) -> Source {
-        let whole = Source { path, text, breaks: Vec::new() };
-        if whole.text.parse::<Body>().is_ok() {
-            return whole;
-        }
-        let (text, breaks) = one_line::broken(&whole.text);
-        // What is no HCL either way is told as it stands in the file.
-        if text.parse::<Body>().is_ok() { Source { text, breaks, ..whole } } else { whole }
+        let (text, breaks) = if text.parse::<Body>().is_ok() { (text, Vec::new()) } else { one_line::broken(&text) };
+        Source { path, text, breaks }
+    }
+
+    /// Whether columns are those of the file.
+    pub fn is_whole(&self) -> bool {
+        self.breaks.is_empty()
     }
 
     /// The place of what was parsed from this range of bytes.

@@ -51,7 +51,11 @@ fn stanzas_on_one_line_are_taken_and_errors_name_their_lines_all_the_same() {
     let config = good(text);
     assert_eq!((config.listener.tls, config.storage.node_id.as_str()), (Tls::Disabled, "n1"));
     assert_eq!(config.storage.retry_join[0].leader_api_addr, "http://127.0.0.2:8200");
-    assert!(refusal(&format!("{text}bogus = 1\n")).starts_with("node.hcl:6:"), "{}", refusal(&format!("{text}bogus = 1\n")));
+    assert!(
+        refusal(&format!("{text}bogus = 1\n")).starts_with("node.hcl:6:"),
+        "{}",
+        refusal(&format!("{text}bogus = 1\n"))
+    );
     assert!(refusal(&format!("{text}\nlog_level = \n")).starts_with("node.hcl:7:"));
 }
 

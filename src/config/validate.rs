@@ -1,6 +1,6 @@
 //! From stanzas to a [`ServerConfig`]: what must be there, what belongs together, what is derived.
 
-use super::problem::{Place, Problems, Source};
+use super::problem::{Problems, Source};
 use super::section::{Located, Section};
 use super::{
     LEASE_TTL_DEFAULT, Leases, Link, Listener, LogFormat, LogLevel, MAX_PARALLEL_DEFAULT, MAX_PARALLEL_MAX,
@@ -66,8 +66,12 @@ fn parse(source: &Source, problems: &Problems) -> Option<Body> {
     match source.text.parse::<Body>() {
         Ok(body) => Some(body),
         Err(error) => {
-            let place = Place { source, line: error.location().line() };
-            problems.error(place, format!("not HCL: {}, at column {}", error.message(), error.location().column()));
+            let offset = error.location().offset();
+            let column = match source.is_whole() {
+                true => format!(", at column {}", error.location().column()),
+                false => String::new(),
+            };
+            problems.error(source.place(Some(offset..offset)), format!("not HCL: {}{column}", error.message()));
             None
         }
     }

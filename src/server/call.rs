@@ -116,10 +116,11 @@ impl Call {
         format!("{}{slash}", self.path)
     }
 
-    /// Whether what it names can be nothing: a secret's name does not end in a slash.
-    pub fn names_nothing(&self) -> bool {
-        let at_root = self.mount.as_ref().is_some_and(|mount| mount.path.trim_end_matches('/') == self.path);
-        self.ends_in_slash && !self.lists() && self.keeps_names() && !at_root
+    /// Whether what it names can be nothing: no secret's name ends in a slash.
+    pub fn names_nothing(&self, route: &Route) -> bool {
+        let of_mount = route.pattern.starts_with('{') || route.pattern.starts_with("cubbyhole/");
+        let is_root = route.pattern.ends_with("/*path") && self.param("path").is_empty();
+        self.ends_in_slash && !self.lists() && of_mount && !is_root
     }
 
     fn lists(&self) -> bool {

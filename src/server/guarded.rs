@@ -211,7 +211,7 @@ async fn run_permitted(route: &Route, call: Call, permit: Result<Option<Permit>>
 /// What the handler answers, and what of the request it took no notice of.
 async fn handled(route: &Route, call: Call) -> Result<Answer> {
     // No secret has such a name: what is asked for by it is not there, whatever the name without the slash holds.
-    if call.names_nothing() {
+    if call.names_nothing(route) {
         return Ok(if route.verb == Verb::Delete { Answer::empty() } else { Answer::missing() });
     }
     let ignored = ignored::parameters(route, &call);

@@ -1,7 +1,7 @@
 //! Delete, undelete and destroy. What names no version there is changes nothing, as in Vault.
 
-use super::{Secret, config};
 use super::metadata::KvMetadata;
+use super::{Secret, config};
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
 use crate::secrets::mounts::MountId;

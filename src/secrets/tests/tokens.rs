@@ -31,8 +31,8 @@ async fn is_good(f: &Fixture, token: &SensitiveString) -> bool {
 }
 
 fn with_policies(policies: &[&str]) -> TokenRequest {
-    let policies = policies.iter().map(|&policy| policy.to_owned()).collect();
-    TokenRequest { policies: Some(policies), ..TokenRequest::default() }
+    let named = policies.iter().map(|&policy| policy.to_owned()).collect();
+    TokenRequest { policies: (!policies.is_empty()).then_some(named), ..TokenRequest::default() }
 }
 
 fn lasting(ttl: Duration) -> TokenRequest {

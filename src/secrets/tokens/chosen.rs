@@ -118,8 +118,7 @@ mod tests {
 
     fn chosen(asked: Option<&[&str]>, own: &str, role: Option<&TokenRole>, is_privileged: bool) -> String {
         let asked = asked.map(|asked| asked.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
-        let choice =
-            Choice { asked: asked.as_deref(), no_default: false, own: &list(own), role, is_privileged };
+        let choice = Choice { asked: asked.as_deref(), no_default: false, own: &list(own), role, is_privileged };
         choice.policies().map_or_else(|error| error.to_string(), |policies| policies.join(" "))
     }
 

@@ -120,7 +120,8 @@ mod tests {
         let expected = "TTL of \"9999h\" exceeded the effective max_ttl of \"768h\"; TTL value is capped accordingly";
         assert_eq!(warning.as_deref(), Some(expected));
         let (period, warning) = Leases::default().grant(Grant { period: 800 * HOUR, ..Grant::default() });
-        let expected = "period of \"800h\" exceeded the effective max_ttl of \"768h\"; period value is capped accordingly";
+        let expected =
+            "period of \"800h\" exceeded the effective max_ttl of \"768h\"; period value is capped accordingly";
         assert_eq!((period, warning.as_deref()), (768 * HOUR, Some(expected)));
         assert_eq!(short(Duration::from_secs(90)), "1m30s");
         assert_eq!(short(Duration::from_secs(120)), "2m");

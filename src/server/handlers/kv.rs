@@ -224,8 +224,13 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
     let null = body.get("options").and_then(|options| options.get("cas")).is_some_and(Value::is_null);
     let no_data = || Error::invalid("no data provided");
     let write: Write = serde_json::from_slice(&call.body).map_err(|_| no_data())?;
-    let data = write.data.ok_or_else(no_data)?;
-    if !data.get().starts_with('{') {
+    let data = match write.data {
+        Some(data) => Box::<str>::from(data).into_string(),
+        // Vault takes a version of nothing at all.
+        None if call.verb == Verb::Write && body.get("data").is_some() => "{}".to_owned(),
+        None => return Err(no_data()),
+    };
+    if !data.starts_with('{') {
         return Err(Error::invalid("`data` must be an object"));
     }
     let cas = write.options.and_then(|options| options.cas).or(null.then(|| json!(0)));
@@ -234,7 +239,7 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
     let cas = cas.map(|cas| parsed(cas).ok_or_else(wrong)).transpose()?;
     // No version has such a number.
     let cas = cas.map(|cas| u64::try_from(cas).map_err(|_| cas_mismatch())).transpose()?;
-    Ok((SensitiveString::new(Box::<str>::from(data).into_string()), cas))
+    Ok((SensitiveString::new(data), cas))
 }
 
 fn versions(call: &Call) -> Result<Vec<u64>> {
