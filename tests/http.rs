@@ -586,13 +586,14 @@ async fn every_request_with_a_token_is_written_down() {
     let many = http.request("GET", "secret/data/many").header("x-many", "one").header("x-many", "two");
     assert_eq!(many.send().await.expect("an answer").status().as_u16(), 404);
     let stranger = Http::of(&region.nodes[0], "");
-    for _ in 0..400 {
-        assert!(matches!(stranger.get("secret/data/stranger").await.0, 403 | 429));
+    for (status, _) in futures::future::join_all((0..400).map(|_| stranger.get("secret/data/stranger"))).await {
+        assert!(matches!(status, 403 | 429), "{status}");
     }
     let text = fs::read_to_string(&log).expect("the audit log");
     assert!(text.contains(r#""x-many":["one","two"]"#));
     let written = text.matches(r#""path":"secret/data/stranger""#).count();
-    assert!(written >= 2 * 60 && written < 2 * 400, "{written}");
+    // Some of the sixty were written above.
+    assert!((2 * 50..2 * 400).contains(&written), "{written}");
     let (_, metrics) = http.get("sys/metrics").await;
     let counted = |name: &str| {
         let counters = metrics["Counters"].as_array().expect("counters").iter();

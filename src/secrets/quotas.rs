@@ -117,7 +117,7 @@ mod tests {
     fn the_limit_that_says_most_of_a_path_counts_it() {
         let mut settings = Settings::default();
         for path in ["", "secret/", "secret/data/a*", "secret/data/ab", "secret/data/ab*"] {
-            settings.put_rate_limit(format!("of {path}"), limit(path)).unwrap();
+            settings.put_rate_limit(format!("of {path}"), limit(path)).expect("no other counts it");
         }
         for (path, name) in [
             ("sys/mounts", Some("of ")),
@@ -130,7 +130,7 @@ mod tests {
         ] {
             assert_eq!(settings.quotas.of(path).map(|(name, _)| name), name, "{path}");
         }
-        let twice = settings.put_rate_limit("other".into(), limit("secret/")).unwrap_err();
+        let twice = settings.put_rate_limit("other".into(), limit("secret/")).expect_err("another counts it");
         assert!(twice.to_string().contains("\"of secret/\""), "{twice}");
         settings.put_rate_limit("of secret/".into(), limit("secret/")).expect("the same one, again");
     }

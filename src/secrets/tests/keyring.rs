@@ -95,3 +95,26 @@ async fn a_rotated_key_encrypts_and_older_ones_still_open() {
     assert_eq!(keyring.active().0, 1);
     assert_eq!(keyring.with_terms(&terms.value).unwrap().active().0, 4);
 }
+
+#[tokio::test]
+async fn the_key_is_rotated_by_itself_when_it_is_as_old_as_its_settings_allow() {
+    let f = Fixture::open().await;
+    let (day, before) = (Duration::from_secs(24 * 3600), f.vault.key_status().await.unwrap().term);
+    f.pass(1000 * day);
+    assert!(!f.vault.rotate_if_due().await.unwrap(), "by time only where that is set");
+    let set = |enabled: bool| {
+        f.vault.settings_change(move |settings| {
+            settings.rotation.enabled = enabled;
+            settings.rotation.interval = day;
+            Ok(())
+        })
+    };
+    set(false).await.unwrap();
+    assert!(!f.vault.rotate_if_due().await.unwrap());
+    set(true).await.unwrap();
+    assert!(f.vault.rotate_if_due().await.unwrap());
+    assert_eq!(f.vault.key_status().await.unwrap().term, before + 1);
+    assert!(!f.vault.rotate_if_due().await.unwrap(), "it is new");
+    f.pass(day);
+    assert!(f.vault.rotate_if_due().await.unwrap());
+}
