@@ -5,7 +5,11 @@ use super::model::Model;
 use super::promotion::{Sent, Stage, Standing};
 use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, StepName, StepState};
 use crate::console::domain::AnyAge;
-use crate::console::domain::units::{bytes, count, duration};
+use crate::console::domain::failover::fence_seen;
+use crate::console::domain::loss::lost_words;
+use crate::console::domain::told_head;
+use crate::console::domain::units::{bytes, count, duration, plural};
+use crate::ids::Position;
 use serde_json::json;
 use std::fmt::Write;
 use std::time::Duration;
@@ -59,6 +63,7 @@ fn object(model: &Model, region: &str, sent: &Sent) -> serde_json::Value {
         "reported_at": model.now,
         "plan": sent.plan,
         "evidence": evidence,
+        "told_head": sent.told,
         "promotion": said(sent),
         "recovery_ms": recovery_time(sent).map(|time| time.as_millis() as u64),
         "events": during(model, sent).map(|entry| json!({
@@ -85,7 +90,7 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
         put(&format!("* Epoch {} to {}.", plan.epoch_now, plan.epoch_next));
     }
     if let Some(promotion) = said(sent) {
-        for line in recovery(sent).into_iter().chain(results(promotion)) {
+        for line in recovery(sent).into_iter().chain(results(promotion, reached(model, region, sent))) {
             put(&format!("* {line}"));
         }
         put("");
@@ -104,8 +109,11 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
         put("## What was known when it was decided");
         put("");
         put(&format!("Loss: {}", loss_line(&plan.loss)));
+        if let Some(told) = &sent.told {
+            put(&format!("At least {}: {}.", plural(told.missing(), "write", "writes"), told.words()));
+        }
         put("");
-        for check in &plan.checks {
+        for check in told_head::checks(plan, sent.told.as_ref()) {
             put(&format!("* {}: {:?}, {} ({})", check.name, check.verdict, check.fact, check.source));
         }
         for one in &sent.evidence {
@@ -125,6 +133,8 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
 pub fn recovery_time(sent: &Sent) -> Option<Duration> {
     let heard = sent.plan.as_ref().filter(|plan| plan.mode == PromoteMode::Forced)?.loss.last_heard_at?;
     let opened = said(sent)?.steps.iter().find(|step| step.name == StepName::Opened)?.at?;
+    // The link may have been silent before the primary was.
+    let heard = sent.heard_at.map_or(heard, |here| here.max(heard));
     Some(opened.since(heard))
 }
 
@@ -133,8 +143,16 @@ pub fn recovery(sent: &Sent) -> Option<String> {
     Some(format!("Open for writes {time} after the old primary's last word."))
 }
 
+/// Where the old primary stopped, as far as it said so to the new one or to this console.
+pub fn reached(model: &Model, region: &str, sent: &Sent) -> Option<Position> {
+    match said(sent).map(|promotion| &promotion.fence) {
+        Some(FenceProof::Acknowledged { reached, .. }) => Some(*reached),
+        _ => fence_seen(&model.here.world, region, sent.epoch(), model.now).map(|seen| seen.reached),
+    }
+}
+
 /// What came of it, a line each.
-pub fn results(promotion: &Promotion) -> Vec<String> {
+pub fn results(promotion: &Promotion, reached: Option<Position>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
         lines.push(format!("It took {}.", duration(at.since(promotion.began_at))));
@@ -143,13 +161,20 @@ pub fn results(promotion: &Promotion) -> Vec<String> {
         lines.push(format!("No region took writes for {}.", duration(Duration::from_millis(ms))));
     }
     if let Some(loss) = &promotion.loss {
-        lines.push(format!("Lost: {}", loss_line(loss)));
+        let settled = reached.filter(|_| !loss.known);
+        let words = settled.map_or_else(|| loss_line(loss), |reached| lost_words(loss, Some(reached)));
+        lines.push(format!("Lost: {words}"));
     }
-    lines.push(match &promotion.fence {
-        FenceProof::Acknowledged { at, reached } => {
+    lines.push(match (&promotion.fence, reached) {
+        (FenceProof::Acknowledged { at, reached }, _) => {
             format!("The old primary said durably, at {at}, that it takes no more writes; it had reached {reached}.")
         }
-        FenceProof::Unproven => "Fence unproven: the old primary may still take writes in its own epoch.".into(),
+        (FenceProof::Unproven, Some(reached)) => {
+            format!("The old primary says itself that it is fenced; it had reached {reached}.")
+        }
+        (FenceProof::Unproven, None) => {
+            "Fence unproven: the old primary may still take writes in its own epoch.".into()
+        }
     });
     if let Some(error) = &promotion.error {
         lines.push(format!("Error: {error}"));

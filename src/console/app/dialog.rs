@@ -8,16 +8,16 @@ use super::palette::Palette;
 #[derive(Debug)]
 pub enum Dialog {
     Palette(Palette),
-    /// All that is wrong, scrolled past so many lines.
+    /// All that is wrong.
     Alarms {
-        scroll: usize,
+        scroll: super::scroll::Scroll,
     },
     Confirm(Confirm),
     /// Which of several primaries a region shall follow.
     Choose(Choose),
-    /// What became of what was asked for, scrolled past so many lines.
+    /// What became of what was asked for.
     Outcomes {
-        scroll: usize,
+        scroll: super::scroll::Scroll,
     },
     /// What a new activation token shall be.
     Form(TokenForm),

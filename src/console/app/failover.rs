@@ -244,8 +244,12 @@ pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
     // A primary that answers is switched over; one that does not is failed over. The other way is a key away.
     let alive = model.pair().as_ref().and_then(|pair| pair.primary()).is_some_and(|primary| !primary.is_dark());
     let mode = if alive { PromoteMode::Planned } else { PromoteMode::Forced };
-    model.here.promotion =
-        Some(PromotionDesk { target: target.clone(), scroll: 0, mode, stage: Stage::Planning { notice: None } });
+    model.here.promotion = Some(PromotionDesk {
+        target: target.clone(),
+        scroll: super::scroll::Scroll::default(),
+        mode,
+        stage: Stage::Planning { notice: None },
+    });
     model.dialogs.push(Dialog::Promotion);
     vec![Effect::Ask(target, Query::Plan(mode))]
 }

@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod palette;
 pub mod promotion;
 pub mod rehearsal;
+pub mod scroll;
 pub mod targets;
 
 mod answer;

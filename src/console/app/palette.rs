@@ -28,6 +28,8 @@ pub struct Entry {
     pub action: Action,
     pub argument: Option<String>,
     pub disabled: Option<String>,
+    /// What was typed is in its title only: it may be meant, and it may not.
+    pub by_title: bool,
 }
 
 impl Palette {
@@ -43,18 +45,22 @@ impl Palette {
             entries.sort_by_key(|entry| std::cmp::Reverse(recent(entry)));
             return entries;
         }
+        // What is named is meant: no other action is run in its place because what stands behind the name doesn't fit it.
+        let named = ACTIONS.iter().find(|info| query.split_whitespace().next() == Some(info.id));
+        let is_named = |entry: &Entry| named.is_none_or(|info| !query.contains(' ') || entry.action == info.action);
         let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();
         let mut scored: Vec<(u32, Entry)> = entries
             .into_iter()
+            .filter(is_named)
             .filter_map(|entry| {
                 let by_command = pattern.score(Utf32Str::new(&entry.command, &mut buffer), &mut matcher);
                 let by_title = pattern.score(Utf32Str::new(&entry.title, &mut buffer), &mut matcher);
                 // The id is what one types: its matches come before those in a title.
                 let score = by_command.map(|score| score * 2).max(by_title)?;
                 let exact = if entry.command == query { 10_000 } else { 0 };
-                Some((score + exact, entry))
+                Some((score + exact, Entry { by_title: by_command.is_none(), ..entry }))
             })
             .collect();
         scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
@@ -87,6 +93,7 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
             action: info.action,
             argument: Some(argument),
             disabled: (info.disabled)(model),
+            by_title: false,
         };
         match info.takes {
             Takes::Nothing => {}
@@ -133,6 +140,7 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
             action: info.action,
             argument: None,
             disabled: (info.disabled)(model),
+            by_title: false,
         });
     }
     entries

@@ -51,11 +51,11 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
             Vec::new()
         }
         Action::Alarms => {
-            model.dialogs.push(Dialog::Alarms { scroll: 0 });
+            model.dialogs.push(Dialog::Alarms { scroll: super::scroll::Scroll::default() });
             Vec::new()
         }
         Action::Outcomes => {
-            model.dialogs.push(Dialog::Outcomes { scroll: 0 });
+            model.dialogs.push(Dialog::Outcomes { scroll: super::scroll::Scroll::default() });
             model.outcomes.iter_mut().for_each(|outcome| outcome.read = true);
             Vec::new()
         }

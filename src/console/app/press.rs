@@ -16,8 +16,6 @@ use super::promoting::press_in_promotion;
 use crate::api::replication::{EventLevel, TokenRequest};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// Lines that the text of a dialog is scrolled by at most.
-const TEXT_SCROLL_MAX: usize = 500;
 /// What keys do in the dialog of a new token.
 const TOKEN_KEYS: [Action; 4] = [Action::TokenReveal, Action::TokenHandOver, Action::TokenCopy, Action::TokenSave];
 
@@ -131,18 +129,18 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Some(Dialog::Outcomes { scroll }) => {
             match key.code {
                 KeyCode::Esc | KeyCode::Enter | KeyCode::Char('o' | 'q') => drop(model.dialogs.pop()),
-                KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
-                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(TEXT_SCROLL_MAX),
-                _ => {}
+                KeyCode::Char('k') => drop(scroll.key(KeyCode::Up)),
+                KeyCode::Char('j') => drop(scroll.key(KeyCode::Down)),
+                code => drop(scroll.key(code)),
             }
             Vec::new()
         }
         Some(Dialog::Alarms { scroll }) => {
             match key.code {
                 KeyCode::Esc | KeyCode::Enter | KeyCode::Char('!' | 'q') => drop(model.dialogs.pop()),
-                KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
-                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(TEXT_SCROLL_MAX),
-                _ => {}
+                KeyCode::Char('k') => drop(scroll.key(KeyCode::Up)),
+                KeyCode::Char('j') => drop(scroll.key(KeyCode::Down)),
+                code => drop(scroll.key(code)),
             }
             Vec::new()
         }
@@ -173,9 +171,20 @@ fn press_in_palette(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             return Vec::new();
         }
         KeyCode::Enter => {
-            let chosen = palette.chosen(model);
+            let typed = palette.input.value().trim().to_owned();
+            let Some(entry) = palette.chosen(model) else {
+                let words = format!("no action fits `{typed}`: ? lists all, and what they take");
+                model.hint(EventLevel::Warn, words);
+                return Vec::new();
+            };
             model.dialogs.pop();
-            let Some(entry) = chosen else { return Vec::new() };
+            if entry.by_title && typed.contains(' ') {
+                // Words that happen to be in a title are nobody's command.
+                model.hint(EventLevel::Info, format!("is `{}` meant? enter again does it", entry.command));
+                let input = tui_input::Input::new(entry.command);
+                model.dialogs.push(Dialog::Palette(Palette { input, cursor: 0 }));
+                return Vec::new();
+            }
             model.palette_history.retain(|command| *command != entry.command);
             model.palette_history.push(entry.command.clone());
             if model.palette_history.len() > HISTORY_MAX {

@@ -6,16 +6,14 @@ use super::model::Model;
 use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
 use super::outcome::{self, Asked};
 use super::promotion::{Deciding, PromotionDesk, Sent, Stage, Standing};
+use super::scroll::Scroll;
 use super::targets;
 use crate::api::replication::{EventLevel, Plan, PromoteMode, PromoteRequest, Promotion, PromotionOutcome};
 use crate::console::domain::AnyAge;
-use crate::console::domain::{Observed, evidence};
+use crate::console::domain::{Observed, RegionView, evidence, told_head};
 use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
 use crossterm::event::{KeyCode, KeyEvent};
-
-/// No plan is longer.
-const SCROLL_MAX: usize = 200;
 
 pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     let now = model.now;
@@ -24,19 +22,15 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
         return Vec::new();
     }
     let is_past = model.here.write == super::context::WriteRight::Past;
-    if is_past && !matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::Char('w')) {
+    if is_past && !Scroll::moves(key.code) && key.code != KeyCode::Char('w') {
         return Vec::new();
     }
-    let why_not = promotion_forbidden(model);
+    let why_not = promotion_forbidden(model).or_else(|| outdated(model));
     if matches!(key.code, KeyCode::Char('s' | 'c')) && was_sent(model) {
         return again_or_off(model, key.code);
     }
     let Some(desk) = &mut model.here.promotion else { return Vec::new() };
-    match key.code {
-        KeyCode::Up => desk.scroll = desk.scroll.saturating_sub(1),
-        KeyCode::Down => desk.scroll = (desk.scroll + 1).min(SCROLL_MAX),
-        _ => {}
-    }
+    desk.scroll.key(key.code);
     let target = desk.target.clone();
     match &mut desk.stage {
         Stage::Planning { .. } => Vec::new(),
@@ -51,7 +45,7 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
         Stage::Deciding(deciding) => match key.code {
             KeyCode::Tab => vec![Effect::Ask(target, Query::Plan(desk.mode))],
             KeyCode::BackTab => other_mode(desk),
-            KeyCode::Up | KeyCode::Down => Vec::new(),
+            code if Scroll::moves(code) => Vec::new(),
             _ => {
                 deciding.notice = None;
                 match (deciding.consent.key(key, now), why_not) {
@@ -160,9 +154,17 @@ fn other_mode(desk: &mut PromotionDesk) -> Vec<Effect> {
         PromoteMode::Planned => PromoteMode::Forced,
         PromoteMode::Forced => PromoteMode::Planned,
     };
-    desk.scroll = 0;
+    desk.scroll = Scroll::default();
     desk.stage = Stage::Planning { notice: None };
     vec![Effect::Ask(desk.target.clone(), Query::Plan(desk.mode))]
+}
+
+/// That the plan in view is too old to be consented to.
+fn outdated(model: &Model) -> Option<String> {
+    match &model.here.promotion.as_ref()?.stage {
+        Stage::Deciding(deciding) => deciding.outdated(model.now),
+        _ => None,
+    }
 }
 
 /// Why the plan in view can't be carried out from here.
@@ -220,20 +222,31 @@ fn send(model: &mut Model, permit: confirm::Permit) -> Vec<Effect> {
     let now = model.now;
     let evidence = model.pair().map(|pair| evidence(&model.here.world, &pair, now)).unwrap_or_default();
     let command = promotion_command(model).unwrap_or_default();
+    let heard_at = heard_at(model);
     let Some(desk) = &mut model.here.promotion else { return Vec::new() };
     let Stage::Deciding(deciding) = &desk.stage else { return Vec::new() };
     let (plan, id, mode) = (deciding.plan.last().clone(), deciding.id, desk.mode);
+    let told = told_head(&model.here.world, &desk.target.region, &plan, now).filter(|_| !plan.loss.known);
     let request = request(&plan, id);
     let target = desk.target.clone();
     let plan = Some(plan);
     // Asking is on until the answer to the promotion itself is here.
-    let sent = Sent { plan, mode, id, sent_at: now, said: None, evidence, doubt: None, asked_at: now, asking: true };
+    let found = Sent::found(id, now);
+    let sent = Sent { plan, mode, evidence, told, heard_at, ..found };
     desk.stage = Stage::Sent(sent);
     let words = format!("asked {} to become primary, promotion {id}", target.region);
     model.here.log.note(now, EventLevel::Warn, "promotion", words);
     let change = Change::Promote(request);
     outcome::begun(model, &target, &change, command);
     vec![Effect::Do(permit, target, change)]
+}
+
+/// When this console heard the primary of the pair last, on the standby's clock, by which the steps are told.
+fn heard_at(model: &Model) -> Option<crate::clock::UnixMs> {
+    let pair = model.pair()?;
+    let heard = pair.primary()?.status?.at();
+    let skew_ms = pair.standby().and_then(RegionView::clock_skew_ms).unwrap_or_default();
+    Some(crate::clock::UnixMs(heard.0.saturating_add_signed(skew_ms)))
 }
 
 /// Looks after a promotion that was sent from somewhere else, by its id.
@@ -247,7 +260,8 @@ pub(super) fn find(model: &mut Model, id: PromotionId) -> Vec<Effect> {
 pub(super) fn look_after(model: &mut Model, target: Target, id: PromotionId) -> Vec<Effect> {
     let sent = Sent::found(id, model.now);
     let mode = sent.mode;
-    model.here.promotion = Some(PromotionDesk { target: target.clone(), scroll: 0, mode, stage: Stage::Sent(sent) });
+    model.here.promotion =
+        Some(PromotionDesk { target: target.clone(), scroll: Scroll::default(), mode, stage: Stage::Sent(sent) });
     model.dialogs.push(super::Dialog::Promotion);
     vec![Effect::Ask(target, Query::Promotion(id))]
 }
@@ -274,16 +288,17 @@ pub(super) fn planned(
                 deciding.consent = consent(&target.region, now);
                 deciding.notice = Some("the facts changed: this is a new plan".into());
             }
+            deciding.unanswered = None;
             deciding.plan = Observed::new(plan, now, target.region.clone());
         }
-        (Stage::Deciding(deciding), Err(failure)) => deciding.notice = Some(failure.words),
+        (Stage::Deciding(deciding), Err(failure)) => deciding.unanswered = Some(failure.words),
         (stage, Ok((plan, id))) => {
             let notice = match stage {
                 Stage::Planning { notice } => notice.take(),
                 _ => None,
             };
             let plan = Observed::new(plan, now, target.region.clone());
-            *stage = Stage::Deciding(Deciding { plan, id, consent: consent(&target.region, now), notice });
+            *stage = Stage::Deciding(Deciding::new(plan, id, consent(&target.region, now), notice));
         }
         (_, Err(failure)) => desk.stage = Stage::NoPlan { why: failure.words },
     }

@@ -2,15 +2,22 @@
 
 use super::confirm::Consent;
 use super::msg::Target;
+use super::scroll::Scroll;
 use crate::api::replication::{FenceProof, Plan, PromoteMode, Promotion, PromotionOutcome, Verdict};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
-use crate::console::domain::{Evidence, Observed};
+use crate::console::domain::units::duration;
+use crate::console::domain::{Evidence, Observed, ToldHead};
 use crate::ids::{Epoch, PromotionId};
 use std::time::Duration;
 
 /// A promotion without an outcome is asked about this often.
 pub const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// A plan that is being read is made anew this often: what would be lost grows while one reads.
+pub const PLAN_EVERY: Duration = Duration::from_secs(5);
+/// No plan is sent that is older: its figures are what is consented to.
+pub const PLAN_VALID_FOR: Duration = Duration::from_secs(12);
 
 /// What was said so lately needs no question: a status comes every second.
 pub(super) const TOLD_EVERY: Duration = Duration::from_secs(2);
@@ -18,8 +25,8 @@ pub(super) const TOLD_EVERY: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct PromotionDesk {
     pub target: Target,
-    /// Lines that were scrolled past, where not all fit.
-    pub scroll: usize,
+    /// Where not all fits.
+    pub scroll: Scroll,
     pub mode: PromoteMode,
     pub stage: Stage,
 }
@@ -46,6 +53,9 @@ pub struct Deciding {
     pub id: PromotionId,
     pub consent: Consent,
     pub notice: Option<String>,
+    /// When it was asked for anew, and why there was no answer, if there was none.
+    pub asked_at: UnixMs,
+    pub unanswered: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +69,10 @@ pub struct Sent {
     pub said: Option<Observed<Promotion>>,
     /// What the evidence of a dead primary was when it was decided.
     pub evidence: Vec<Evidence>,
+    /// What the old primary had told this console by then, beyond what the region knew.
+    pub told: Option<ToldHead>,
+    /// When the old primary was heard last by this console, on the clock of the region that is promoted.
+    pub heard_at: Option<UnixMs>,
     /// Why its outcome is not known, since then.
     pub doubt: Option<String>,
     pub asked_at: UnixMs,
@@ -84,6 +98,8 @@ impl Sent {
             sent_at: now,
             said: None,
             evidence: Vec::new(),
+            told: None,
+            heard_at: None,
             doubt: None,
             asked_at: now,
             asking: true,
@@ -145,6 +161,20 @@ impl Sent {
 }
 
 impl Deciding {
+    pub fn new(plan: Observed<Plan>, id: PromotionId, consent: Consent, notice: Option<String>) -> Deciding {
+        Deciding { asked_at: plan.at(), plan, id, consent, notice, unanswered: None }
+    }
+
+    pub fn wants_asking(&self, now: UnixMs) -> bool {
+        now.since(self.asked_at) >= PLAN_EVERY
+    }
+
+    /// Why it is too old to be consented to.
+    pub fn outdated(&self, now: UnixMs) -> Option<String> {
+        let age = self.plan.read(now).age;
+        (age > PLAN_VALID_FOR).then(|| format!("the plan is {} old: tab asks for a new one", duration(age)))
+    }
+
     /// The checks that forbid it.
     pub fn blocks(&self) -> Vec<String> {
         let checks = self.plan.last().checks.iter();

@@ -5,6 +5,7 @@ use super::model::Model;
 use super::msg::{Effect, Target};
 use super::promoting::outcome_moved;
 use super::promotion::{PromotionDesk, Sent, Stage, Standing};
+use super::scroll::Scroll;
 use super::targets::target;
 use crate::api::replication::{EventLevel, Promotion, PromotionOutcome};
 use crate::clock::UnixMs;
@@ -61,7 +62,7 @@ pub(super) fn take(model: &mut Model) -> Vec<Effect> {
     let running = matches!(sent.outcome(), Standing::Running | Standing::Unknown);
     let region = target.region.clone();
     let stage = Stage::Sent(sent);
-    model.here.promotion = Some(PromotionDesk { target, scroll: 0, mode, stage });
+    model.here.promotion = Some(PromotionDesk { target, scroll: Scroll::default(), mode, stage });
     if !running {
         return Vec::new();
     }

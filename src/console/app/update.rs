@@ -119,6 +119,11 @@ fn tick_context(model: &mut Model) -> Vec<Effect> {
             sent.asked_at = now;
             effects.push(Effect::Ask(desk.target.clone(), Query::Promotion(sent.id)));
         }
+        // Of the past nobody is asked.
+        Stage::Deciding(deciding) if deciding.wants_asking(now) && model.here.write != WriteRight::Past => {
+            deciding.asked_at = now;
+            effects.push(Effect::Ask(desk.target.clone(), Query::Plan(desk.mode)));
+        }
         _ => {}
     }
     effects

@@ -7,7 +7,7 @@ use super::pair::{LinkLook, PairView, are_rivals, pair};
 use super::region::RegionView;
 use super::units::{self, duration, lag_ms, plural, skew};
 use super::world::World;
-use crate::api::replication::{EventLevel, HandoverStage, Role};
+use crate::api::replication::{EventLevel, HandoverStage, LinkState, LinkStatus, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
 use std::time::Duration;
@@ -63,6 +63,9 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
         for right in &regions[at + 1..] {
             of_pair(&pair(left.clone(), right.clone(), now), &mut found);
         }
+    }
+    for region in &regions {
+        of_unseen_links(region, &regions, &mut found);
     }
     // Of what replicates at all: a cluster without replication is nobody's primary.
     let heard = regions.iter().filter(|region| region.status.is_some()).count();
@@ -177,6 +180,42 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
         if status.tokens.issued > 0 && !left.is_zero() && left < TOKEN_EXPIRY_WARN {
             let text = format!("an unused token of {name} expires in {}", duration(left));
             found.warn(format!("token expires in {}", duration(left)), text);
+        }
+    }
+}
+
+/// Of its links to regions that are not in view: all that is known of those is what it says itself.
+fn of_unseen_links(region: &RegionView<'_>, all: &[RegionView<'_>], found: &mut Found) {
+    let Some(status) = region.status.filter(|_| !region.is_dark()).map(|status| status.last()) else { return };
+    let in_view = |link: &LinkStatus| all.iter().any(|other| other.id == Some(link.region) || other.name == link.name);
+    // One that follows somebody keeps what it once sent to; one that is fenced waits for its operator.
+    let counts = |link: &&LinkStatus| match status.role {
+        Role::Primary => link.outgoing,
+        Role::Standby => !link.outgoing,
+        Role::Fenced => false,
+    };
+    for link in status.links.iter().filter(counts).filter(|link| !in_view(link)) {
+        let (name, way) = (&link.name, if link.outgoing { "to" } else { "from" });
+        let lasting = status.observed_at.since(link.since);
+        match link.state {
+            LinkState::Connecting if lasting >= LINK_DOWN_WARN => {
+                let lasting = duration(lasting);
+                let text = format!("the link {way} {name} is down, for {lasting} ({name} is not attached)");
+                found.warn(format!("link {way} {name} down {lasting}"), text);
+            }
+            LinkState::Paused => {
+                let text = format!("the link {way} {name} is paused ({name} is not attached)");
+                found.warn(format!("link {way} {name} paused"), text);
+            }
+            LinkState::Refused => {
+                let why = link.error.as_deref().unwrap_or("no reason given");
+                found.alarm(format!("link {way} {name} refused"), format!("{name} refused the link: {why}"));
+            }
+            LinkState::Connecting
+            | LinkState::Activating
+            | LinkState::FullSync
+            | LinkState::DiffSync
+            | LinkState::Streaming => {}
         }
     }
 }

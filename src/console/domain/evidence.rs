@@ -6,7 +6,7 @@ use super::pair::PairView;
 use super::units::duration;
 use super::world::World;
 use super::{FRESH_FOR, RegionView};
-use crate::api::replication::Role;
+use crate::api::replication::{LinkState, PathStatus, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
 use serde::{Deserialize, Serialize};
@@ -71,10 +71,19 @@ fn of_link(standby: &RegionView<'_>, now: UnixMs) -> Evidence {
         () if reading.is_old() => {
             (Speaks::Unclear, format!("heard it {} before it fell silent itself", duration(silence)))
         }
+        // Who was told not to listen proves nothing by hearing nothing.
+        () if silence > FRESH_FOR && is_paused(status) => {
+            (Speaks::Unclear, format!("the link is paused: nothing came over it for {}", duration(silence)))
+        }
         () if silence > FRESH_FOR => (Speaks::Dead, format!("has not heard it for {}", duration(silence))),
         () => (Speaks::Alive, format!("heard it {} ago", duration(silence))),
     };
     Evidence { observer, speaks, fact, age: Some(reading.age) }
+}
+
+fn is_paused(standby: &PathStatus) -> bool {
+    let of_primary = standby.links.iter().filter(|link| !link.outgoing).max_by_key(|link| link.last_heard_at);
+    of_primary.is_some_and(|link| link.state == LinkState::Paused)
 }
 
 /// All of it in a sentence.
@@ -96,6 +105,19 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
     use crate::console::domain::fixtures;
+
+    #[test]
+    fn a_standby_whose_link_is_paused_bears_no_witness_of_a_death() {
+        let mut world = fixtures::dark_primary();
+        let mut eu = fixtures::status(fixtures::EU, Role::Standby, Duration::ZERO);
+        eu.links[0].state = LinkState::Paused;
+        eu.links[0].last_heard_at = Some(UnixMs(fixtures::NOW.0 - 83_000));
+        world.take_all([fixtures::up(eu, Duration::ZERO)]);
+        let pair = world.pair(1, fixtures::NOW).unwrap();
+        let found = evidence(&world, &pair, fixtures::NOW);
+        assert_eq!(found[0].speaks, Speaks::Unclear, "{found:?}");
+        assert_eq!(found[0].fact, "the link is paused: nothing came over it for 1m 23s");
+    }
 
     #[test]
     fn a_second_standby_that_hears_the_primary_speaks_against_its_death() {

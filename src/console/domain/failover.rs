@@ -9,7 +9,8 @@ use super::world::World;
 use crate::api::replication::{HandoverStage, LinkState, LinkStatus, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
-use crate::ids::Epoch;
+use crate::ids::{Epoch, Position};
+use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
@@ -254,6 +255,30 @@ fn after(primary: &RegionView<'_>, old: &RegionView<'_>, verified: Verified, now
         ),
     };
     found.set(Stage::Rejoin, Progress::Now, words);
+}
+
+/// What an old primary says of its own end, to this console.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FenceSeen {
+    pub region: String,
+    pub reached: Position,
+    pub age: Duration,
+}
+
+/// The fence of the region that `promoted` went past in that epoch: by that promotion, or by its operator's word.
+pub fn fence_seen(world: &World, promoted: &str, opened: Option<Epoch>, now: UnixMs) -> Option<FenceSeen> {
+    let regions = world.regions();
+    let data = regions.iter().find(|region| region.name == promoted)?.status?.last().dataset;
+    let seen = regions.iter().filter(|region| region.name != promoted).filter_map(|region| {
+        let reading = region.read(now)?;
+        let said = reading.value;
+        let fence = said.fence.as_ref().filter(|_| said.dataset == data)?;
+        let of_it = said.role == Role::Fenced || opened.is_some_and(|opened| fence.by_epoch >= opened);
+        let before = opened.is_none_or(|opened| fence.reached.epoch < opened);
+        let seen = FenceSeen { region: region.name.clone(), reached: fence.reached, age: reading.age };
+        (of_it && before).then_some(seen)
+    });
+    seen.max_by_key(|seen| seen.reached)
 }
 
 fn opened(primary: &RegionView<'_>, epoch: &str, found: &mut Found) {

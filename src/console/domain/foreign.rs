@@ -167,7 +167,20 @@ pub fn health(region: &RegionView<'_>, foreign: &Observed<Foreign>, now: UnixMs)
     let partly = region.answering() < region.size()
         || region.nodes.iter().filter_map(|node| node.foreign.as_ref()).any(|node| node.last().sealed);
     let fault = said.replication_fault().is_some();
-    if unwell || partly || fault || reading.is_old() { Health::Degraded } else { Health::Well }
+    match () {
+        // A dead node that nobody named can't be missed.
+        () if untold_nodes(region).is_some() => Health::Unknown,
+        () if unwell || partly || fault || reading.is_old() => Health::Degraded,
+        () => Health::Well,
+    }
+}
+
+/// Why nobody knows how many nodes a cluster has, in words: only a token is told.
+pub(super) fn untold_nodes(region: &RegionView<'_>) -> Option<String> {
+    let said = region.foreign.filter(|_| region.status.is_none())?.last();
+    let why = said.untold.as_deref().unwrap_or("nobody said");
+    let is_untold = said.raft.is_none() && !said.sealed;
+    is_untold.then(|| format!("how many nodes {} has is unknown: {why}", region.name))
 }
 
 /// What is wrong with it, as far as it says so.

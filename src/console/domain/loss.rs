@@ -1,8 +1,10 @@
 //! What a promotion would lose, said before anybody consents to it: how far the region is, of how much, how new the newest of
 //! the rest is. What is not known is never said to be nothing.
 
+use super::told_head::ToldHead;
 use super::units::{bytes, clock_time, count, duration, plural, position};
 use crate::api::replication::{LossEstimate, Plan, Verdict};
+use crate::ids::Position;
 use std::time::Duration;
 
 /// What a loss comes to, for how it looks.
@@ -24,13 +26,14 @@ pub struct LossStatement {
     pub more: Vec<String>,
 }
 
-/// Of a plan that is `age` old.
-pub fn loss_statement(region: &str, plan: &Plan, age: Duration) -> LossStatement {
+/// Of a plan that is `age` old. What this console was told by the primary itself raises what the standby knows.
+pub fn loss_statement(region: &str, plan: &Plan, age: Duration, told: Option<&ToldHead>) -> LossStatement {
     let loss = &plan.loss;
+    let told = told.filter(|told| !loss.known && told.missing() > loss.entries);
     let blocks: Vec<&str> =
         plan.checks.iter().filter(|check| check.verdict == Verdict::Block).map(|check| check.name.as_str()).collect();
     let blocks = blocks.join(", ");
-    if !blocks.is_empty() && (loss.head.is_none() || (loss.known && loss.entries == 0)) {
+    if !blocks.is_empty() && told.is_none() && (loss.head.is_none() || (loss.known && loss.entries == 0)) {
         let head = format!("nothing is promoted as things are: blocked by {blocks}");
         // Of a switchover the words promise what only holds when it is carried out.
         let more = if loss.known { Vec::new() } else { vec![loss.words.clone()] };
@@ -38,17 +41,18 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration) -> LossStatement
     }
     let mut more = Vec::new();
     if let Some((applied, head)) = loss.applied.zip(loss.head) {
-        let told = loss.last_heard_at.filter(|_| !loss.known).map(|at| {
+        let ago = loss.last_heard_at.filter(|_| !loss.known).map(|at| {
             let ago = duration(plan.made_at.since(at) + age);
             format!(", which the primary said {ago} ago")
         });
         let (applied, head) = (position(applied), position(head));
-        more.push(format!("{region} has applied {applied} of {head}{}.", told.unwrap_or_default()));
+        more.push(format!("{region} has applied {applied} of {head}{}.", ago.unwrap_or_default()));
     }
     let newest = newest(loss);
     let (look, head) = match (loss.known, loss.entries) {
         (true, 0) => (LossLook::Nothing, "nothing is lost".to_owned()),
         (true, _) => (LossLook::Some, format!("{} will be lost{newest}", amount(loss))),
+        (false, _) if told.is_some() => (LossLook::Some, told.map(|told| raised(loss, told)).unwrap_or_default()),
         (false, _) => {
             let likely = loss.likely_entries.map(|likely| format!("; at the last rate about {}", count(likely)));
             (
@@ -70,13 +74,33 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration) -> LossStatement
     LossStatement { look, head, more }
 }
 
-/// What was lost, as far as it is known by now, for a report.
-pub fn lost_words(loss: &LossEstimate) -> String {
+/// What was lost, as far as it is known by now, for a report: where the old primary stopped, if it said so anywhere, settles
+/// what was an estimate.
+pub fn lost_words(loss: &LossEstimate, reached: Option<Position>) -> String {
+    if let (Some(reached), Some(applied), false) = (reached, loss.applied, loss.known) {
+        return match reached.index.saturating_sub(applied.index) {
+            0 => format!("nothing: the old primary had reached {}, and all of it is here", position(reached)),
+            entries => format!(
+                "{}: applied {} of {}, where the old primary stopped",
+                plural(entries, "write", "writes"),
+                position(applied),
+                position(reached)
+            ),
+        };
+    }
     let of = loss
         .applied
         .zip(loss.head)
         .map(|(applied, head)| format!(" (applied {} of {}{})", position(applied), position(head), newest(loss)));
     format!("{}{}", loss.words, of.unwrap_or_default())
+}
+
+/// The rate says nothing of what is known: it can only come on top.
+fn raised(loss: &LossEstimate, told: &ToldHead) -> String {
+    let writes = plural(told.missing(), "write", "writes");
+    let likely = loss.likely_entries.filter(|likely| *likely > told.missing());
+    let likely = likely.map(|likely| format!("; at the last rate about {}", count(likely)));
+    format!("loss unknown: at least {writes}: {}{}", told.words(), likely.unwrap_or_default())
 }
 
 fn amount(loss: &LossEstimate) -> String {
@@ -97,7 +121,7 @@ mod tests {
     #[test]
     fn a_loss_says_how_far_of_how_much_and_how_new_and_never_nothing_where_nothing_is_known() {
         let plan = fixtures::plan();
-        let unknown = loss_statement("eu-west-1", &plan, Duration::from_secs(1));
+        let unknown = loss_statement("eu-west-1", &plan, Duration::from_secs(1), None);
         assert_eq!(unknown.look, LossLook::Unknown);
         assert_eq!(
             unknown.head,
@@ -108,16 +132,55 @@ mod tests {
 
         let mut known = plan.clone();
         known.loss.known = true;
-        let known_loss = loss_statement("eu-west-1", &known, Duration::ZERO);
+        let known_loss = loss_statement("eu-west-1", &known, Duration::ZERO, None);
         assert_eq!(known_loss.head, "8 writes, 2.1 kB will be lost, the newest of 02:57:59Z");
         assert_eq!(known_loss.more[0], "eu-west-1 has applied 3:48 211 of 3:48 219.");
 
         known.loss.entries = 0;
         known.loss.newest_at = None;
-        assert_eq!(loss_statement("eu-west-1", &known, Duration::ZERO).head, "nothing is lost");
+        assert_eq!(loss_statement("eu-west-1", &known, Duration::ZERO, None).head, "nothing is lost");
         known.checks[0].verdict = Verdict::Block;
-        let blocked = loss_statement("eu-west-1", &known, Duration::ZERO);
+        let blocked = loss_statement("eu-west-1", &known, Duration::ZERO, None);
         assert_eq!((blocked.look, blocked.head.contains("blocked by whole")), (LossLook::NoStatement, true));
         assert!(blocked.more.is_empty(), "{blocked:?}");
+    }
+
+    #[test]
+    fn a_loss_is_at_least_what_the_primary_told_this_console() {
+        let mut plan = fixtures::plan();
+        (plan.loss.entries, plan.loss.head) = (0, plan.loss.applied);
+        let applied = plan.loss.applied.unwrap();
+        let head = crate::ids::Position::new(applied.epoch, applied.index + 4);
+        let told = ToldHead { by: "us-east-1".into(), head, applied, age: Duration::from_secs(48) };
+        let said = loss_statement("eu-west-1", &plan, Duration::ZERO, Some(&told));
+        assert_eq!(said.look, LossLook::Some);
+        assert_eq!(
+            said.head,
+            "loss unknown: at least 4 writes: us-east-1 told this console of 3:48 215, 48s ago; at the last rate about 2 107"
+        );
+        plan.checks[0].verdict = Verdict::Block;
+        let blocked = loss_statement("eu-west-1", &plan, Duration::ZERO, Some(&told));
+        assert_eq!(blocked.look, LossLook::Some, "what is known to be lost is said even where it is forbidden");
+        plan.loss.known = true;
+        let known = loss_statement("eu-west-1", &plan, Duration::ZERO, Some(&told));
+        assert_eq!(known.look, LossLook::NoStatement, "who gave up to this region told it all");
+    }
+
+    #[test]
+    fn where_the_old_primary_stopped_is_what_was_lost() {
+        let mut loss = fixtures::plan().loss;
+        let fork = loss.applied.unwrap();
+        assert!(lost_words(&loss, None).starts_with("unknown"));
+        assert_eq!(
+            lost_words(&loss, Some(fork)),
+            "nothing: the old primary had reached 3:48 211, and all of it is here"
+        );
+        let further = crate::ids::Position::new(fork.epoch, fork.index + 1);
+        assert_eq!(
+            lost_words(&loss, Some(further)),
+            "1 write: applied 3:48 211 of 3:48 212, where the old primary stopped"
+        );
+        loss.known = true;
+        assert_eq!(lost_words(&loss, Some(further)), lost_words(&loss, None), "the region's own word counts");
     }
 }

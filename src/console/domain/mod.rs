@@ -15,6 +15,7 @@ pub mod observed;
 pub mod overall;
 pub mod pair;
 pub mod region;
+pub mod told_head;
 pub mod units;
 pub mod vault;
 pub mod world;
@@ -27,6 +28,7 @@ pub use observed::{AnyAge, FRESH_FOR, Observed, Reading};
 pub use overall::{Overall, Standing, overall};
 pub use pair::{LagReading, LinkLook, LinkView, PairView};
 pub use region::{Health, NodeRow, RegionView};
+pub use told_head::{ToldHead, told_head};
 pub use world::World;
 
 #[cfg(test)]

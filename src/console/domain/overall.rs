@@ -1,6 +1,7 @@
 //! Is it well? One word and one sentence for all that is in view, made of what was observed lately and of nothing else.
 
 use super::alarm::{Alarm, Gravity};
+use super::foreign;
 use super::pair::{LinkLook, PairView};
 use super::units::{entries, lag_ms};
 use super::world::World;
@@ -114,7 +115,8 @@ fn flow_of_others(regions: &[RegionView<'_>], pair: &PairView<'_>, now: UnixMs) 
         Health::Unknown => Standing::Unknown,
         Health::Dark | Health::Down => Standing::Alarm,
     };
-    Some((standing, format!("each cluster by itself; {}", foreign.last().product.lacks())))
+    let untold = regions.iter().find_map(foreign::untold_nodes).filter(|_| standing == Standing::Unknown);
+    Some((standing, untold.unwrap_or_else(|| format!("each cluster by itself; {}", foreign.last().product.lacks()))))
 }
 
 /// How replication goes, alarms aside.
@@ -134,6 +136,9 @@ fn flow(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> (Standing, S
             Health::Unknown => Standing::Unknown,
             Health::Dark | Health::Down => Standing::Alarm,
         };
+        if let Some(untold) = foreign::untold_nodes(&regions[0]).filter(|_| health == Health::Unknown) {
+            return (standing, untold);
+        }
         let lacks = regions[0].foreign.map_or("alone in view", |foreign| foreign.last().product.lacks());
         return (standing, format!("{} is {}; {lacks}", regions[0].name, health.word()));
     };
@@ -183,6 +188,41 @@ mod tests {
     use crate::api::replication::LinkState;
     use crate::console::domain::fixtures::{self, EU, NOW, US};
     use std::time::Duration;
+
+    #[test]
+    fn a_region_alone_in_view_is_not_well_while_its_own_link_is_broken() {
+        let alone = |state, since_ms: u64| {
+            let mut us = fixtures::status(US, Role::Primary, Duration::ZERO);
+            us.links[0].state = state;
+            us.links[0].since = crate::clock::UnixMs(us.observed_at.0 - since_ms);
+            let followers = fixtures::followers(&us, Duration::ZERO);
+            let world = fixtures::world([fixtures::up(us, Duration::ZERO)].into_iter().chain(followers));
+            overall(&world, None, NOW)
+        };
+        assert_eq!(alone(LinkState::Streaming, 8_000).standing, Standing::Well);
+        assert_eq!(alone(LinkState::Connecting, 1_000).standing, Standing::Well, "it may be dialled just now");
+        let down = alone(LinkState::Connecting, 8_000);
+        assert_eq!(down.standing, Standing::Attention);
+        assert_eq!(down.words, "the link to eu-west-1 is down, for 8.0s (eu-west-1 is not attached)");
+        assert_eq!(alone(LinkState::Refused, 8_000).standing, Standing::Alarm);
+    }
+
+    #[test]
+    fn a_cluster_whose_nodes_nobody_named_is_not_well() {
+        let mut world = fixtures::openbao();
+        assert_eq!(overall(&world, None, NOW).standing, Standing::Well);
+        let untold = |mut node: crate::console::domain::NodeReport| {
+            if let Some(foreign) = &mut node.foreign {
+                foreign.amend(|said| (said.raft, said.untold) = (None, Some("no token".into())));
+            }
+            node
+        };
+        let one = world.nodes()[0].clone();
+        world = fixtures::world([untold(one)]);
+        let found = overall(&world, None, NOW);
+        assert_eq!(found.standing, Standing::Unknown, "{found:?}");
+        assert_eq!(found.words, "how many nodes bao-lab has is unknown: no token");
+    }
 
     #[test]
     fn a_fenced_region_that_waits_for_its_operator_is_no_unknown_lag() {

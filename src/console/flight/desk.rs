@@ -10,7 +10,8 @@ use crate::console::app::Target;
 use crate::console::app::confirm::Consent;
 use crate::console::app::failover::VerifyDesk;
 use crate::console::app::promotion::{Deciding, PromotionDesk, Sent, Stage};
-use crate::console::domain::{Evidence, Observed};
+use crate::console::app::scroll::Scroll;
+use crate::console::domain::{Evidence, Observed, ToldHead};
 use crate::ids::PromotionId;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,10 @@ enum FlightStage {
         sent_at: UnixMs,
         said: Option<Observed<Promotion>>,
         evidence: Vec<Evidence>,
+        #[serde(default)]
+        told: Option<ToldHead>,
+        #[serde(default)]
+        heard_at: Option<UnixMs>,
         doubt: Option<String>,
     },
 }
@@ -137,6 +142,8 @@ impl FlightPromotion {
                 sent_at: sent.sent_at,
                 said: sent.said.clone(),
                 evidence: sent.evidence.clone(),
+                told: sent.told.clone(),
+                heard_at: sent.heard_at,
                 doubt: sent.doubt.clone(),
             },
         };
@@ -158,16 +165,17 @@ impl FlightPromotion {
             FlightStage::NoPlan { why } => Stage::NoPlan { why },
             FlightStage::Deciding { plan, id } => {
                 let consent = Consent::named("Promote", &target.region, at);
-                Stage::Deciding(Deciding { plan, id, consent, notice: None })
+                Stage::Deciding(Deciding::new(plan, id, consent, None))
             }
-            FlightStage::Sent { plan, id, sent_at, said, evidence, doubt } => {
-                let sent = Sent { plan, sent_at, evidence, asking: false, mode: self.mode, ..Sent::found(id, at) };
+            FlightStage::Sent { plan, id, sent_at, said, evidence, told, heard_at, doubt } => {
+                let found = Sent::found(id, at);
+                let sent = Sent { plan, sent_at, evidence, told, heard_at, asking: false, mode: self.mode, ..found };
                 let mut sent = said.into_iter().fold(sent, Sent::told);
                 sent.doubt = doubt;
                 Stage::Sent(sent)
             }
         };
-        PromotionDesk { target, scroll: 0, mode: self.mode, stage }
+        PromotionDesk { target, scroll: Scroll::default(), mode: self.mode, stage }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::clock::UnixMs;
 use crate::console::app::actions::Look;
 use crate::console::app::context::{Context, ContextId};
 use crate::console::app::{self, Keymap, Model, Msg};
+use crate::console::domain::units::{clock_time, duration};
 use std::time::Duration;
 
 /// Frames that are kept of a film at most.
@@ -20,6 +21,8 @@ pub struct Projector {
     film: Film,
     at: UnixMs,
     pub runs: bool,
+    /// What time it is, where the film is what this console recorded so far: there is a now to go back to.
+    now: Option<UnixMs>,
     /// Lines that the model in view has taken in.
     shown: usize,
     /// The second of the last of them.
@@ -41,7 +44,12 @@ impl Projector {
         let model = Model::new(film.options(theme, themes, keymap));
         let (at, second) = (film.began_at, film.began_at.0 / 1_000);
         let first = Frame { lines: 0, second, now: at, contexts: model.contexts().into_iter().cloned().collect() };
-        (Projector { film, at, runs: false, shown: 0, second, frames: vec![first] }, model)
+        (Projector { film, at, runs: false, now: None, shown: 0, second, frames: vec![first] }, model)
+    }
+
+    /// Over a console that goes on behind it: says what time it is by now.
+    pub fn set_now(&mut self, now: UnixMs) {
+        self.now = Some(now);
     }
 
     pub fn film(&self) -> &Film {
@@ -133,9 +141,16 @@ impl Projector {
 
     /// For the top line.
     fn words(&self) -> String {
-        let left = self.film.ended_at.since(self.at);
-        let sign = if self.runs { "playing" } else { "held" };
-        let left = crate::console::domain::units::duration(Duration::from_secs(left.as_secs()));
-        format!("PAST {sign}, {left} before the end")
+        let whole = |span: Duration| duration(Duration::from_secs(span.as_secs()));
+        let at = clock_time(self.at);
+        match (self.now, self.runs) {
+            // How old it is counts, not how much was recorded behind it.
+            (Some(now), false) => format!("HELD at {at}, {} ago; esc = now", whole(now.since(self.at))),
+            (Some(now), true) => format!("PLAYING {at}, {} ago; esc = now", whole(now.since(self.at))),
+            (None, runs) => {
+                let sign = if runs { "playing" } else { "held" };
+                format!("PAST {sign}, {} before the end {at}", whole(self.film.ended_at.since(self.at)))
+            }
+        }
     }
 }

@@ -56,7 +56,7 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
     let right = match model.here.write {
         WriteRight::Write => clock,
         WriteRight::Armed { until } => format!("armed {} {clock}", duration(until.since(model.now))),
-        WriteRight::Past => format!(" {} {clock}", model.past.clone().unwrap_or_default()),
+        WriteRight::Past => format!(" {}", model.past.clone().unwrap_or(clock)),
         WriteRight::ReadOnly | WriteRight::Locked if tier > Tier::Narrow => format!("read-only {clock}"),
         WriteRight::ReadOnly | WriteRight::Locked => format!("r/o {clock}"),
     };
@@ -79,33 +79,41 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         let tabs: Vec<Line<'static>> = tabs.collect();
         (tabs.iter().map(|tab| tab.width() as u16).sum::<u16>(), tabs)
     };
+    // Which context is in view outranks which screens there are.
+    let name = if several { model.here.name.width() as u16 + 2 } else { 0 };
     let (mut tabs_width, mut tabs) = titled(&screens, Screen::title);
-    if tabs_width + right.len() as u16 + 1 > area.width {
+    if name + tabs_width + right.len() as u16 + 1 > area.width {
         (tabs_width, tabs) = titled(&screens, Screen::short_title);
     }
     let least = right.replace("read-only", "r/o").len() as u16 + 1;
-    if tabs_width + least > area.width && screens.last() == Some(&Screen::Help) && screens.len() > 1 {
+    if name + tabs_width + least > area.width && screens.last() == Some(&Screen::Help) && screens.len() > 1 {
         // The footer names it as well.
         screens.pop();
         (tabs_width, tabs) = titled(&screens, Screen::short_title);
     }
-    if tabs_width + least > area.width {
+    if name + tabs_width + least > area.width {
         // The past says how long ago: the other screens' keys are known by who came so far.
         screens = vec![model.screen];
         (tabs_width, tabs) = titled(&screens, Screen::title);
     }
-    let room_right = usize::from(area.width.saturating_sub(tabs_width + 1));
+    let room_right = usize::from(area.width.saturating_sub(name + tabs_width + 1));
     let right = match right.len() {
         fits if fits <= room_right => right,
         _ => right.replace("read-only", "r/o"),
     };
     let right_width = right.len() as u16 + 1;
-    let room = area.width.saturating_sub(tabs_width + right_width);
+    // A column stays free before what stands on the right.
+    let room = area.width.saturating_sub(tabs_width + right_width + 1);
     let mut left = vec![paint.span(Role::Title, " twinkeep")];
     if !model.here.name.is_empty() && usize::from(room) > 12 + model.here.name.len() {
         left.push(paint.muted(format!(" {}", model.here.name)));
+    } else if several {
+        left = vec![paint.span(Role::Title, format!(" {}", model.here.name))];
     }
-    let left = if room >= 11 { Line::from(left) } else { Line::default() };
+    let left = match room {
+        room if room >= if several { name } else { 11 } => Line::from(left),
+        _ => Line::default(),
+    };
     let left_width = left.width() as u16;
     left.render(area, buf);
     let start =
@@ -135,10 +143,18 @@ fn overall_in_view(model: &Model) -> Overall {
 /// Is it well? In a colour that is seen from afar, a word, and a sentence.
 fn verdict_bar(model: &Model, overall: &Overall, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let split = overall.words.contains("SPLIT BRAIN");
-    let badge = if split { paint.theme.style(Role::Banner) } else { paint.badge(overall.standing) };
+    let is_past = model.here.write == WriteRight::Past;
+    // What was well then may not be now.
+    let badge = if is_past {
+        paint.theme.style(Role::Muted)
+    } else if split {
+        paint.theme.style(Role::Banner)
+    } else {
+        paint.badge(overall.standing)
+    };
     let (words, more) = verdict_words(model, overall, tier);
     let roomy = area.height == BAR_ROWS_WIDE;
-    let whole = roomy || split || overall.standing == Standing::Alarm;
+    let whole = !is_past && (roomy || split || overall.standing == Standing::Alarm);
     if whole {
         buf.set_style(area, badge);
     }
@@ -161,7 +177,8 @@ fn verdict_sign(overall: &Overall, paint: Paint<'_>) -> String {
 
 /// The sentence beside the word, and how much else is wrong and has no line of its own.
 fn verdict_words(model: &Model, overall: &Overall, tier: Tier) -> (String, String) {
-    let mut words = overall.words.clone();
+    let then = if model.here.write == WriteRight::Past { "then: " } else { "" };
+    let mut words = format!("{then}{}", overall.words);
     if overall.standing == Standing::Unlinked
         && model.screen != Screen::Index
         && (Action::Link.info().disabled)(model).is_none()

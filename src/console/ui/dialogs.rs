@@ -8,6 +8,7 @@ use crate::console::app::desk::{EXPIRY_WARN, HeldToken, TokenDesk};
 use crate::console::app::form::TokenForm;
 use crate::console::app::palette::Palette;
 use crate::console::app::rehearsal::FaultKey;
+use crate::console::app::scroll::Scroll;
 use crate::console::app::{Action, Dialog, Model};
 use crate::console::domain::units::duration;
 use ratatui::buffer::Buffer;
@@ -90,12 +91,17 @@ pub(super) fn body_and_foot(body: Vec<Line<'static>>, foot: Vec<Line<'static>>, 
 }
 
 /// The part of the body that is scrolled to, with a sign that there is more.
-pub(super) fn scrolled(body: Vec<Line<'static>>, scroll: usize, height: usize, paint: Paint<'_>) -> Vec<Line<'static>> {
+pub(super) fn scrolled(
+    body: Vec<Line<'static>>,
+    scroll: Scroll,
+    height: usize,
+    paint: Paint<'_>,
+) -> Vec<Line<'static>> {
     if body.len() <= height || height < 2 {
         return body;
     }
     let height = height - 1;
-    let top = scroll.min(body.len() - height);
+    let top = scroll.top(body.len(), height);
     let below = body.len() - height - top;
     let mut part: Vec<_> = body.into_iter().skip(top).take(height).collect();
     let sign = match (top, below) {
@@ -188,7 +194,7 @@ fn draw_form(form: &TokenForm, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     body_and_foot(rows, foot, inner, buf);
 }
 
-fn draw_alarms(model: &Model, scroll: usize, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+fn draw_alarms(model: &Model, scroll: Scroll, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let width = WIDTH.max(area.width * 2 / 3).min(area.width);
     let text_width = usize::from(width).saturating_sub(4);
     let mut rows = Vec::new();

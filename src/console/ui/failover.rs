@@ -11,6 +11,7 @@ use crate::api::verification::{OwnDisk, VerifyOutcome};
 use crate::console::app::failover::{VerifyDesk, outcome_word};
 use crate::console::app::promotion::Stage as DeskStage;
 use crate::console::app::targets::rejoinable;
+use crate::console::app::scroll::Scroll;
 use crate::console::app::{Action, Model};
 use crate::console::domain::failover::{Progress, Stage, StageView, Verified, stages};
 use crate::console::domain::units::{duration, position};
@@ -68,7 +69,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     while rows.last().is_some_and(|row| row.width() == 0) {
         rows.pop();
     }
-    let scroll = model.list().cursor.unwrap_or(0);
+    let scroll = Scroll::Above(model.list().cursor.unwrap_or(0));
     lines(scrolled(rows, scroll, usize::from(inner.height), paint), inner, buf);
 }
 

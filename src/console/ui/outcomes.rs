@@ -5,6 +5,7 @@ use super::Paint;
 use super::dialogs::{WIDTH, body_and_foot, esc, hint, scrolled};
 use super::role::Role;
 use super::widgets::{hints, paragraph, wrap};
+use crate::console::app::scroll::Scroll;
 use crate::console::app::Model;
 use crate::console::app::choose::Choose;
 use crate::console::app::outcome::Outcome;
@@ -24,7 +25,7 @@ fn look(standing: Standing, paint: Paint<'_>) -> (Role, &'static str, &'static s
     }
 }
 
-pub fn draw(model: &Model, scroll: usize, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+pub fn draw(model: &Model, scroll: Scroll, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let width = WIDTH.max(area.width * 2 / 3).min(area.width);
     let text_width = usize::from(width).saturating_sub(4);
     let rows: Vec<Line<'static>> =

@@ -6,6 +6,7 @@ use super::role::Role;
 use super::widgets::{cell, fitted, lines, paragraph, told_age, window};
 use super::{Paint, Tier, foreign};
 use crate::api::replication::{NodeStatus, PathStatus, Role as RegionRole};
+use crate::console::app::scroll::Scroll;
 use crate::console::app::list::Rest;
 use crate::console::app::{Hit, Model};
 use crate::console::domain::node::short_address;
@@ -175,7 +176,7 @@ fn draw_narrow(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: R
         Some(at) => tops.get(at).copied().unwrap_or_default(),
         None => 0,
     };
-    lines(scrolled(text, scroll, usize::from(area.height), paint), area, buf);
+    lines(scrolled(text, Scroll::Above(scroll), usize::from(area.height), paint), area, buf);
 }
 
 fn rows(model: &Model, region: &RegionView<'_>, paint: Paint<'_>) -> Vec<Vec<Value>> {

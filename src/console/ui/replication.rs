@@ -7,6 +7,7 @@ use super::widgets::{cell, fitted, lines, paragraph, told_age};
 use super::{Paint, Tier, foreign};
 use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
+use crate::console::app::scroll::Scroll;
 use crate::console::app::Model;
 use crate::console::domain::alarm::FORECAST_WARN_MS;
 use crate::console::domain::units::{
@@ -113,7 +114,7 @@ fn draw_narrow(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, area: Rect,
         line.spans.insert(0, Span::raw(" "));
         line
     }));
-    let scroll = model.list().cursor.unwrap_or(0);
+    let scroll = Scroll::Above(model.list().cursor.unwrap_or(0));
     lines(scrolled(text, scroll, usize::from(area.height), paint), area, buf);
 }
 

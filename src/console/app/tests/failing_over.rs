@@ -91,6 +91,69 @@ fn to_send_an_unknown_promotion_again_is_to_send_the_same() {
 }
 
 #[test]
+fn a_plan_that_is_read_is_made_anew_and_the_consent_stays_while_the_facts_do() {
+    let mut model = model(fixtures::dark_primary());
+    open_plan(&mut model);
+    type_text(&mut model, "eu-west");
+    let later = UnixMs(model.now.0 + 5_000);
+    let asked = update(&mut model, Msg::Tick(later));
+    let [Effect::Ask(target, Query::Plan(PromoteMode::Forced))] = asked.as_slice() else { panic!("{asked:?}") };
+    assert!(update(&mut model, Msg::Tick(UnixMs(later.0 + 1_000))).is_empty(), "one question at a time");
+    let mut plan = fixtures::plan();
+    plan.loss.likely_entries = Some(3_000);
+    update(&mut model, told(Answer::Plan(target.clone(), Ok((plan, PromotionId([9; 16]))))));
+    let Stage::Deciding(deciding) = &model.here.promotion.as_ref().unwrap().stage else { panic!() };
+    assert_eq!(deciding.plan.last().loss.likely_entries, Some(3_000), "the figure grows while one reads");
+    assert_eq!((deciding.consent.name(), deciding.id), (Some(("eu-west-1", "eu-west")), PromotionId([7; 16])));
+    let lost = Failure { words: "no answer".into(), sort: FailureSort::Unknown };
+    update(&mut model, told(Answer::Plan(target.clone(), Err(lost))));
+    // Nobody answers any more: what was read is not what would be done.
+    let late = UnixMs(model.now.0 + 13_000);
+    update(&mut model, Msg::Tick(late));
+    type_text(&mut model, "-1");
+    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+    let Stage::Deciding(deciding) = &model.here.promotion.as_ref().unwrap().stage else { panic!() };
+    assert!(deciding.notice.as_ref().unwrap().contains("old: tab asks for a new one"), "{:?}", deciding.notice);
+    assert_eq!(deciding.unanswered.as_deref(), Some("no answer"));
+}
+
+/// The link was paused long before the primary died, and the primary told this console how far it was meanwhile.
+#[test]
+fn a_report_tells_what_this_console_knew_and_counts_from_the_last_word_that_anybody_heard() {
+    let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Primary, Duration::from_secs(20));
+    us.head = Some(crate::ids::Position::new(Epoch(3), 48_300));
+    let mut world = fixtures::dark_primary();
+    world.take_all([fixtures::gone(us, Duration::from_secs(20))]);
+    let mut model = model(world);
+    open_plan(&mut model);
+    type_text(&mut model, "eu-west-1");
+    assert_eq!(keys(&mut model, "enter").len(), 1);
+    let opened_at = UnixMs(NOW.0 + 4_500);
+    let steps = vec![crate::api::replication::Step::done(crate::api::replication::StepName::Opened, opened_at, "open")];
+    let loss = Some(fixtures::plan().loss);
+    let done = Promotion { steps, loss, ..promotion(PromotionOutcome::Done) };
+    update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(done)))));
+    let report = afterwards::files(&model).remove(0).1;
+    assert!(report.contains("At least 89 writes: us-east-1 told this console of 3:48 300"), "{report}");
+    assert!(report.contains("Open for writes 24s after"), "the link was silent for longer: {report}");
+    assert!(report.contains("Fence unproven"), "{report}");
+    // Its operator fenced it by hand, in an epoch of its own: it says itself where it stopped.
+    let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Fenced, Duration::ZERO);
+    us.fence = Some(crate::api::replication::FenceInfo {
+        by_epoch: Epoch(3),
+        at: us.observed_at,
+        reached: crate::ids::Position::new(Epoch(3), 48_301),
+        demoted: None,
+    });
+    let mut report = fixtures::up(us.clone(), Duration::ZERO);
+    report.status = Some(crate::console::domain::Observed::new(us, model.now, "us-east-1a"));
+    update(&mut model, Msg::Reports(vec![(ContextId(0), report)]));
+    let report = afterwards::files(&model).remove(0).1;
+    assert!(report.contains("says itself that it is fenced") && !report.contains("unproven"), "{report}");
+    assert!(report.contains("Lost: 90 writes: applied 3:48 211 of 3:48 301"), "{report}");
+}
+
+#[test]
 fn a_promotion_whose_facts_changed_shows_the_new_plan_and_wants_a_new_consent() {
     let mut model = sent();
     let refused = Promotion {

@@ -303,3 +303,28 @@ fn a_regions_nodes_are_filtered_by_name_address_and_what_they_are() {
     keys(&mut model, "esc");
     assert_eq!((model.node_rows().len(), model.screen), (all, Screen::Region));
 }
+
+#[test]
+fn the_palette_runs_nothing_in_place_of_what_was_named() {
+    let mut model = model(fixtures::left_behind());
+    let input = |model: &Model| match model.dialogs.last() {
+        Some(Dialog::Palette(palette)) => palette.input.value().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    for wrong in ["mark hello", "xyzzy", "theme no-such-one"] {
+        keys(&mut model, ":");
+        update(&mut model, Msg::Paste(wrong.into()));
+        assert_eq!(words(&keys(&mut model, "enter")), [""; 0], "{wrong}");
+        assert_eq!(input(&model), wrong, "it can be corrected");
+        let said = model.toast_in_view().unwrap().text.clone();
+        assert!(said.contains(&format!("no action fits `{wrong}`")), "{said}");
+        keys(&mut model, "esc");
+    }
+    // Found by its title: it is named first.
+    keys(&mut model, ":");
+    update(&mut model, Msg::Paste("what this console".into()));
+    assert_eq!(words(&keys(&mut model, "enter")), [""; 0]);
+    assert_eq!((input(&model).as_str(), model.screen), ("log", Screen::Overview));
+    keys(&mut model, "enter");
+    assert_eq!(model.screen, Screen::Events);
+}

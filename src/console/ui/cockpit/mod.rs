@@ -15,7 +15,7 @@ use crate::console::app::Model;
 use crate::console::app::afterwards::mode_word;
 use crate::console::app::promotion::Stage;
 use crate::console::domain::units::duration;
-use crate::console::domain::{Access, Speaks, conclusion, evidence};
+use crate::console::domain::{Access, Speaks, conclusion, evidence, told_head};
 use plan::{decide_lines, loss_lines, plan_lines};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -55,10 +55,11 @@ pub fn draw(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
             let arrow = paint.glyphs.arrow;
             let what = mode_word(desk.mode);
             let title = format!("{what} to {region}, epoch {} {arrow} {}", plan.epoch_now, plan.epoch_next);
-            let mut rows = loss_lines(region, &reading, paint, text_width);
+            let told = told_head(&model.here.world, region, plan, model.now);
+            let mut rows = loss_lines(region, &reading, told.as_ref(), paint, text_width);
             rows.push(Line::default());
             rows.extend(evidence_lines(model, paint, text_width));
-            rows.extend(plan_lines(&reading, paint, text_width));
+            rows.extend(plan_lines(&reading, told.as_ref(), paint, text_width));
             (title, Role::Crit, rows, decide_lines(model, deciding, paint, text_width, area.height))
         }
         Stage::Sent(sent) => {

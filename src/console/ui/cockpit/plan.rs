@@ -11,6 +11,7 @@ use crate::console::app::promotion::Deciding;
 use crate::console::app::{Model, promotion_command, promotion_forbidden};
 use crate::console::domain::Reading;
 use crate::console::domain::loss::{LossLook, loss_statement};
+use crate::console::domain::told_head::{self, ToldHead};
 use crate::console::domain::units::duration;
 use ratatui::text::{Line, Span};
 
@@ -18,10 +19,15 @@ use ratatui::text::{Line, Span};
 const CHECK_INDENT: usize = 26;
 
 /// The checks, worst first. What is lost stands above them, since it must be seen even where little fits.
-pub(super) fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: usize) -> Vec<Line<'static>> {
+pub(super) fn plan_lines(
+    reading: &Reading<'_, Plan>,
+    told: Option<&ToldHead>,
+    paint: Paint<'_>,
+    width: usize,
+) -> Vec<Line<'static>> {
     let plan = reading.value;
     let mut rows = Vec::new();
-    let mut checks: Vec<&Check> = plan.checks.iter().collect();
+    let mut checks: Vec<Check> = told_head::checks(plan, told);
     checks.sort_by_key(|check| std::cmp::Reverse(check.verdict));
     for check in checks {
         let (role, glyph, word) = paint.verdict(check.verdict);
@@ -60,10 +66,11 @@ pub(super) fn plan_lines(reading: &Reading<'_, Plan>, paint: Paint<'_>, width: u
 pub(super) fn loss_lines(
     region: &str,
     reading: &Reading<'_, Plan>,
+    told: Option<&ToldHead>,
     paint: Paint<'_>,
     width: usize,
 ) -> Vec<Line<'static>> {
-    let said = loss_statement(region, reading.value, reading.age);
+    let said = loss_statement(region, reading.value, reading.age, told);
     let (role, glyph) = match said.look {
         LossLook::Nothing => (Role::Ok, paint.glyphs.ok),
         LossLook::Some => (Role::Crit, paint.glyphs.crit),
@@ -90,7 +97,7 @@ pub(super) fn decide_lines(
     height: u16,
 ) -> Vec<Line<'static>> {
     let mut foot = Vec::new();
-    if let Some(notice) = &deciding.notice {
+    for notice in deciding.notice.iter().chain(&deciding.unanswered) {
         foot.extend(wrap(notice, width).into_iter().map(|row| Line::from(paint.span(Role::Warn, row))));
     }
     let mode = deciding.plan.read(model.now).value.mode;

@@ -7,11 +7,12 @@ use super::super::widgets::{cell, hints, paragraph, wrap};
 use crate::api::replication::{
     FenceProof, PromoteMode, Promotion, PromotionOutcome, Role as ApiRole, StepName, StepState,
 };
-use crate::console::app::afterwards::{recovery, state_word, step_word};
+use crate::console::app::afterwards::{reached, recovery, state_word, step_word};
 use crate::console::app::promotion::{Sent, Standing};
 use crate::console::app::{Model, again_command};
+use crate::console::domain::failover::{FenceSeen, fence_seen};
 use crate::console::domain::loss::lost_words;
-use crate::console::domain::units::{duration, millis};
+use crate::console::domain::units::{duration, millis, position};
 use ratatui::text::{Line, Span};
 
 /// Where the details of a promotion's steps begin.
@@ -142,9 +143,10 @@ pub(super) fn sent_lines(
         if let Some(error) = &promotion.error {
             say(Role::Crit, error);
         }
-        say(Role::Text, &fence_words(model, sent, promotion));
+        say(Role::Text, &fence_words(model, region, sent, promotion));
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
-            say(Role::Text, &format!("Lost: {}", lost_words(loss)));
+            let reached = reached(model, region, sent);
+            say(Role::Text, &format!("Lost: {}", lost_words(loss, reached)));
         }
         if let Some(words) = recovery(sent) {
             say(Role::Muted, &words);
@@ -185,21 +187,19 @@ pub(super) fn sent_lines(
 }
 
 /// What is known of the old primary: what it told the new one, else what it tells this console.
-fn fence_words(model: &Model, sent: &Sent, promotion: &Promotion) -> String {
+fn fence_words(model: &Model, region: &str, sent: &Sent, promotion: &Promotion) -> String {
     if let FenceProof::Acknowledged { reached, .. } = &promotion.fence {
-        return format!("The old primary said, durably, that it takes no more writes; it had reached {reached}.");
+        return format!(
+            "The old primary said, durably, that it takes no more writes; it had reached {}.",
+            position(*reached)
+        );
     }
-    let regions = model.here.world.regions();
-    let fenced = regions.iter().find_map(|region| {
-        let reading = region.read(model.now)?;
-        let fence = reading.value.fence.as_ref().filter(|fence| Some(fence.by_epoch) >= sent.epoch())?;
-        Some((region.name.clone(), fence.reached, reading.age))
-    });
-    match fenced {
-        Some((name, reached, age)) => {
+    match fence_seen(&model.here.world, region, sent.epoch(), model.now) {
+        Some(FenceSeen { region, reached, age }) => {
             let age = duration(age);
             format!(
-                "{name} itself says that it is fenced and takes no more writes ({age} ago); it had reached {reached}."
+                "{region} itself says that it is fenced and takes no more writes ({age} ago); it had reached {}.",
+                position(reached)
             )
         }
         None => "Fence unproven: the old primary was not heard since and may still take writes in its own epoch. Make \
