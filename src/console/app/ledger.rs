@@ -10,7 +10,7 @@ use super::targets::{self, target};
 use crate::api::ledger::{DiscardRequest, LedgerPage, RejoinRequest, ReplayRequest, ReviewInfo};
 use crate::api::replication::{EventLevel, Role};
 use crate::clock::UnixMs;
-use crate::console::domain::units::duration;
+use crate::console::domain::units::{duration, plural};
 use crate::console::domain::{AnyAge, Observed, RegionView};
 use std::time::Duration;
 
@@ -207,9 +207,26 @@ pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
     }
 }
 
+/// Why a region leaves its line for a reason only, by the rule that it goes by itself.
+fn needs_reason(region: &RegionView<'_>) -> Option<String> {
+    let status = region.status.filter(|_| region.role() == Some(Role::Fenced))?.last();
+    match &status.ledger {
+        Some(ledger) => {
+            let open = plural(ledger.unreviewed, "write", "writes");
+            (ledger.unreviewed > 0).then(|| format!("{open} in its ledger that nobody decided on"))
+        }
+        None => Some("no primary has introduced itself yet, so what only it holds is not known: heal the link".into()),
+    }
+}
+
 /// The question itself. `None`: the primary that it knows of.
 pub(super) fn ask_to_rejoin(model: &mut Model, region: &str, primary: Option<String>, reason: Option<String>) {
     let Some(region) = model.here.world.regions().into_iter().find(|it| it.name == region) else { return };
+    if let Some(why) = needs_reason(&region).filter(|_| reason.is_none()) {
+        let why = format!("{}: {why}; to rejoin all the same takes a reason", region.name);
+        ask_why(model, "rejoin");
+        return model.hint(EventLevel::Warn, why);
+    }
     let (to, api) = (target(model, &region), region.api_address());
     let name = &to.region;
     let mut words = match (&primary, region.role()) {

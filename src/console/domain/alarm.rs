@@ -243,8 +243,11 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         (LinkLook::Refused, _) if standby.role() == Some(Role::Fenced) => {
             let ledger = standby.status.and_then(|status| status.last().ledger.as_ref());
             let open = ledger.map_or(0, |ledger| ledger.unreviewed + ledger.older_unreviewed);
-            let open = plural(open, "write", "writes");
-            let text = format!("{} waits to rejoin {}: {open} undecided in its ledger", standby.name, primary.name);
+            let next = match open {
+                0 => "all is decided, J brings it back".to_owned(),
+                open => format!("{} undecided in its ledger", plural(open, "write", "writes")),
+            };
+            let text = format!("{} waits to rejoin {}: {next}", standby.name, primary.name);
             found.warn(format!("{} waits to rejoin", standby.name), text);
         }
         (LinkLook::Paused, _) if standby.role() == Some(Role::Fenced) => {

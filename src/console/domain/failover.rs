@@ -246,6 +246,11 @@ fn after(primary: &RegionView<'_>, old: &RegionView<'_>, verified: Verified, now
         );
         return found.set(Stage::Rejoin, Progress::Trouble, words);
     }
+    // It does not know what only it holds before the new primary told it where their lines part.
+    if ledger.is_none() {
+        let words = format!("{} waits until {} reaches it: heal the link between them", old.name, primary.name);
+        return found.set(Stage::Rejoin, Progress::Trouble, words);
+    }
     let words = match open {
         0 => format!("J brings {} back as a standby", old.name),
         open => format!(

@@ -80,12 +80,18 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         (tabs.iter().map(|tab| tab.width() as u16).sum::<u16>(), tabs)
     };
     // Which context is in view outranks which screens there are.
-    let name = if several { model.here.name.width() as u16 + 2 } else { 0 };
+    let name = if several && model.screen != Screen::Index { model.here.name.width() as u16 + 2 } else { 0 };
     let (mut tabs_width, mut tabs) = titled(&screens, Screen::title);
     if name + tabs_width + right.len() as u16 + 1 > area.width {
         (tabs_width, tabs) = titled(&screens, Screen::short_title);
     }
     let least = right.replace("read-only", "r/o").len() as u16 + 1;
+    if name > 0 && name + tabs_width + least > area.width {
+        // The keys alone, but for where one is.
+        let keys = screens.iter().map(|screen| tab(*screen, if *screen == model.screen { screen.title() } else { "" }));
+        tabs = keys.map(Line::from).collect();
+        tabs_width = tabs.iter().map(|tab| tab.width() as u16).sum();
+    }
     if name + tabs_width + least > area.width && screens.last() == Some(&Screen::Help) && screens.len() > 1 {
         // The footer names it as well.
         screens.pop();
@@ -107,11 +113,11 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
     let mut left = vec![paint.span(Role::Title, " twinkeep")];
     if !model.here.name.is_empty() && usize::from(room) > 12 + model.here.name.len() {
         left.push(paint.muted(format!(" {}", model.here.name)));
-    } else if several {
+    } else if name > 0 {
         left = vec![paint.span(Role::Title, format!(" {}", model.here.name))];
     }
     let left = match room {
-        room if room >= if several { name } else { 11 } => Line::from(left),
+        room if room >= if name > 0 { name } else { 11 } => Line::from(left),
         _ => Line::default(),
     };
     let left_width = left.width() as u16;

@@ -102,7 +102,7 @@ pub fn to_ascii(buf: &mut Buffer) {
         }
         let plain = match cell.symbol() {
             "·" | "–" | "—" => "-",
-            "…" => ".",
+            "…" => "~",
             "×" => "x",
             "’" | "‘" => "'",
             "“" | "”" => "\"",

@@ -439,3 +439,29 @@ fn the_readmes_pictures_are_what_the_console_paints() {
         assert!(there == svg, "{} is old: TWINKEEP_PICTURES=write cargo test --lib picture", file.display());
     }
 }
+
+#[test]
+fn which_context_is_in_view_is_said_on_every_screen_and_nothing_is_glued_together() {
+    let worlds = [("prod", fixtures::streaming()), ("staging", fixtures::streaming()), ("lab", fixtures::unlinked())];
+    let mut model = models(worlds);
+    for (write, right) in [
+        (WriteRight::Write, "02:58:41Z"),
+        (WriteRight::ReadOnly, "r"),
+        (WriteRight::Armed { until: UnixMs(fixtures::NOW.0 + 900_000) }, "armed 15m"),
+    ] {
+        model.here.write = write;
+        for screen in Screen::ALL.into_iter().filter(|screen| *screen != Screen::Index) {
+            model.screen = screen;
+            for (width, height) in [(120, 40), (80, 24)] {
+                let top = first_line(&model, (width, height));
+                assert!(top.contains(" prod "), "{top}");
+                assert!(top.contains(&format!(" {right}")), "{top}");
+            }
+        }
+    }
+}
+
+fn first_line(model: &Model, size: (u16, u16)) -> String {
+    let buffer = painted(model, "dark", &glyphs::UTF8, size);
+    (0..size.0).map(|x| buffer[(x, 0)].symbol()).collect()
+}

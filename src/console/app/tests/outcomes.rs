@@ -136,7 +136,8 @@ fn a_standby_of_the_wrong_primary_is_asked_for_by_name_and_of_several_it_is_aske
     let [Effect::Do(_, target, Change::Rejoin(request))] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((target.region.as_str(), request.primary.as_deref()), ("ap-south-1", Some("eu-west-1")));
     // Fenced, with two that it could follow.
-    let fenced = crate::api::replication::PathStatus { role: Role::Fenced, ..fixtures::asia(Duration::ZERO) };
+    let ledger = fixtures::ledger().ledger.map(|ledger| crate::api::ledger::LedgerSummary { unreviewed: 0, ..ledger });
+    let fenced = crate::api::replication::PathStatus { role: Role::Fenced, ledger, ..fixtures::asia(Duration::ZERO) };
     update(&mut model, Msg::Reports(vec![(ContextId(0), fixtures::up(fenced, Duration::ZERO))]));
     keys(&mut model, "J");
     let Some(Dialog::Choose(choose)) = model.dialogs.last() else { panic!("{:?}", model.dialogs) };
