@@ -144,7 +144,7 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     if status.sealed {
         let text = format!("{name} is sealed: unseal it with `twinkeep operator unseal`");
         found.alarm(format!("{name} sealed"), text).gravity = Gravity::Unserving;
-    } else if let Some(closed) = &status.closed {
+    } else if let Some(closed) = status.closed.as_ref().filter(|_| status.handover.is_none()) {
         found.alarm(format!("{name} closed"), format!("{name}: {closed}")).gravity = Gravity::Unserving;
     } else if status.role == Role::Primary && !status.writable && status.handover.is_none() {
         let text = format!("{name} is primary and takes no writes");

@@ -158,3 +158,28 @@ fn a_node_that_was_removed_before_it_ever_answered_is_no_region_of_its_own() {
     world.take_all([fixtures::up(us, Duration::ZERO)]);
     assert_eq!((world.regions().len(), world.regions()[0].left.len()), (1, 1));
 }
+
+#[test]
+fn what_gave_up_is_one_alarm_and_a_node_that_can_not_lead_is_named() {
+    let alarms = fixtures::gave_up().alarms(NOW);
+    let of_us = alarms.iter().filter(|alarm| alarm.text.starts_with("us-east-1")).collect::<Vec<_>>();
+    assert_eq!(of_us.len(), 1, "{alarms:?}");
+    assert!(of_us[0].level == EventLevel::Alarm && of_us[0].text.contains("gave up to eu-west-1"), "{alarms:?}");
+    let mut world = fixtures::streaming();
+    let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Primary, std::time::Duration::ZERO);
+    us.nodes[2].sealed = Some(true);
+    world.take_all([fixtures::up(us, std::time::Duration::ZERO)]);
+    let alarms = world.alarms(NOW);
+    assert!(alarms[0].text.contains("us-east-1c of us-east-1 is sealed"), "{alarms:?}");
+}
+
+#[test]
+fn what_a_fenced_region_waits_for_is_said() {
+    let world = fixtures::fenced_behind_a_pause();
+    let pair = world.pair(0, NOW).unwrap();
+    assert_eq!(pair.fenced_waits_for("us-east-1").as_deref(), Some("link is paused"));
+    assert_eq!(pair.fenced_waits_for("eu-west-1"), None, "the primary waits for nobody");
+    let world = fixtures::left_behind();
+    let pair = world.pair(0, NOW).unwrap();
+    assert_eq!(pair.fenced_waits_for("us-east-1").as_deref(), Some("2 undecided"));
+}
