@@ -829,6 +829,17 @@ async fn followers_forward_and_nodes_come_and_go() {
     })
     .await;
     assert_eq!(http.get("secret/data/a").await.0, 200);
+    // It asks no other node for what it would not tell itself.
+    let nobody = Http::of(&region.nodes[leader], "");
+    for (method, path) in [
+        ("GET", "sys/replication/status"),
+        ("GET", "sys/rekey/init"),
+        ("PUT", "sys/rekey/init"),
+        ("GET", "sys/generate-root/attempt"),
+        ("PUT", "sys/wrapping/lookup"),
+    ] {
+        assert_eq!(nobody.send(method, path, "{}").await, (503, json!({"errors": ["Vault is sealed"]})), "{path}");
+    }
     region.unseal(leader).await;
 
     // Stopped in good order, it hands over and comes back.
