@@ -76,7 +76,7 @@ impl Server {
                         answer.status, answer.body
                     )));
                 }
-                let index = answer.index.and_then(|position| position.split_once(':')?.1.parse().ok());
+                let index = answer.index.and_then(|position| position.split(':').nth(1)?.parse().ok());
                 index.ok_or_else(|| io::Error::other("a write without a position"))
             }
             Server::Postgres(postgres) => {

@@ -72,7 +72,7 @@ impl Position {
     }
 }
 
-/// `epoch:index`, as the console, `X-Vault-Index` and the logs write it.
+/// `epoch:index`, as the console and the logs write it.
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.epoch.0, self.index)

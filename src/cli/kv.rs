@@ -35,7 +35,7 @@ async fn run_put(put: KvPut, context: &mut Context<'_>) -> Result<Output, Failur
         return change(&path, body, &put.path.connection, context, done).await;
     }
     let written = client.kv_put(&place.mount, &place.path, fields, put.cas).await.map_err(Failure::changed)?;
-    Ok(Output::of_data(format, written.metadata, |metadata| {
+    Ok(Output::of_data(format, written, |metadata| {
         format!("{}\n\n{}", titled("Secret Path", &place.data()), version(metadata))
     }))
 }

@@ -8,18 +8,7 @@ use crate::api::kv::{
     WriteRequest,
 };
 use crate::api::mounts::MountPreflight;
-use crate::ids::Position;
 use reqwest::Method;
-
-const INDEX_HEADER: &str = "x-vault-index";
-
-/// A write that was acknowledged.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Written {
-    pub metadata: VersionMetadata,
-    /// Its position in the path's log, where the server says it.
-    pub position: Option<Position>,
-}
 
 impl Client {
     /// `GET sys/internal/ui/mounts/:path`
@@ -28,12 +17,10 @@ impl Client {
     }
 
     /// `PUT :mount/data/:path`. With `cas`, only if the current version is that one; 0: only if there is none.
-    pub async fn kv_put(&self, mount: &str, path: &str, fields: Fields, cas: Option<u64>) -> Result<Written> {
+    pub async fn kv_put(&self, mount: &str, path: &str, fields: Fields, cas: Option<u64>) -> Result<VersionMetadata> {
         let options = cas.map(|cas| WriteOptions { cas: Some(cas.into()) });
         let request = WriteRequest { data: Some(fields), options };
-        let answer = self.kv(Method::PUT, mount, "data", path)?.json(&request).answer().await?.ok()?;
-        let position = answer.headers.get(INDEX_HEADER).and_then(|index| index.to_str().ok()?.parse().ok());
-        Ok(Written { metadata: answer.data()?, position })
+        self.kv(Method::PUT, mount, "data", path)?.json(&request).data().await
     }
 
     /// `GET :mount/data/:path`. `None`: no such secret. A version that was deleted or destroyed is there, without data.

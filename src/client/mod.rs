@@ -21,7 +21,6 @@ mod token;
 
 pub use error::{ClientError, Phase, Result};
 pub use events::EventStream;
-pub use kv::Written;
 pub use kv_text::KvText;
 pub use logical::Logical;
 pub use snapshot::Restore;

@@ -3,7 +3,7 @@
 use super::error::{ClientError, Phase, Result};
 use super::{Client, Url};
 use crate::api::envelope::{Envelope, Errors};
-use reqwest::header::{ACCEPT, HeaderMap};
+use reqwest::header::ACCEPT;
 use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,7 +37,6 @@ pub(super) struct Answer {
     method: Method,
     url: Url,
     pub status: u16,
-    pub headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -98,7 +97,7 @@ impl<'a> Request<'a> {
             request = request.header(name, value);
         }
         let response = request.send().await.map_err(|error| unreachable(Phase::Answer, error))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let status = response.status().as_u16();
         let body = read_body(response).await.map_err(|failure| match failure {
             BodyFailure::Broken(error) => unreachable(Phase::Body, error),
             BodyFailure::TooLarge => ClientError::Undecodable {
@@ -108,7 +107,7 @@ impl<'a> Request<'a> {
                 cause: format!("it is larger than {BODY_BYTES_MAX} bytes"),
             },
         })?;
-        Ok(Answer { method, url, status, headers, body })
+        Ok(Answer { method, url, status, body })
     }
 
     /// The answer's body, if its status is 2xx.
@@ -149,13 +148,12 @@ impl<'a> Request<'a> {
         if response.status().is_success() {
             return Ok(response);
         }
-        let headers = response.headers().clone();
         let body = match tokio::time::timeout(self.client.call_timeout, read_body(response)).await {
             Ok(Ok(body)) => body,
             // The status alone says enough.
             Ok(Err(_)) | Err(_) => Vec::new(),
         };
-        Err(Answer { method, url, status, headers, body }.into_error())
+        Err(Answer { method, url, status, body }.into_error())
     }
 }
 

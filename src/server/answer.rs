@@ -3,6 +3,7 @@
 use super::request_id;
 use crate::api::envelope::{Doubled, Envelope};
 use crate::error::{Error, Result};
+use crate::ids::Position;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
@@ -24,13 +25,15 @@ const WRAPPED_BYTES_MAX: usize = 4 << 20;
 pub struct Answer {
     status: u16,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Of the write that this answers.
+    position: Option<Position>,
     body: Body,
 }
 
 impl Answer {
     /// 204, nothing in it.
     pub fn empty() -> Answer {
-        Answer { status: 204, headers: Vec::new(), body: Body::empty() }
+        Answer { status: 204, headers: Vec::new(), position: None, body: Body::empty() }
     }
 
     /// The value as it is: what Vault answers without an envelope.
@@ -60,7 +63,8 @@ impl Answer {
 
     /// An answer that was kept as text.
     pub fn json_text(text: &str) -> Answer {
-        Answer { status: 200, headers: Vec::new(), body: Body::from(text.to_owned()) }.typed("application/json")
+        Answer { status: 200, headers: Vec::new(), position: None, body: Body::from(text.to_owned()) }
+            .typed("application/json")
     }
 
     /// With one more warning in its envelope, if it is good and has one.
@@ -131,12 +135,13 @@ impl Answer {
     }
 
     pub fn bytes(bytes: Bytes) -> Answer {
-        Answer { status: 200, headers: Vec::new(), body: Body::from(bytes) }.typed("application/octet-stream")
+        Answer { status: 200, headers: Vec::new(), position: None, body: Body::from(bytes) }
+            .typed("application/octet-stream")
     }
 
     /// Server-sent events, or any body that comes bit by bit.
     pub fn stream(content_type: &'static str, body: Body) -> Answer {
-        Answer { status: 200, headers: Vec::new(), body }.typed(content_type)
+        Answer { status: 200, headers: Vec::new(), position: None, body }.typed(content_type)
     }
 
     pub fn error(status: u16, message: &str) -> Answer {
@@ -165,6 +170,15 @@ impl Answer {
         self
     }
 
+    /// The write that this answers is held by this position.
+    pub fn at(self, position: Position) -> Answer {
+        Answer { position: Some(position), ..self }
+    }
+
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
     pub fn into_response(self) -> Response<Body> {
         let mut response = Response::new(self.body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -177,7 +191,7 @@ impl Answer {
 
     fn json(value: &impl Serialize) -> Answer {
         let bytes = serde_json::to_vec(value).expect("answers are maps with string keys");
-        Answer { status: 200, headers: Vec::new(), body: Body::from(bytes) }.typed("application/json")
+        Answer { status: 200, headers: Vec::new(), position: None, body: Body::from(bytes) }.typed("application/json")
     }
 
     fn typed(mut self, content_type: &'static str) -> Answer {

@@ -82,7 +82,8 @@ fn expect_here(route: &Route, call: &Call) -> Result<()> {
 
 async fn run_audited(route: &Route, call: &mut Call) -> Result<Answer> {
     let refusal = refusal(route, call).await;
-    run_or_refuse(route, call, refusal).await
+    let answer = run_or_refuse(route, call, refusal).await?;
+    Ok(index::told(&call.node, answer))
 }
 
 /// Written down before anything is done, and its answer before the client has it.

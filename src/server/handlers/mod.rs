@@ -37,7 +37,6 @@ pub mod wrapping;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::index::INDEX_HEADER;
 use super::pattern::MOUNT;
 use super::request::Verb;
 use crate::error::{Error, Result};
@@ -102,5 +101,5 @@ pub fn page<'a>(call: &Call, names: &'a [String]) -> Result<&'a [String]> {
 
 /// The answer to a write, with the position that holds it.
 fn written(answer: Answer, position: Position) -> Answer {
-    answer.with_header(INDEX_HEADER, &position.to_string())
+    answer.at(position)
 }
