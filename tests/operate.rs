@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use support::http::Http;
 use support::writer::{Writer, fields};
-use support::{Region, connect, promote, wait_for, wait_until_in_step};
+use support::{Node, Region, connect, promote, wait_for, wait_until_in_step};
 
 /// How long the pause of writes is looked for around a stop.
 const PAUSE_WATCHED: Duration = Duration::from_secs(5);
@@ -226,6 +226,35 @@ async fn a_node_tells_of_itself_and_of_leases() {
 }
 
 /// How long writes were not acknowledged around the stop is said in the test's output, and not asserted.
+/// Its vote counted for entries that it lost: it is heard again only once it holds them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lost_its_disk_joins_anew_under_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut region = Region::start(folder.path(), "us-east-1", 3).await;
+    let leader = region.leader().await;
+    // Not the one that the others join by.
+    let lost = if leader == 2 { 1 } else { 2 };
+    for number in 0..20 {
+        region.client().await.kv_put("secret", &format!("a/{number}"), fields("1"), None).await.expect("a write");
+    }
+    region.nodes[lost].kill();
+    std::fs::remove_dir_all(region.nodes[lost].config.with_extension("")).expect("its data directory");
+    region.nodes[lost].start();
+    region.unseal(lost).await;
+    wait_for("the leader to take it in anew", || async {
+        region.nodes.iter().any(|node| node.log_text().contains("removed before it is added anew")).then_some(())
+    })
+    .await;
+    region.wait_for_voters(3).await;
+    // With the node that was never lost gone, both others are needed for anything to be agreed on.
+    let leader = region.leader().await;
+    let third = (0..3).find(|number| ![lost, leader].contains(number)).unwrap_or(leader);
+    region.nodes[third].kill();
+    let client = region.client().await;
+    wait_for("a write by the two", || async { client.kv_put("secret", "after", fields("2"), None).await.ok() }).await;
+    wait_for("an old secret", || async { client.kv_get("secret", "a/19", None).await.ok()? }).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_told_to_stop_hands_leadership_over_first() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::ids::Position;
 use crate::state::ledger::Accept;
 use crate::state::{Command, Outcome, Role};
-use bytes::Bytes;
 use std::sync::Arc;
 
 /// Entries of one request at most.
@@ -52,10 +51,7 @@ async fn attempt(context: &Arc<Context>, request: &Arc<AcceptRequest>) -> Result
     let (asked, as_of) = (request.clone(), path.applied);
     // Never earlier than what was agreed on.
     let at = clock::now().max(path.applied_at);
-    let look = move |context: &Context| {
-        let opens = |key: &Bytes, value: &Bytes| context.keyring.opens(key, value);
-        Look::new(context.state(), &opens, &path, &asked, at)?.evaluate()
-    };
+    let look = move |context: &Context| Look::new(context.state(), &context.keyring, &path, &asked, at)?.evaluate();
     let (mut outcomes, entries) = context.blocking(look).await?;
     if entries.is_empty() {
         return Ok(Some(answer(outcomes)));

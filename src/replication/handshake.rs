@@ -169,10 +169,16 @@ pub struct Finished {
     pub fingerprints: Vec<Fingerprint>,
 }
 
+/// Longer than any that is made.
+const ACCESSOR_CHARS_MAX: usize = 64;
+
 /// Which token a request names: to look up its record, before anything is proven.
 pub fn claimed_accessor(kind: &str, request: &Bytes) -> Result<String> {
     let body = split(request)?.body;
     let start = if kind == FINISH { decode::<Finish>(&body)?.start } else { decode::<Start>(&body)? };
+    if start.accessor.len() > ACCESSOR_CHARS_MAX {
+        return Err(Error::invalid("the request does not name an activation token"));
+    }
     Ok(start.accessor)
 }
 

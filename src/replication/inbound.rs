@@ -8,7 +8,7 @@ use super::envelope::{self, Channel, Incoming, Receiver};
 use super::handshake::{self, Accepted, FINISH, Finished, START, Standby, Verdict};
 use super::link_record::{self, LinkRecord, MAX_PARALLEL_DEFAULT};
 use super::news;
-use super::protocol::{Answer, Request};
+use super::protocol::{self, Answer, Request};
 use super::token_records::{self, Fate, TokenRecord, Use};
 use super::transport::NO_SESSION;
 use crate::api::replication::EventLevel;
@@ -110,6 +110,10 @@ impl Inbound {
         if request.ask.name() != kind {
             return Err(Error::invalid(format!("a request of the kind {} came as {kind}", request.ask.name())));
         }
+        if matches!(request.ask, protocol::Ask::Hello(_)) {
+            // A leader that was replaced and does not know it would confirm a role that its region has no more.
+            context.lead().await?;
+        }
         let asked = context.ask(|reply| Ask::Request { from, request: Box::new(request), reply });
         let answer: Answer = tokio::time::timeout(ANSWER_DEADLINE, asked)
             .await
@@ -163,6 +167,8 @@ fn token_record(context: &Arc<Context>, kind: &str, body: &Bytes) -> Result<Opti
 async fn accept(context: &Arc<Context>, record: TokenRecord, accepted: Accepted) -> Result<Secret> {
     let Accepted { primary, offer, credential, sealed_keyring, opening_key, finish } = accepted;
     let own_data = context.state().path().role != Role::Standby;
+    // Nothing may be acknowledged between the look and what replaces it.
+    let _held = if own_data { Some(context.keyring.hold_writes().await) } else { None };
     if own_data && !record.forced && context.blocking(|context| context.keyring.holds_client_secrets()).await? {
         return Err(Error::invalid(
             "secrets were stored in the standby since the activation token was made: make a new one with -force if \

@@ -112,7 +112,9 @@ pub(super) async fn keep_house(context: &Arc<Context>, path: &PathState, floor: 
 
 async fn trim(context: &Arc<Context>, path: &PathState, floor: Option<u64>) -> Result<()> {
     let Bounds { bytes_max, time_max } = context.config.wal;
-    let since = UnixMs(clock::now().0.saturating_sub(time_max.as_millis() as u64));
+    // A clock that is ahead must not make all of it old.
+    let now = clock::now().min(path.applied_at);
+    let since = UnixMs(now.0.saturating_sub(time_max.as_millis() as u64));
     let young = context.blocking(move |context| retention::first_after(context.state(), since)).await?;
     match retention::below(path, floor, young, bytes_max) {
         Some(below) => retention::trim(context.consensus.as_ref(), below).await,

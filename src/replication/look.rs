@@ -5,17 +5,53 @@
 //! nothing of the entry is written unless the operator asked for just that.
 
 use super::ledger_wire as wire;
+use super::ports::KeyringPort;
 use crate::api::ledger::{AcceptConflict, AcceptOutcome, AcceptRequest};
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::ids::Position;
-use crate::state::{Batch, Class, Op, PathState, State, line};
+use crate::state::{Batch, Class, Op, PathState, State, expect_stored, line};
 use crate::storage::ScanLimit;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// What one read of the log returns.
 const LOG_READ: ScanLimit = ScanLimit { entries: 4096, bytes: 16 << 20 };
+
+/// What this region knows of keys and of what is encrypted for them.
+pub(super) trait Keys {
+    /// Whether this region's keys open a value.
+    fn opens(&self, key: &[u8], value: &[u8]) -> Result<bool>;
+
+    /// See `KeyringPort::keeps_from_replay`.
+    fn keeps_from_replay(&self, key: &[u8], overwrites: bool) -> Option<&'static str>;
+}
+
+impl Keys for Arc<dyn KeyringPort> {
+    fn opens(&self, key: &[u8], value: &[u8]) -> Result<bool> {
+        self.as_ref().opens(key, value)
+    }
+
+    fn keeps_from_replay(&self, key: &[u8], overwrites: bool) -> Option<&'static str> {
+        self.as_ref().keeps_from_replay(key, overwrites)
+    }
+}
+
+/// Of tests: everything is readable, and only what begins with `table` is held back.
+#[cfg(test)]
+pub(super) struct EveryKey;
+
+#[cfg(test)]
+impl Keys for EveryKey {
+    fn opens(&self, _: &[u8], _: &[u8]) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn keeps_from_replay(&self, key: &[u8], overwrites: bool) -> Option<&'static str> {
+        (overwrites && key.starts_with(b"table")).then_some("a table")
+    }
+}
 
 /// An entry as it came, decoded.
 struct Wanted {
@@ -31,8 +67,7 @@ pub(super) type Evaluated = (Vec<Option<AcceptOutcome>>, Vec<(usize, Batch)>);
 /// What the entries are judged by.
 pub(super) struct Look<'a> {
     state: &'a State,
-    /// Whether this region's keys open a value.
-    opens: &'a dyn Fn(&Bytes, &Bytes) -> Result<bool>,
+    keys: &'a dyn Keys,
     wanted: Vec<Wanted>,
     /// The last position that this region's line and that of the ledger's region share: what it kept up to there is here.
     on_line: Position,
@@ -51,7 +86,7 @@ pub(super) struct Look<'a> {
 impl<'a> Look<'a> {
     pub fn new(
         state: &'a State,
-        opens: &'a dyn Fn(&Bytes, &Bytes) -> Result<bool>,
+        keys: &'a dyn Keys,
         path: &PathState,
         request: &AcceptRequest,
         at: UnixMs,
@@ -68,7 +103,7 @@ impl<'a> Look<'a> {
         let taken = taken.into_iter().filter(|(_, position)| line::holds(&path.history, *position)).collect();
         let changed = changed(state, &wanted, shared)?;
         let log_tells = path.wal_first <= shared.index + 1;
-        Ok(Look { state, opens, wanted, on_line, shared, taken, changed, log_tells, at })
+        Ok(Look { state, keys, wanted, on_line, shared, taken, changed, log_tells, at })
     }
 
     pub fn evaluate(&self) -> Result<Evaluated> {
@@ -112,11 +147,12 @@ impl<'a> Look<'a> {
         if let Some(position) = self.is_there(wanted)?.filter(|_| !rewritten) {
             return Ok(Some(AcceptOutcome::Replayed { position }));
         }
-        if let Some(why) = self.unreadable(wanted)? {
+        if let Some(why) = self.unfit(wanted)? {
             return Ok(Some(AcceptOutcome::Refused { why }));
         }
-        let mut conflicts = Vec::new();
+        let (mut conflicts, mut kept) = (Vec::new(), None);
         for op in &wanted.ops {
+            let before = conflicts.len();
             if blocked.contains(op.key()) {
                 conflicts.push(self.conflict(op.key(), self.newest(op.key())?)?);
             } else if !written.contains(op.key())
@@ -124,6 +160,12 @@ impl<'a> Look<'a> {
             {
                 conflicts.push(self.conflict(op.key(), by)?);
             }
+            if conflicts.len() > before {
+                kept = kept.or(self.keys.keeps_from_replay(op.key(), true));
+            }
+        }
+        if let Some(why) = kept.filter(|_| wanted.overwrite) {
+            return Ok(Some(AcceptOutcome::Refused { why: why.into() }));
         }
         let writes = conflicts.is_empty() || wanted.overwrite;
         Ok((!writes).then_some(AcceptOutcome::Conflict { conflicts }))
@@ -143,13 +185,17 @@ impl<'a> Look<'a> {
         Ok(position)
     }
 
-    fn unreadable(&self, wanted: &Wanted) -> Result<Option<String>> {
-        if wanted.class == Class::KeyRotate {
-            return Ok(Some("a key rotation is not replayed: rotate the key on this region".into()));
-        }
+    fn unfit(&self, wanted: &Wanted) -> Result<Option<String>> {
         for op in &wanted.ops {
+            if let Err(refusal) = expect_stored(op.key()) {
+                return Ok(Some(refusal.to_string()));
+            }
+            let deletes = matches!(op, Op::Delete { .. });
+            if let Some(why) = self.keys.keeps_from_replay(op.key(), deletes) {
+                return Ok(Some(why.into()));
+            }
             if let Op::Put { key, value } = op
-                && !(self.opens)(key, value)?
+                && !self.keys.opens(key, value)?
             {
                 return Ok(Some("it is encrypted with a key that this region does not hold".into()));
             }
@@ -229,23 +275,27 @@ mod tests {
         state
     }
 
-    fn outcomes(state: &State, fork: u64, entries: &[(u64, Op)]) -> Vec<Option<AcceptOutcome>> {
-        let path = state.path();
-        let position = |index| Position::new(Epoch::FIRST, index);
-        let entry = |(index, op): &(u64, Op)| AcceptEntry {
-            position: position(*index),
-            class: Class::KvWrite,
-            ops: vec![wire::op(op)],
-            overwrite: false,
-        };
-        let request = AcceptRequest {
+    fn entry(index: u64, op: Op, overwrite: bool) -> AcceptEntry {
+        let position = Position::new(Epoch::FIRST, index);
+        AcceptEntry { position, class: Class::KvWrite, ops: vec![wire::op(&op)], overwrite }
+    }
+
+    /// Of a ledger without entries.
+    fn request(state: &State, fork: u64) -> AcceptRequest {
+        AcceptRequest {
             region: RegionId([2; 16]),
             number: 1,
-            line: path.history.clone(),
-            fork: position(fork),
-            entries: entries.iter().map(entry).collect(),
-        };
-        let look = Look::new(state, &|_, _| Ok(true), &path, &request, UnixMs(1)).expect("a look");
+            line: state.path().history.clone(),
+            fork: Position::new(Epoch::FIRST, fork),
+            entries: Vec::new(),
+        }
+    }
+
+    fn outcomes(state: &State, fork: u64, entries: &[(u64, Op)]) -> Vec<Option<AcceptOutcome>> {
+        let path = state.path();
+        let entries = entries.iter().map(|(index, op)| entry(*index, op.clone(), false)).collect();
+        let request = AcceptRequest { entries, ..request(state, fork) };
+        let look = Look::new(state, &EveryKey, &path, &request, UnixMs(1)).expect("a look");
         look.evaluate().expect("evaluated").0
     }
 
@@ -257,6 +307,25 @@ mod tests {
         for (at, outcome) in outcomes(&state, 0, &entries).into_iter().enumerate() {
             let position = Position::new(Epoch::FIRST, at as u64 + 1);
             assert_eq!(outcome, Some(AcceptOutcome::Replayed { position }));
+        }
+    }
+
+    #[test]
+    fn a_table_is_not_put_back_over_what_it_became() {
+        let state = primary();
+        let batch = Batch { class: Class::Mount, at: UnixMs(0), ops: vec![put("table", "new")] };
+        state.apply(1, &Command::Write { term: 1, epoch: Epoch::FIRST, batches: vec![batch] }, &[]).expect("applied");
+        let told = |overwrite, op| {
+            let request = AcceptRequest { entries: vec![entry(9, op, overwrite)], ..request(&state, 3) };
+            let look = Look::new(&state, &EveryKey, &state.path(), &request, UnixMs(1)).expect("a look");
+            look.evaluate().expect("evaluated").0.remove(0)
+        };
+        assert!(matches!(told(false, put("table", "old")), Some(AcceptOutcome::Conflict { .. })));
+        assert!(matches!(told(true, put("table", "old")), Some(AcceptOutcome::Refused { .. })));
+        assert!(matches!(told(true, Op::Delete { key: "table".into() }), Some(AcceptOutcome::Refused { .. })));
+        assert_eq!(told(true, put("k", "old")), None, "one secret may be");
+        for key in [String::new(), "k".repeat(9000)] {
+            assert!(matches!(told(true, put(&key, "x")), Some(AcceptOutcome::Refused { .. })));
         }
     }
 

@@ -31,6 +31,10 @@ pub trait KeyringPort: Send + Sync + 'static {
     /// on a sealed node.
     fn opens(&self, key: &[u8], value: &[u8]) -> Result<bool>;
 
+    /// Why a write to this key is not taken over from another region's ledger, though it is readable; `None`: it may be.
+    /// `overwrites`: something else stands there since.
+    fn keeps_from_replay(&self, key: &[u8], overwrites: bool) -> Option<&'static str>;
+
     /// Waits until no client write is between its evaluation and its outcome, and lets none begin before what comes
     /// back is dropped.
     fn hold_writes(&self) -> BoxFuture<'_, Box<dyn Send>>;

@@ -226,11 +226,20 @@ impl Core {
             Reach::Many => blocking(evaluate).await?,
         };
         if ops.is_empty() {
+            // That there is nothing to do may have been read from a state that is old: one cut off still leads, it thinks.
+            self.consensus.read_barrier().await?;
             return Ok(Written { value, position: self.state().path().applied });
         }
         expect_bounded(&ops)?;
         let position = self.consensus.write(term, Batch { class, at: now.ms(), ops }).await?;
         Ok(Written { value, position })
+    }
+
+    /// Where this node leads its region: once it holds all that was acknowledged before, and still leads.
+    pub async fn confirm_if_leader(&self) -> Result<()> {
+        self.catch_up_if_leader().await;
+        let leads = self.consensus.standing().borrow().is_leader;
+        if leads { self.consensus.read_barrier().await } else { Ok(()) }
     }
 
     /// The Raft term to evaluate a write in. Waits a little where this node has just become the leader.
@@ -334,10 +343,11 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
 /// Says no to what would be agreed on and then fit nowhere.
 fn expect_bounded(ops: &[Op]) -> Result<()> {
     let sizes = ops.iter().map(|op| match op {
-        Op::Put { value, .. } => value.len() as u64,
-        Op::Delete { .. } => 0,
+        Op::Put { key, value } => (key.len() as u64, value.len() as u64),
+        Op::Delete { key } => (key.len() as u64, 0),
     });
-    let (largest, all) = sizes.fold((0, 0), |(largest, all): (u64, u64), size| (largest.max(size), all + size));
+    let (largest, all) =
+        sizes.fold((0, 0), |(largest, all): (u64, u64), (key, value)| (largest.max(value), all + key + value));
     match () {
         () if largest > RECORD_BYTES_MAX => Err(Error::ValueTooLarge { got: largest, max: RECORD_BYTES_MAX }),
         () if all > WRITE_BYTES_MAX => Err(Error::ValueTooLarge { got: all, max: WRITE_BYTES_MAX }),

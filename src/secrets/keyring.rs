@@ -22,8 +22,13 @@ pub struct Keyring {
     path_key: [[u8; 32]; 2],
     /// Keys the hashes under which tokens are stored.
     token_key: [u8; 32],
-    /// Ascending by term, never empty; the last one encrypts.
+    /// Ascending by term, never empty.
     terms: Vec<DataKey>,
+    /// How many terms the data set has, of which the last one encrypts: the first of all, where it says nothing. A region
+    /// may hold terms that its data set does not know, of a rotation that was lost in a failover or undone by a restore:
+    /// those only decrypt, since no other region has them.
+    #[serde(skip)]
+    active: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -47,21 +52,27 @@ impl Keyring {
             path_key: [clock::random_bytes(), clock::random_bytes()],
             token_key: clock::random_bytes(),
             terms: vec![first],
+            active: None,
         }
     }
 
     /// The term and the key that encrypt now.
     pub fn active(&self) -> (u32, Key) {
-        let last = self.terms.last().expect("a keyring has a term: `generate` and `from_bytes` see to it");
-        (last.term, Key::new(last.key))
+        let active = self.active_key();
+        (active.term, Key::new(active.key))
+    }
+
+    fn active_key(&self) -> &DataKey {
+        let of_data = self.terms.iter().find(|key| Some(key.term) == self.active);
+        of_data.or(self.terms.first()).expect("a keyring has a term: `generate` and `from_bytes` see to it")
     }
 
     /// The keyring with one more term, which encrypts from now on.
     pub fn rotated(&self, now: UnixMs) -> Keyring {
-        let (term, _) = self.active();
-        let next = DataKey { term: term + 1, key: clock::random_bytes(), created_at: now.0 };
+        let term = self.terms.last().map_or(0, |key| key.term) + 1;
+        let next = DataKey { term, key: clock::random_bytes(), created_at: now.0 };
         let terms = self.terms.iter().map(DataKey::copy).chain([next]).collect();
-        Keyring { path_key: self.path_key, token_key: self.token_key, terms }
+        Keyring { path_key: self.path_key, token_key: self.token_key, terms, active: Some(term) }
     }
 
     /// The terms as they travel in the data set, from where every region that holds its keyring, of whatever term, takes
@@ -76,12 +87,13 @@ impl Keyring {
         let wrong = || Error::corrupt("the data set's key terms do not open with the region's keyring");
         let bytes = aead::decrypt(&self.terms_key(), ABOUT_TERMS, stored).ok_or_else(wrong)?;
         let terms: Vec<DataKey> = postcard::from_bytes(bytes.expose()).map_err(|_| wrong())?;
+        self.active = Some(terms.iter().map(|key| key.term).max().ok_or_else(wrong)?);
         // The data set's own count: a term that was made elsewhere and lost may have had the same number.
         let mut own = std::mem::replace(&mut self.terms, terms);
         own.retain(|key| !self.terms.iter().any(|term| term.term == key.term));
         self.terms.append(&mut own);
         self.terms.sort_by_key(|key| key.term);
-        if self.terms.is_empty() { Err(wrong()) } else { Ok(self) }
+        Ok(self)
     }
 
     fn terms_key(&self) -> Key {
@@ -90,7 +102,7 @@ impl Keyring {
 
     /// When the active term began.
     pub fn active_since(&self) -> UnixMs {
-        UnixMs(self.terms.last().map_or(0, |term| term.created_at))
+        UnixMs(self.active_key().created_at)
     }
 
     pub fn key_of(&self, term: u32) -> Option<Key> {
@@ -126,5 +138,31 @@ impl Keyring {
         let bytes = aead::decrypt(root, ABOUT, stored)
             .ok_or_else(|| Error::corrupt("the stored keyring does not open with this region's root key"))?;
         Keyring::from_bytes(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn active(keyring: &Keyring) -> u32 {
+        keyring.active().0
+    }
+
+    /// A term that was made and lost, in a failover or by a restore, is in a keyring that was carried over meanwhile.
+    #[test]
+    fn a_term_that_the_data_set_does_not_know_only_decrypts() {
+        let first = Keyring::generate(UnixMs(1));
+        let rotated = first.rotated(UnixMs(2));
+        assert_eq!((active(&first), active(&rotated)), (1, 2));
+        let again = |keyring: &Keyring| Keyring::from_bytes(&keyring.to_bytes().unwrap()).unwrap();
+        let carried = again(&rotated);
+        assert_eq!(active(&carried), 1, "the data set names no terms: it was never rotated");
+        let carried = carried.with_terms(&first.terms_for_data().unwrap()).unwrap();
+        assert_eq!((active(&carried), carried.active_since()), (1, UnixMs(1)));
+        assert!(carried.key_of(2).is_some());
+        assert_eq!(active(&carried.rotated(UnixMs(3))), 3, "and its number is not given again");
+        let followed = again(&first).with_terms(&rotated.terms_for_data().unwrap()).unwrap();
+        assert_eq!(active(&followed), 2);
     }
 }

@@ -42,8 +42,9 @@ pub const TERMS: &[u8] = &[KEY_TERMS];
 /// What a restore has staged.
 pub const STAGED: &[u8] = &[STAGE];
 
-/// All KV metadata, whatever the mount; all tokens, token roles and policies.
+/// All KV metadata, and all secrets without versions, whatever the mount; all tokens, token roles and policies.
 pub const KV_METADATA_ALL: &[u8] = &[KV_METADATA];
+pub const KV1_ALL: &[u8] = &[KV1];
 pub const TOKENS: &[u8] = &[TOKEN];
 pub const ROLES: &[u8] = &[ROLE];
 pub const POLICIES: &[u8] = &[POLICY];
@@ -131,6 +132,27 @@ pub fn place(key: &[u8]) -> Place<'_> {
         SETTINGS => Place::Kind("sys/config"),
         STAGE => Place::Kind("sys/storage/raft/snapshot"),
         _ => Place::Kind("an unknown kind of record"),
+    }
+}
+
+/// How much hangs on the record at a key.
+pub enum Scope {
+    /// One thing: a secret, a token, a policy.
+    Single,
+    /// All of a kind: the mounts, the audit devices, the settings.
+    Table,
+    /// The terms of the keyring.
+    KeyTerms,
+    /// Of a restore.
+    Staged,
+}
+
+pub fn scope(key: &[u8]) -> Scope {
+    match key.first() {
+        Some(&(MOUNTS | AUDIT | SETTINGS)) => Scope::Table,
+        Some(&KEY_TERMS) => Scope::KeyTerms,
+        Some(&STAGE) => Scope::Staged,
+        _ => Scope::Single,
     }
 }
 

@@ -241,8 +241,12 @@ impl Vault {
 
     /// Whether clients keep secrets in this region: what would be lost if it took over another region's data.
     pub fn holds_client_secrets(&self) -> Result<bool> {
-        let all = KeyRange::prefix(layout::KV_METADATA_ALL);
-        Ok(!self.core.state().scan_data(&all, ScanLimit::entries(1))?.is_empty())
+        for all in [layout::KV_METADATA_ALL, layout::KV1_ALL] {
+            if !self.core.state().scan_data(&KeyRange::prefix(all), ScanLimit::entries(1))?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Lets this node be unsealed for the region it is about to join, before it has that region's records.

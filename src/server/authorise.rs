@@ -107,7 +107,7 @@ pub fn is_protected(route: &Route) -> bool {
 /// What a request says: its query if it reads, else its body.
 fn parameters(call: &Call) -> Map<String, Value> {
     if call.verb.reads() {
-        return call.query.pairs().map(|(name, value)| (name.to_owned(), Value::String(value.to_owned()))).collect();
+        return query_parameters(call.query.pairs());
     }
     match parse_body(&call.headers, &call.body) {
         Ok(Value::Object(fields)) => fields,
@@ -115,10 +115,32 @@ fn parameters(call: &Call) -> Map<String, Value> {
     }
 }
 
+/// A name that is given twice is a list of both, which no rule for one value fits.
+fn query_parameters<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for (name, value) in pairs {
+        let value = Value::String(value.to_owned());
+        let both = match fields.remove(name) {
+            None => value,
+            Some(Value::Array(before)) => before.into_iter().chain([value]).collect(),
+            Some(before) => Value::Array(vec![before, value]),
+        };
+        fields.insert(name.to_owned(), both);
+    }
+    fields
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::server::routes::ROUTES;
+
+    #[test]
+    fn a_parameter_that_is_given_twice_is_both() {
+        let pairs = [("version", "1"), ("depth", "2"), ("version", "3"), ("version", "4")];
+        let found = Value::Object(query_parameters(pairs.into_iter()));
+        assert_eq!(found, serde_json::json!({ "version": ["1", "3", "4"], "depth": "2" }));
+    }
 
     #[test]
     fn every_protected_pattern_is_one_of_a_route() {

@@ -183,11 +183,6 @@ pub fn token_of(headers: &HeaderMap) -> Option<SensitiveString> {
     token(headers).map(SensitiveString::new)
 }
 
-/// Whether a request shows a token at all, good or not.
-pub fn has_token(headers: &HeaderMap) -> bool {
-    token(headers).is_some()
-}
-
 fn token(headers: &HeaderMap) -> Option<&str> {
     let header = |name: &str| headers.get(name)?.to_str().ok();
     let bearer = || header("authorization")?.strip_prefix("Bearer ");

@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::bodies;
+use super::bodies::Giver;
 use super::call::{Call, Via, within};
 use super::cors::{self, Verdict};
 use super::forward::{self, CLIENT_ADDRESS, FORWARDED_BY, Forwarded, NOT_LEADER, UNPROVEN, USE_COUNTED};
@@ -249,7 +250,12 @@ async fn handle(
     // The room that a body takes is held until its request is answered.
     let mut _held = None;
     if !route.takes_file() {
-        let held = node.bodies.read(route, &parts, body).await?;
+        let giver = Giver {
+            address: sender.visitor.map(Visitor::address),
+            is_peer: route.who == Who::Node && sender.visitor.is_some_and(|visitor| node.is_peer(visitor)),
+            is_client: bodies::may_be_long(&parts) && shows_good_token(&call)?,
+        };
+        let held = node.bodies.read(route, giver, &parts, body).await?;
         call.body = held.bytes.clone();
         _held = Some(held);
     } else if guarded::would_allow(route, &call)? {
@@ -264,6 +270,12 @@ async fn handle(
         Runs::LeaderIfAny => run_on_leader_if_any(route, call, &parts).await,
     }
     .map(|response| if parts.method == axum::http::Method::HEAD { without_body(response) } else { response })
+}
+
+/// Whether who sends it may send much.
+fn shows_good_token(call: &Call) -> Result<bool> {
+    let Some(token) = call.token().filter(|_| call.node.expect_open().is_ok()) else { return Ok(false) };
+    Ok(call.node.vault.recognise(&token, call.address(), call.uses)?.is_some())
 }
 
 /// Here if this node leads, else wherever the leader is. While there is none, and when leadership is lost before

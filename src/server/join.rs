@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::node::{Node, blocking};
 use super::peers::{self, ANSWER_BYTES_MAX};
+use super::visitor::Visitor;
 use crate::clock::{self, UnixMs};
 use crate::consensus::Member;
 use crate::consensus::raft::Suffrage;
@@ -28,6 +29,7 @@ use crate::storage::keys::Key;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,7 +37,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// Challenges that the leader remembers at a time, and how long.
-const CHALLENGES_MAX: usize = 64;
+const CHALLENGES_MAX: usize = 512;
+/// From one address. Whoever asks for more takes them from himself.
+const CHALLENGES_EACH_MAX: usize = 8;
+/// Addresses that a node which is to join was told to try.
+const ASKED_MAX: usize = 8;
 const CHALLENGE_LIFE: Duration = Duration::from_secs(60);
 /// Between two rounds over the addresses to join.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -51,13 +57,20 @@ const HEAR_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub struct Joining {
     /// The leader's: challenges not yet answered, by their id.
-    challenges: Mutex<HashMap<[u8; 16], (JoinNonce, UnixMs)>>,
+    challenges: Mutex<HashMap<[u8; 16], Open>>,
     /// The joiner's: whether a region is waiting for this node to be unsealed.
     expected: AtomicBool,
     /// The joiner's: addresses given by `sys/storage/raft/join`.
     asked: Mutex<Vec<String>>,
     /// The joiner's: it is to join without a vote.
     without_vote: AtomicBool,
+}
+
+/// A challenge that nobody answered yet.
+struct Open {
+    nonce: JoinNonce,
+    made: UnixMs,
+    by: Option<IpAddr>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,12 +120,16 @@ impl Joining {
         if !asked.iter().any(|known| known == address) {
             asked.push(address.to_owned());
         }
+        // The newest count: each is dialled, round after round.
+        let surplus = asked.len().saturating_sub(ASKED_MAX);
+        asked.drain(..surplus);
     }
 }
 
 /// `POST sys/storage/raft/bootstrap/challenge`, on the leader.
 pub async fn challenge(call: Call) -> Result<Answer> {
     let request: ChallengeRequest = call.json()?;
+    let by = call.visitor.map(Visitor::address);
     let node = call.node;
     let (challenge, nonce) = blocking({
         let node = node.clone();
@@ -121,12 +138,18 @@ pub async fn challenge(call: Call) -> Result<Answer> {
     .await?;
     let now = clock::now();
     let mut challenges = lock(&node.joining.challenges);
-    challenges.retain(|_, (_, made)| now.since(*made) < CHALLENGE_LIFE);
-    if challenges.len() >= CHALLENGES_MAX {
+    challenges.retain(|_, open| now.since(open.made) < CHALLENGE_LIFE);
+    let of_his = challenges.iter().filter(|(_, open)| open.by == by).map(|(id, open)| (open.made, *id));
+    let (held, oldest) = of_his.fold((0, None), |(held, oldest), next| {
+        (held + 1, Some(oldest.map_or(next, |oldest: (UnixMs, [u8; 16])| oldest.min(next))))
+    });
+    if let Some((_, oldest)) = oldest.filter(|_| held >= CHALLENGES_EACH_MAX) {
+        challenges.remove(&oldest);
+    } else if challenges.len() >= CHALLENGES_MAX {
         return Err(Error::unavailable("too many nodes want to join at a time; try again in a minute"));
     }
     let id = clock::random_bytes();
-    challenges.insert(id, (nonce, now));
+    challenges.insert(id, Open { nonce, made: now, by });
     info!(node = request.server_id, "a node wants to join");
     Ok(Answer::data(&ChallengeAnswer { id: hex::encode(id), challenge }))
 }
@@ -137,7 +160,8 @@ pub async fn answer(call: Call) -> Result<Answer> {
     let mut id = [0; 16];
     hex::decode_to_slice(&request.id, &mut id).map_err(|_| Error::PermissionDenied)?;
     let nonce = lock(&call.node.joining.challenges).remove(&id);
-    let (nonce, _) = nonce.ok_or_else(|| Error::unavailable("the challenge is not known any more: ask for another"))?;
+    let Open { nonce, .. } =
+        nonce.ok_or_else(|| Error::unavailable("the challenge is not known any more: ask for another"))?;
     let node = call.node;
     let (raft_key, request) = blocking({
         let node = node.clone();
@@ -147,10 +171,26 @@ pub async fn answer(call: Call) -> Result<Answer> {
         }
     })
     .await?;
+    take_place(&node, &request.server_id, &request.api_addr).await?;
     // The joiner understands its peers once it has this answer: so it is added behind it.
     let suffrage = if request.non_voter { Suffrage::NonVoter } else { Suffrage::Voter };
     tokio::spawn(add(node, request.server_id, request.api_addr, suffrage));
     Ok(Answer::data(&Admitted { raft_key }))
+}
+
+/// Only a node that holds nothing asks to join. If its name is a member's, it is one that lost its data: it must not be
+/// heard as that member, whose vote counts for entries that it does not hold any more.
+async fn take_place(node: &Node, name: &str, api_addr: &str) -> Result<()> {
+    let id = NodeId::of(name);
+    let Some(known) = node.standing().members.get(&id).cloned() else { return Ok(()) };
+    if known.api_addr != api_addr && node.peers.report(&known.api_addr).await.is_ok() {
+        return Err(Error::Conflict(format!(
+            "a node `{name}` at {} is a member: choose another node_id",
+            known.api_addr
+        )));
+    }
+    warn!(node = name, "it asks to join without any data: it is removed before it is added anew");
+    node.raft.remove_node(id).await
 }
 
 async fn add(node: Arc<Node>, name: String, api_addr: String, suffrage: Suffrage) {

@@ -243,7 +243,11 @@ impl Node {
             return visitor.certificate.is_some_and(known);
         }
         let host = |address: &str| url::Url::parse(address).ok()?.host_str()?.parse().ok();
-        self.standing().members.values().any(|member| host(&member.api_addr) == Some(visitor.address().to_canonical()))
+        // This node sends itself nothing: whoever comes from its address stands beside it, a proxy for instance.
+        let others = |addr: &String| *addr != self.config.api_addr;
+        let standing = self.standing();
+        let mut addresses = standing.members.values().map(|member| &member.api_addr).filter(|addr| others(addr));
+        addresses.any(|addr| host(addr) == Some(visitor.address().to_canonical()))
     }
 
     /// What a peer said last, and when.
@@ -266,6 +270,8 @@ fn open_stored(config: &ServerConfig) -> Result<Opened> {
     let store = storage::open(directory, config.storage.engine)?;
     upload::remove_leftovers(directory);
     storage::format::claim_node(store.as_ref(), &config.storage.node_id)?;
+    // Before the state is read, which an install that a crash interrupted left half written.
+    raft::recover(&store)?;
     let state = Arc::new(State::open(store.clone(), &config.replication.path)?);
     let stored_path = state.path().name;
     if stored_path != config.replication.path {
@@ -314,6 +320,10 @@ impl KeyringPort for Keyring {
 
     fn opens(&self, key: &[u8], value: &[u8]) -> Result<bool> {
         self.0.opens(key, value)
+    }
+
+    fn keeps_from_replay(&self, key: &[u8], overwrites: bool) -> Option<&'static str> {
+        Vault::keeps_from_replay(key, overwrites)
     }
 
     fn hold_writes(&self) -> BoxFuture<'_, Box<dyn Send>> {

@@ -1,7 +1,7 @@
 //! Applying commands, and reading what they left.
 
 use super::batch::{Batch, Op, Stored, WalEntry};
-use super::command::{Command, CopyChunk, Outcome, Refusal, RegionChange};
+use super::command::{Command, CopyChunk, Outcome, Refusal, RegionChange, expect_stored};
 use super::line;
 use super::merkle::{self, Merkle};
 use super::path::{PathChange, PathState, Role, SyncKind, SyncState};
@@ -218,6 +218,10 @@ impl Draft<'_> {
                 return Ok(Outcome::Refused(Refusal::Gap { applied, next: *position }));
             }
             next_index = next_index.max(position.index + 1);
+        }
+        let keys = entries.iter().flat_map(|entry| &entry.batch.ops).map(Op::key);
+        if let Err(refusal) = keys.map(|key| expect_stored(key)).collect::<Result<(), Refusal>>() {
+            return Ok(Outcome::Refused(refusal));
         }
         for WalEntry { position, batch } in entries {
             if position.index > self.path.applied.index {

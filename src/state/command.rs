@@ -4,6 +4,7 @@ use super::batch::{Batch, Stored, WalEntry};
 use super::ledger::{Accept, KeepDiverged, LedgerId, Review};
 use super::path::{PathChange, Role};
 use crate::ids::{Epoch, Position, SyncId};
+use crate::storage::KEY_BYTES_MAX;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,13 @@ pub struct CopyChunk {
     pub read_at: Position,
 }
 
+/// Refuses keys that no engine takes. Whoever applies a command must say no to them before the engine does: what is
+/// agreed on is applied again at each start.
+pub fn expect_stored(key: &[u8]) -> Result<(), Refusal> {
+    let fits = (1..=KEY_BYTES_MAX).contains(&key.len());
+    if fits { Ok(()) } else { Err(Refusal::Key { bytes: key.len() as u64 }) }
+}
+
 impl CopyChunk {
     /// Whether its keys ascend and lie between its ends, as the walk along the old data relies on.
     pub fn is_sound(&self) -> bool {
@@ -60,7 +68,9 @@ impl CopyChunk {
             .through
             .as_ref()
             .is_none_or(|through| *through > self.after && keys().next_back().is_none_or(|last| last <= through));
-        ascends && begins && ends
+        let stored = |key: &Bytes| expect_stored(key).is_ok();
+        let ends_stored = self.after.len() <= KEY_BYTES_MAX && self.through.as_ref().is_none_or(stored);
+        ascends && begins && ends && ends_stored && keys().all(stored)
     }
 }
 
@@ -137,6 +147,8 @@ pub enum Refusal {
     /// The chunk or patch belongs to another sync, does not come next in it, or holds keys beyond its ends; or log entries
     /// came before the copy was done. Holds the cursor of the sync under way, if there is one.
     Sync { cursor: Option<Bytes> },
+    /// A key is empty or longer than any that is stored.
+    Key { bytes: u64 },
     /// A guarded key holds something else.
     Guard { key: Bytes },
     /// Something that an `Accept` was decided by has changed.
@@ -157,6 +169,7 @@ impl std::fmt::Display for Refusal {
             }
             Refusal::Gap { applied, next } => write!(f, "{next} does not continue {applied}"),
             Refusal::Sync { .. } => write!(f, "this does not continue the sync under way"),
+            Refusal::Key { bytes } => write!(f, "a key has {bytes} bytes: 1 to {KEY_BYTES_MAX} are stored"),
             Refusal::Guard { .. } => write!(f, "a record changed meanwhile"),
             Refusal::Overtaken => write!(f, "what it was decided by changed meanwhile"),
             Refusal::Edge { from, step } => write!(f, "a {from} region can't {step}"),

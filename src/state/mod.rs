@@ -33,7 +33,7 @@ mod tests;
 use crate::decoding::{Decoder, Kind};
 pub use apply::State;
 pub use batch::{Batch, Class, Op, Stored, Totals, WalEntry};
-pub use command::{Command, CopyChunk, Outcome, Patch, Refusal, RegionChange, Then};
+pub use command::{Command, CopyChunk, Outcome, Patch, Refusal, RegionChange, Then, expect_stored};
 pub use handover::{GaveUp, Handover, HandoverAsk, HandoverChange};
 pub use identity::RegionIdentity;
 pub use ledger::{Conflict, KeepDiverged, LedgerEntry, LedgerHead, LedgerId, LedgerState, Review};

@@ -124,6 +124,10 @@ impl KeyringPort for Keyring {
         Ok(value != b"unreadable")
     }
 
+    fn keeps_from_replay(&self, _: &[u8], _: bool) -> Option<&'static str> {
+        None
+    }
+
     fn hold_writes(&self) -> BoxFuture<'_, Box<dyn Send>> {
         Box::pin(async { Box::new(()) as Box<dyn Send> })
     }

@@ -127,7 +127,9 @@ impl LogStore {
         };
         let oldest = purged.map_or(0, |purged| purged.index + 1);
         let tail = Mutex::new(Tail { last, purged, oldest, ..Tail::default() });
-        let shared = Shared { tail, committed_next: AtomicU64::new(0), appended: watch::Sender::default() };
+        let last_index = last.map_or(0, |last| last.index);
+        let appended = watch::Sender::new(Appended { last_index, ..Appended::default() });
+        let shared = Shared { tail, committed_next: AtomicU64::new(0), appended };
         let (writer, thread) = LogWriter::start(store.clone(), applied_next)?;
         Ok((LogStore { reader: LogReader { store, shared: Arc::new(shared) }, writer }, thread))
     }

@@ -46,7 +46,7 @@ impl Members {
 
     /// Makes `peer` a member. Adding one again changes its address, or nothing; a voter stays one.
     pub async fn add(&self, id: NodeId, peer: Peer, suffrage: Suffrage) -> Result<()> {
-        let _one_at_a_time = self.changing.lock().await;
+        let one_at_a_time = self.changing.lock().await;
         self.finish_joint().await?;
         let known = self.node.metrics().borrow().membership_config.membership().get_node(&id).cloned();
         if known.is_none() {
@@ -57,19 +57,23 @@ impl Members {
         if self.is_voter(id) || suffrage == Suffrage::NonVoter {
             return Ok(());
         }
+        // One that never catches up, since its address is wrong perhaps, must not keep others from being removed.
+        drop(one_at_a_time);
         self.caught_up(id).await?;
+        let _one_at_a_time = self.changing.lock().await;
+        self.finish_joint().await?;
         self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id]))).await
     }
 
     /// Gives a member a vote once it has caught up, or takes it.
     pub async fn set(&self, id: NodeId, suffrage: Suffrage) -> Result<()> {
+        if suffrage == Suffrage::Voter {
+            self.caught_up(id).await?;
+        }
         let _one_at_a_time = self.changing.lock().await;
         self.finish_joint().await?;
         match suffrage {
-            Suffrage::Voter => {
-                self.caught_up(id).await?;
-                self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id]))).await
-            }
+            Suffrage::Voter => self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id]))).await,
             Suffrage::NonVoter if self.voters() == 1 => {
                 Err(Error::Conflict("the last voter of a region can't be demoted".into()))
             }

@@ -50,6 +50,7 @@ use openraft::error::{InitializeError, RaftError};
 use proposer::{Ledger, Proposer};
 use receive::Receiver;
 pub use retention::Stretch;
+pub use snapshot::recover;
 use standing::not_leading;
 use state_machine::StateMachine;
 use std::collections::BTreeMap;

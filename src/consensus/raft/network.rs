@@ -179,11 +179,15 @@ impl Link {
             let timeout = if last { INSTALL_TIMEOUT } else { PART_TIMEOUT };
             let answer = self.send_step(&SnapshotStep { vote: vote.to_form(), id, number, content }, timeout).await?;
             let theirs = Vote::from_form(answer.vote);
-            if last || theirs > vote {
+            if theirs > vote {
                 return Ok(theirs);
             }
+            // One that was restarted meanwhile knows nothing of the parts, and installs nothing.
             if answer.expected != number + 1 {
                 return Err(Error::unavailable(format!("{} began to receive another snapshot", self.peer.name)));
+            }
+            if last {
+                return Ok(theirs);
             }
         }
         Err(Error::internal("a snapshot without an end"))

@@ -21,7 +21,7 @@ use crate::ids::{DatasetId, Position, RegionId, SyncId};
 use crate::state::diff::Held;
 use crate::state::line::extends;
 use crate::state::merkle::Nodes;
-use crate::state::{Command, EpochStart, Role, SyncKind, SyncState};
+use crate::state::{Command, EpochStart, Role, SyncKind, SyncState, expect_stored};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -346,6 +346,9 @@ impl Standby {
 
     fn append(&mut self, ctx: &mut Context, id: RequestId, entries: Vec<crate::state::WalEntry>) {
         let last = entries.last().map_or(0, |entry| entry.position.index);
+        if entries.iter().flat_map(|entry| &entry.batch.ops).any(|op| expect_stored(op.key()).is_err()) {
+            return ctx.reply(id, Want::Refused(Refused::Unsound));
+        }
         if ctx.path.sync.as_ref().is_some_and(|sync| sync.cursor.is_some()) {
             let want = want(ctx);
             return ctx.reply(id, want);
@@ -364,6 +367,9 @@ impl Standby {
     }
 
     fn copy(&mut self, ctx: &mut Context, id: RequestId, chunk: crate::state::CopyChunk) {
+        if !chunk.is_sound() {
+            return ctx.reply(id, Want::Refused(Refused::Unsound));
+        }
         let cursor = match &ctx.path.sync {
             Some(SyncState { id, cursor: Some(cursor), .. }) if *id == chunk.sync => cursor.clone(),
             _ => {

@@ -45,7 +45,9 @@ impl Plain {
         let Shelf::Cubbyhole(_) = self.0 else { return Ok(()) };
         let held = view.state.scan_data(&KeyRange::prefix(&self.0.prefix()), ScanLimit::NONE)?;
         let others = held.iter().filter(|(other, _)| other.as_ref() != key);
-        let (entries, held) = others.fold((1, bytes), |(n, sum), (_, stored)| (n + 1, sum + stored.value.len()));
+        let first = (1, key.len() + bytes);
+        let (entries, held) =
+            others.fold(first, |(n, sum), (key, stored)| (n + 1, sum + key.len() + stored.value.len()));
         if entries > CUBBYHOLE_ENTRIES_MAX || held > CUBBYHOLE_BYTES_MAX {
             return Err(Error::invalid(format!(
                 "a cubbyhole holds at most {CUBBYHOLE_ENTRIES_MAX} secrets and {CUBBYHOLE_BYTES_MAX} bytes: delete some"

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::error::Error;
+use crate::secrets::Cidr;
+use crate::secrets::kv::Plain;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -341,4 +343,100 @@ async fn a_revoked_root_token_stays_revoked() {
     f.vault.seal();
     f.unseal();
     assert!(!is_good(&f, &f.root).await);
+}
+
+/// The rest of a family is refused as soon as the first batch of its revocation is agreed on, and goes by itself.
+#[tokio::test]
+async fn a_large_family_ends_at_once_though_it_is_removed_in_batches() {
+    // More than one batch takes.
+    const CHILDREN: usize = 501;
+    let f = Fixture::open().await;
+    let (parent, _) = child(&f, &f.root, lasting(HOUR)).await;
+    let caller = f.vault.authenticate(&parent, None, Use::ToCount).await.unwrap();
+    let mut last = parent.clone();
+    for _ in 0..CHILDREN {
+        last = f.vault.token_create(&caller, TokenRequest::default()).await.unwrap().value.token;
+    }
+    let ends = |_: u32| {
+        let (good, vault) = (is_good(&f, &last), &f.vault);
+        async move { (good.await, vault.token_accessors().await.unwrap().len()) }
+    };
+    assert_eq!(ends(0).await, (true, CHILDREN + 2));
+    // Whoever asked goes away after the first batch.
+    let mut revoking = Box::pin(f.vault.token_revoke(&parent));
+    while ends(1).await.1 > 3 {
+        if futures::poll!(&mut revoking).is_ready() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    drop(revoking);
+    assert!(!is_good(&f, &parent).await && !is_good(&f, &last).await);
+    while f.vault.sweep_tokens().await.unwrap() {}
+    assert_eq!(ends(2).await, (false, 1), "the root is left");
+}
+
+/// One batch is one message between nodes, and between regions.
+#[tokio::test]
+async fn tokens_with_full_cubbyholes_are_removed_in_batches_of_bounded_size() {
+    let f = Fixture::open().await;
+    let (parent, _) = child(&f, &f.root, lasting(HOUR)).await;
+    let long = ["x"; 300].join("/");
+    for _ in 0..3 {
+        let (token, _) = child(&f, &parent, TokenRequest::default()).await;
+        let own = Plain::cubbyhole(&f.vault.authenticate(&token, None, Use::ToCount).await.unwrap()).unwrap();
+        for at in 0..256 {
+            f.vault.plain_put(own, &format!("{long}/{at}"), SensitiveString::new("{}")).await.unwrap();
+        }
+    }
+    let before = f.consensus.state().path().applied.index;
+    f.vault.token_revoke(&parent).await.unwrap();
+    let written = f.consensus.state().wal(before + 1, crate::storage::ScanLimit::NONE).unwrap();
+    let bytes = |entry: &crate::state::WalEntry| entry.batch.ops.iter().map(|op| op.key().len()).sum::<usize>();
+    let sizes: Vec<usize> = written.iter().map(bytes).collect();
+    assert!(sizes.len() > 1 && sizes.iter().all(|size| *size < 4 << 20), "{sizes:?}");
+    assert_eq!(f.vault.token_accessors().await.unwrap().len(), 1, "the root is left");
+}
+
+#[tokio::test]
+async fn a_token_has_a_bounded_number_of_ancestors() {
+    let f = Fixture::open().await;
+    let mut token = f.root.clone();
+    for _ in 1..128 {
+        token = child(&f, &token, TokenRequest::default()).await.0;
+    }
+    assert!(refused(&f, &token, TokenRequest::default()).await.contains("128 ancestors"));
+    child(&f, &token, TokenRequest { parent: Parent::None, ..TokenRequest::default() }).await;
+}
+
+#[tokio::test]
+async fn a_child_comes_from_where_its_parent_may_come_from() {
+    let f = Fixture::open().await;
+    let bind = |role: &mut TokenRole| {
+        role.bound_cidrs = Cidr::parse_all(&["10.0.0.0/8".to_owned()])?;
+        Ok(())
+    };
+    f.vault.token_role_put("inside", bind).await.unwrap();
+    let (inside, outside) = ("10.1.2.3".parse().ok(), "192.0.2.1".parse().ok());
+    let request = TokenRequest { role: Some("inside".into()), ..with_policies(&["default"]) };
+    let (bound, _) = child(&f, &f.root, request).await;
+    let caller = f.vault.authenticate(&bound, inside, Use::ToCount).await.unwrap();
+    let made = f.vault.token_create(&caller, TokenRequest::default()).await.unwrap().value.token;
+    assert!(f.vault.authenticate(&made, inside, Use::ToCount).await.is_ok());
+    assert!(matches!(f.vault.authenticate(&made, outside, Use::ToCount).await, Err(Error::PermissionDenied)));
+}
+
+#[tokio::test]
+async fn a_renewal_keeps_to_the_roles_bounds_and_to_the_tokens_own() {
+    let f = Fixture::open().await;
+    f.vault.token_role_put("web", |_| Ok(())).await.unwrap();
+    let of_role = |request| TokenRequest { role: Some("web".into()), ..request };
+    let (token, _) = child(&f, &f.root, of_role(TokenRequest { explicit_max_ttl: HOUR, ..lasting(MINUTE) })).await;
+    f.pass(MINUTE / 2);
+    let (info, warning) = f.vault.token_renew(&token, DAYS_32).await.unwrap().value;
+    assert!(info.ttl < HOUR && warning.is_some(), "{info:?}");
+    assert_eq!(info.explicit_max_ttl, HOUR);
+    f.vault.token_role_delete("web").await.unwrap();
+    let refused = f.vault.token_renew(&token, HOUR).await.unwrap_err().to_string();
+    assert_eq!(refused, "original token role \"web\" could not be found, not renewing");
 }

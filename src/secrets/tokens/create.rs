@@ -3,7 +3,7 @@
 use super::batch::{self, BatchToken};
 use super::chosen::Choice;
 use super::leases::Grant;
-use super::record::{good_record, new_token};
+use super::record::{generation, good_record, new_token};
 use super::roles::{self, TokenRole};
 use super::{Caller, TokenInfo, TokenRecord, store_new};
 use crate::error::{Error, Result};
@@ -18,6 +18,9 @@ use crate::sensitive::SensitiveString;
 use crate::state::{Class, Op};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Each request looks at all that its token descends from.
+const GENERATIONS_MAX: usize = 128;
 
 /// What a token is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,6 +168,17 @@ impl Plan<'_> {
         record.meta = request.meta.clone();
         record.role = self.role.as_ref().map(|role| role.name.clone());
         record.parent = (!self.is_orphan()?).then_some(self.parent);
+        if record.parent.is_some() && generation(self.view, self.parent)? >= GENERATIONS_MAX {
+            return Err(Error::invalid(format!(
+                "a token can't have more than {GENERATIONS_MAX} ancestors: make an orphan"
+            )));
+        }
+        record.bound_cidrs = match &self.role {
+            Some(role) => role.bound_cidrs.clone(),
+            // Who may come from some addresses only can't make a token that comes from any.
+            None if record.parent.is_some() => self.from.bound_cidrs.clone(),
+            None => Default::default(),
+        };
         let uses = [request.uses, self.role.as_ref().map_or(0, |role| role.uses)];
         record.uses = uses.into_iter().filter(|uses| *uses > 0).min();
         let mut warnings = Vec::new();
@@ -178,7 +192,6 @@ impl Plan<'_> {
             }
             return Ok((record, kind, warnings));
         }
-        record.bound_cidrs = self.role.as_ref().map(|role| role.bound_cidrs.clone()).unwrap_or_default();
         record.renewable = kind == TokenKind::Service
             && request.renewable.unwrap_or(true)
             && self.role.as_ref().is_none_or(|role| role.renewable);

@@ -38,8 +38,9 @@ impl Vault {
                 }
                 whole &= doomed.add_family(view, hash)?;
             }
-            ops.extend(doomed.ops(view)?);
-            Ok((!whole || !all_seen, ops))
+            let (removed, took_all) = doomed.ops(view)?;
+            ops.extend(removed);
+            Ok((!whole || !took_all || !all_seen, ops))
         };
         Ok(self.core.write(Class::TokenRevoke, Lock::Whole(Gate::Tokens), sweep).await?.value)
     }

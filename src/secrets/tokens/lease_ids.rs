@@ -81,7 +81,8 @@ impl Vault {
                     }
                     whole &= doomed.add_family(view, hash)?;
                 }
-                Ok((whole, doomed.ops(view)?))
+                let (ops, took_all) = doomed.ops(view)?;
+                Ok((whole && took_all, ops))
             };
             let written = self.core.write(Class::TokenRevoke, Lock::Whole(Gate::Tokens), revoke).await?;
             if written.value {

@@ -234,7 +234,7 @@ impl Vault {
     where
         F: FnOnce(&View) -> Result<Option<TokenInfo>> + Send + 'static,
     {
-        self.core.catch_up_if_leader().await;
+        self.core.confirm_if_leader().await?;
         self.core.read_local(find)?.ok_or_else(|| Error::NotFound(missing.to_owned()))
     }
 }

@@ -155,6 +155,17 @@ pub fn is_alive(view: &View, mut hash: Option<[u8; 32]>) -> Result<bool> {
     Ok(true)
 }
 
+/// How many tokens a token descends from, itself among them.
+pub fn generation(view: &View, hash: [u8; 32]) -> Result<usize> {
+    let (mut next, mut found) = (Some(hash), 0);
+    while let Some(hash) = next {
+        found += 1;
+        let record = view.get::<TokenRecord>(&Record::Token(hash).key(&view.barrier)?)?;
+        next = record.and_then(|record| record.parent);
+    }
+    Ok(found)
+}
+
 /// Letters and digits from the operating system's generator.
 pub fn random_text(chars: usize) -> String {
     clock::rng().sample_iter(Alphanumeric).take(chars).map(char::from).collect()

@@ -43,11 +43,15 @@ impl Vault {
             let mut record = record::good_record(view, hash)?.ok_or_else(|| missing(none))?;
             let end = record.expires_at.filter(|_| record.renewable);
             let end = end.ok_or_else(|| Error::invalid("lease is not renewable"))?;
-            // A role's bounds are those of now.
-            let role = record.role.as_deref().map(|name| roles::get(view, name)).transpose()?.flatten();
-            if let Some(role) = role {
+            // A role's bounds are those of now. Whoever deleted it meant its tokens to end.
+            if let Some(name) = record.role.as_deref() {
+                let gone =
+                    || Error::invalid(format!("original token role \"{name}\" could not be found, not renewing"));
+                let role = roles::get(view, name)?.ok_or_else(gone)?;
                 record.period = role.period;
-                record.explicit_max_ttl = role.explicit_max_ttl;
+                // The token's own bound is as hard.
+                let bounds = [record.explicit_max_ttl, role.explicit_max_ttl];
+                record.explicit_max_ttl = bounds.into_iter().filter(|max| !max.is_zero()).min().unwrap_or_default();
             }
             let (ttl, warning) = leases.grant(Grant {
                 increment,

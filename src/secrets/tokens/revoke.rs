@@ -13,8 +13,10 @@ use crate::state::{Class, Op};
 use crate::storage::{KeyRange, ScanLimit};
 use std::collections::HashSet;
 
-/// One batch revokes at most so many tokens; a larger family goes in several.
+/// One batch revokes at most so many tokens, and not many more bytes of keys than this; a larger family goes in several.
+/// With its cubbyhole a single token may bring more, but never more than one message between nodes or regions can carry.
 pub const REVOKE_BATCH: usize = 500;
+const REVOKE_BYTES: usize = 1 << 20;
 
 /// It is stored nowhere, so there is nothing to take away.
 fn batch_stays() -> Error {
@@ -65,8 +67,13 @@ impl Vault {
     {
         self.in_steps(named, |view, hash| {
             let mut doomed = Doomed::default();
-            let whole = doomed.add_family(view, hash)?;
-            let ops = doomed.ops(view)?;
+            let found_all = doomed.add_family(view, hash)?;
+            let (mut ops, took_all) = doomed.ops(view)?;
+            let whole = found_all && took_all;
+            if !whole {
+                // From now on none of the family is good, whatever becomes of this revocation: the sweep ends it.
+                ops.extend(end_now(view, hash)?);
+            }
             Ok((Step { any: !ops.is_empty(), more: !whole }, ops))
         })
         .await
@@ -138,13 +145,35 @@ impl Doomed {
         Ok(way.is_empty())
     }
 
-    pub fn ops(&self, view: &View) -> Result<Vec<Op>> {
-        let mut ops = Vec::new();
+    /// What removes them, and whether that is all of them: parents wait for the next batch where children fill this one.
+    pub fn ops(&self, view: &View) -> Result<(Vec<Op>, bool)> {
+        let (mut ops, mut bytes) = (Vec::new(), 0);
         for hash in &self.order {
-            ops.extend(remove_one(view, *hash)?);
+            if bytes >= REVOKE_BYTES {
+                return Ok((ops, false));
+            }
+            let of_one = remove_one(view, *hash)?;
+            bytes += of_one.iter().map(|op| op.key().len()).sum::<usize>();
+            ops.extend(of_one);
         }
-        Ok(ops)
+        Ok((ops, true))
     }
+}
+
+/// The operations by which a token has ended; none if it has, or is not there.
+fn end_now(view: &View, hash: [u8; 32]) -> Result<Vec<Op>> {
+    let now = view.now.ms();
+    let key = Record::Token(hash).key(&view.barrier)?;
+    let Some(mut record) = view.get::<TokenRecord>(&key)?.filter(|record| !record.is_expired(now)) else {
+        return Ok(Vec::new());
+    };
+    let mut ops = Vec::new();
+    if let Some(end) = record.expires_at.replace(now) {
+        ops.push(Op::Delete { key: Record::Expiry(end, hash).key(&view.barrier)? });
+    }
+    ops.push(view.put(key, &record)?);
+    ops.push(view.put_bytes(Record::Expiry(now, hash).key(&view.barrier)?, &[]));
+    Ok(ops)
 }
 
 /// The operations that remove one token; none if it is not there.

@@ -10,6 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
+/// Each is held against all rules, twice over in the answer.
+const CAPABILITIES_PATHS_MAX: usize = 1000;
+
 pub async fn list(call: Call) -> Result<Answer> {
     Ok(Answer::keys(page(&call, &call.node.vault.policies().await?)?))
 }
@@ -88,6 +91,9 @@ fn shown(call: &Call, acl: &Acl) -> Result<Answer> {
     let paths = [named("paths")?, named("path")?].concat();
     if paths.is_empty() {
         return Err(Error::invalid("paths must be supplied"));
+    }
+    if paths.len() > CAPABILITIES_PATHS_MAX {
+        return Err(Error::invalid(format!("{} paths at once: ask for {CAPABILITIES_PATHS_MAX} at most", paths.len())));
     }
     let can = |path: &str| json!(acl.capabilities(path.trim_start_matches('/')));
     let mut answer: Map<String, Value> = paths.iter().map(|path| (path.clone(), can(path))).collect();

@@ -108,6 +108,27 @@ async fn a_member_that_moves_is_known_at_its_new_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_never_catches_up_keeps_nobody_from_being_removed() {
+    let region = Region::of(3).await;
+    let leader = region.leader().await;
+    let gone = region.nodes.values().find(|node| node.name != leader.name).expect("there are three").id();
+    let lost = Member { name: "lost".into(), api_addr: "nowhere".into(), ..Member::default() };
+    let mut joining = Box::pin(leader.raft.add_node(NodeId::of("lost"), lost, Suffrage::Voter));
+    let mut standing = leader.raft.standing();
+    let known = standing.wait_for(|standing| standing.members.contains_key(&NodeId::of("lost")));
+    tokio::select! {
+        _ = &mut joining => panic!("nobody is there to catch up"),
+        known = known => drop(known.expect("it runs")),
+    }
+    tokio::select! {
+        _ = &mut joining => panic!("nobody is there to catch up"),
+        removed = leader.raft.remove_node(gone) => removed.expect("removed meanwhile"),
+    }
+    drop(joining);
+    region.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_no_member_and_who_is_the_last_can_t_be_removed() {
     let region = Region::of(1).await;
     let only = region.leader().await;

@@ -6,7 +6,7 @@ use super::schedule::{Event, Replay};
 use crate::api::ledger::{AcceptEntry, AcceptOutcome, AcceptRequest};
 use crate::ids::Position;
 use crate::replication::ledger_wire as wire;
-use crate::replication::look::Look;
+use crate::replication::look::{EveryKey, Look};
 use crate::replication::protocol::Core;
 use crate::replication::protocol::tests::simulator::region::Proposer;
 use crate::state::ledger::Accept;
@@ -65,8 +65,7 @@ impl World {
             return Ok(());
         }
         let at = region.now(self.now).wall.max(path.applied_at);
-        let opens = |_: &Bytes, _: &Bytes| Ok(true);
-        let look = Look::new(&region.state, &opens, &path, &replay.request, at).expect("memory does not fail");
+        let look = Look::new(&region.state, &EveryKey, &path, &replay.request, at).expect("memory does not fail");
         let (outcomes, entries) = look.evaluate().expect("memory does not fail");
         let conflicts = outcomes.iter().filter(|it| matches!(it, Some(AcceptOutcome::Conflict { .. }))).count();
         let again = outcomes.iter().filter(|it| matches!(it, Some(AcceptOutcome::Replayed { .. }))).count();
