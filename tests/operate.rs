@@ -242,7 +242,7 @@ async fn a_node_that_lost_its_disk_joins_anew_under_its_name() {
     region.nodes[lost].start();
     region.unseal(lost).await;
     wait_for("the leader to take it in anew", || async {
-        region.nodes.iter().any(|node| node.log_text().contains("removed before it is added anew")).then_some(())
+        region.nodes.iter().any(|node| node.log_text().contains("it was removed, and is added anew")).then_some(())
     })
     .await;
     region.wait_for_voters(3).await;

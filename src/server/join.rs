@@ -189,8 +189,9 @@ async fn take_place(node: &Node, name: &str, api_addr: &str) -> Result<()> {
             known.api_addr
         )));
     }
-    warn!(node = name, "it asks to join without any data: it is removed before it is added anew");
-    node.raft.remove_node(id).await
+    node.raft.remove_node(id).await?;
+    warn!(node = name, "a member asked to join without any data: it was removed, and is added anew");
+    Ok(())
 }
 
 async fn add(node: Arc<Node>, name: String, api_addr: String, suffrage: Suffrage) {
