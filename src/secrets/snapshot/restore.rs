@@ -58,7 +58,7 @@ impl Vault {
     /// Makes the region what it was when the snapshot was made. `force`: also if its keys are others.
     pub async fn snapshot_restore(&self, file: PathBuf, force: bool) -> Result<Restored> {
         self.core.expect_serving(Access::Write)?;
-        let _alone = self.restoring.try_lock().map_err(|_| Error::invalid("another snapshot is being restored"))?;
+        let _alone = self.restoring.try_lock().map_err(|_| Error::unavailable("another snapshot is being restored"))?;
         let core = self.core.clone();
         let (checked, keys) = blocking({
             let file = file.clone();
