@@ -3,7 +3,7 @@
 //! ```toml
 //! [prod]
 //! addresses  = ["https://10.1.1.1:8200", "https://10.2.2.1:8200"]
-//! token_file = "~/.vault-token-prod"   # or token_env = "PROD_TOKEN"; without either: VAULT_TOKEN, ~/.vault-token
+//! token_file = "~/.vault-token-prod"   # or a list of files: regions that are not linked have tokens of their own; or token_env = "PROD_TOKEN"; without either: VAULT_TOKEN, ~/.vault-token
 //! ca_cert    = "/etc/twinkeep/ca.pem"  # or tls_fingerprint = "…"
 //! path       = "default"
 //! read_only  = true                    # not even `:arm` changes anything
@@ -26,7 +26,7 @@ pub const FILE: &str = "contexts.toml";
 #[serde(deny_unknown_fields)]
 struct Entry {
     addresses: Vec<String>,
-    token_file: Option<String>,
+    token_file: Option<Files>,
     token_env: Option<String>,
     ca_cert: Option<String>,
     tls_fingerprint: Option<String>,
@@ -35,6 +35,14 @@ struct Entry {
     read_only: bool,
     banner: Option<String>,
     theme: Option<String>,
+}
+
+/// Two regions that were never linked have tokens of their own.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Files {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// What the file leaves to the command line and the environment.
@@ -108,9 +116,16 @@ fn context(
     };
     let tokens = match (&entry.token_file, &entry.token_env) {
         (Some(_), Some(_)) => return Err("`token_file` or `token_env`, not both".into()),
-        (Some(path), None) => {
-            let text = std::fs::read_to_string(home(path)).map_err(|error| format!("{path}: {error}"))?;
-            vec![SensitiveString::new(text.trim())]
+        (Some(files), None) => {
+            let paths = match files {
+                Files::One(path) => std::slice::from_ref(path),
+                Files::Several(paths) => paths,
+            };
+            let read = |path: &String| {
+                let text = std::fs::read_to_string(home(path)).map_err(|error| format!("{path}: {error}"))?;
+                Ok::<_, String>(SensitiveString::new(text.trim()))
+            };
+            paths.iter().map(read).collect::<std::result::Result<_, _>>()?
         }
         (None, Some(name)) => {
             let token = variable(name).ok_or_else(|| format!("the variable {name} is not set"))?;
@@ -179,6 +194,19 @@ mod tests {
         assert_eq!((of("prod").write, of("prod").path.as_str()), (WriteRight::Locked, "default"));
         assert_eq!(of("staging").tokens[0].expose(), "s.usual");
         assert_eq!((of("staging").write, of("staging").path.as_str()), (WriteRight::Write, "other"));
+    }
+
+    #[test]
+    fn a_context_may_have_a_token_for_each_region() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["us", "eu"] {
+            std::fs::write(path(name), format!("s.{name}\n")).unwrap();
+        }
+        let of = |files: String| read(&format!("[lab]\naddresses = [\"h\"]\ntoken_file = {files}")).unwrap().remove(0);
+        let tokens = |files| of(files).tokens.iter().map(|token| token.expose().to_owned()).collect::<Vec<_>>();
+        assert_eq!(tokens(format!("{:?}", path("us"))), ["s.us"]);
+        assert_eq!(tokens(format!("{:?}", [path("us"), path("eu")])), ["s.us", "s.eu"]);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) struct Context {
     pub configured: Mutex<Vec<LinkRequest>>,
     pub rates: Rates,
     pub fences: Fences,
+    pub followers: Followers,
     pub opening: Opening,
     pub refused: RefusedRequests,
     pub voters: Voters,
@@ -42,6 +43,19 @@ pub(super) struct Context {
 /// Which regions said that they are fenced: the proof behind a promotion.
 #[derive(Default)]
 pub(super) struct Fences(Mutex<HashMap<RegionId, FenceHeard>>);
+
+/// When a region was first seen as a standby in an epoch of this one's: its link may have begun anew since.
+#[derive(Default)]
+pub(super) struct Followers(Mutex<HashMap<(RegionId, Epoch), UnixMs>>);
+
+impl Followers {
+    pub fn since(&self, region: RegionId, epoch: Epoch, link_since: UnixMs) -> UnixMs {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The present epoch is all that anybody asks about.
+        seen.retain(|(_, of), _| *of >= epoch);
+        *seen.entry((region, epoch)).or_insert(link_since)
+    }
+}
 
 /// When a region said that it is fenced, where it stopped, and what all its batches up to there come to.
 #[derive(Clone, Copy)]

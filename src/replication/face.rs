@@ -1,7 +1,7 @@
 //! The face of replication for the server: one method for each thing that an operator, the console or another
 //! region can want. Whatever changes or proves something is for the leader; a follower names it.
 
-use super::context::{Context, Fences, RefusedRequests, Voters};
+use super::context::{Context, Fences, Followers, RefusedRequests, Voters};
 use super::driver::{ASKS_MAX, Ask, Driver};
 use super::events::Events;
 use super::inbound::Inbound;
@@ -65,6 +65,7 @@ impl Replication {
             configured: Mutex::new(Vec::new()),
             rates: Rates::default(),
             fences: Fences::default(),
+            followers: Followers::default(),
             opening: opening::Opening::default(),
             refused: RefusedRequests::default(),
             voters: Voters::default(),

@@ -271,8 +271,12 @@ fn done(context: &Context, record: PromotionRecord, link: Option<&LinkReport>) -
     }
     // It may be a standby of somebody else.
     if let Some(link) = link.filter(|link| link.peer_role == Some(Role::Standby) && link.lag.is_some()) {
-        let detail = format!("{} is a standby of this region, at {}", link.name, link.applied);
-        steps.push(Step::done(StepName::OldPrimaryFollows, link.since, detail));
+        let since = context.followers.since(link.peer, record.epoch, link.since);
+        steps.push(Step::done(
+            StepName::OldPrimaryFollows,
+            since,
+            format!("{} is a standby of this region", link.name),
+        ));
     }
     Promotion {
         id: record.id,

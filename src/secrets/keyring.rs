@@ -155,14 +155,14 @@ mod tests {
         let first = Keyring::generate(UnixMs(1));
         let rotated = first.rotated(UnixMs(2));
         assert_eq!((active(&first), active(&rotated)), (1, 2));
-        let again = |keyring: &Keyring| Keyring::from_bytes(&keyring.to_bytes().unwrap()).unwrap();
+        let again = |keyring: &Keyring| Keyring::from_bytes(&keyring.to_bytes().expect("bytes")).expect("a keyring");
         let carried = again(&rotated);
         assert_eq!(active(&carried), 1, "the data set names no terms: it was never rotated");
-        let carried = carried.with_terms(&first.terms_for_data().unwrap()).unwrap();
+        let carried = carried.with_terms(&first.terms_for_data().expect("bytes")).expect("its terms");
         assert_eq!((active(&carried), carried.active_since()), (1, UnixMs(1)));
         assert!(carried.key_of(2).is_some());
         assert_eq!(active(&carried.rotated(UnixMs(3))), 3, "and its number is not given again");
-        let followed = again(&first).with_terms(&rotated.terms_for_data().unwrap()).unwrap();
+        let followed = again(&first).with_terms(&rotated.terms_for_data().expect("bytes")).expect("its terms");
         assert_eq!(active(&followed), 2);
     }
 }

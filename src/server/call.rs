@@ -137,6 +137,11 @@ impl Call {
         self.mount.as_deref().map(within)
     }
 
+    /// Where the request came from, as far as this node knows: its client, or who says that he forwards it.
+    pub fn source(&self) -> Option<SocketAddr> {
+        self.client.or(self.visitor.map(|visitor| visitor.from))
+    }
+
     /// The address of who sent it.
     pub fn address(&self) -> Option<IpAddr> {
         self.client.map(|client| client.ip())

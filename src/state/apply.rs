@@ -219,8 +219,8 @@ impl Draft<'_> {
             }
             next_index = next_index.max(position.index + 1);
         }
-        let keys = entries.iter().flat_map(|entry| &entry.batch.ops).map(Op::key);
-        if let Err(refusal) = keys.map(|key| expect_stored(key)).collect::<Result<(), Refusal>>() {
+        let mut keys = entries.iter().flat_map(|entry| &entry.batch.ops).map(Op::key);
+        if let Err(refusal) = keys.try_for_each(|key| expect_stored(key)) {
             return Ok(Outcome::Refused(refusal));
         }
         for WalEntry { position, batch } in entries {

@@ -181,7 +181,9 @@ pub enum PathChange {
     /// Standby → primary of `epoch`, which must exceed every epoch seen. Also of a fenced region whose new primary is gone
     /// for good, and of one that gave up its right to another: that one may have opened the next epoch, so this must be a
     /// higher one. `by` is the region itself.
-    Promote { epoch: Epoch, at: UnixMs, by: RegionId },
+    ///
+    /// `from`: the path that it was decided by, without its counts; `None`: whatever it is.
+    Promote { epoch: Epoch, at: UnixMs, by: RegionId, from: Option<Bytes> },
     /// A higher epoch exists: primary → fenced; any other role only remembers it.
     Fence { by_epoch: Epoch, at: UnixMs, primary: Option<KnownPrimary> },
     /// An operator has this primary stop being it, in its own epoch.
@@ -226,6 +228,12 @@ impl PathState {
     /// Whether readers see one position's state.
     pub fn is_whole(&self) -> bool {
         self.sync.is_none()
+    }
+
+    /// What all nodes of the region agree on. A node that found its own disk damaged counts what is left there.
+    pub fn without_counts(&self) -> Bytes {
+        let agreed = PathState { entries: 0, bytes: 0, ..self.clone() };
+        postcard::to_stdvec(&agreed).expect("a record of numbers, texts and lists encodes").into()
     }
 
     /// The path after `step`, or why there is no such edge.
@@ -292,7 +300,10 @@ impl PathState {
                     ledger.left = true;
                 }
             }
-            PathChange::Promote { epoch, by, .. } => {
+            PathChange::Promote { epoch, by, from, .. } => {
+                if from.as_ref().is_some_and(|from| *from != self.without_counts()) {
+                    return Err(Refusal::Overtaken);
+                }
                 let lowest = self.next_epoch();
                 if *epoch < lowest {
                     return Err(Refusal::Epoch { expected: lowest, actual: *epoch });

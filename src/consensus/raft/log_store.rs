@@ -8,10 +8,11 @@
 
 use super::codec::Encoded;
 use super::log_writer::{AppliedNext, Job, LogWriter};
+use super::snapshot::read_applied;
 use super::types::{Entry, LogId, StorageError, StorageIoError, Types, Vote};
 use crate::error::{Error, Result};
 use crate::storage::keys::Key;
-use crate::storage::{KeyRange, ScanLimit, SharedStore, Tree};
+use crate::storage::{KeyRange, ScanLimit, SharedStore, Tree, WriteBatch};
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{AnyError, LogState, OptionalSend, RaftLogReader};
 use std::collections::BTreeMap;
@@ -114,13 +115,41 @@ impl Shared {
     }
 }
 
+/// Entries that one batch deletes.
+const HOLE_ENTRIES: usize = 4096;
+
+fn purged(store: &SharedStore) -> Result<Option<LogId>> {
+    store.get(Tree::Node, &Key::Purged.to_bytes())?.map(|bytes| LogId::decode(&bytes)).transpose()
+}
+
+/// Behind a snapshot the log may go on where the snapshot ends, while what the snapshot replaced is not purged yet: after
+/// a crash just then the log has a hole. What lies before it is in the state.
+fn close_hole(store: &SharedStore) -> Result<()> {
+    let Some(applied) = read_applied(store.as_ref())?.last else { return Ok(()) };
+    let at = Key::LogEntry(applied.index);
+    if purged(store)?.is_some_and(|purged| purged >= applied) || store.get(at.tree(), &at.to_bytes())?.is_some() {
+        return Ok(());
+    }
+    let below = KeyRange::new(Key::LogEntry(0).to_bytes(), at.to_bytes());
+    loop {
+        let found = store.scan(Tree::Log, &below, ScanLimit::entries(HOLE_ENTRIES))?;
+        if found.is_empty() {
+            break;
+        }
+        let mut batch = WriteBatch::new();
+        found.into_iter().for_each(|(key, _)| batch.delete(Tree::Log, key));
+        store.write(batch)?;
+    }
+    let mut batch = WriteBatch::new();
+    batch.put(Key::Purged.tree(), Key::Purged.to_bytes(), applied.encode());
+    store.write(batch)
+}
+
 impl LogStore {
     /// Opens the log that `store` holds. The thread ends when openraft drops the log store.
     pub fn open(store: SharedStore, applied_next: AppliedNext) -> Result<(LogStore, JoinHandle<()>)> {
-        let purged = match store.get(Tree::Node, &Key::Purged.to_bytes())? {
-            Some(bytes) => Some(LogId::decode(&bytes)?),
-            None => None,
-        };
+        close_hole(&store)?;
+        let purged = purged(&store)?;
         let last = match store.last(Tree::Log)? {
             Some((_, entry)) => Some(Entry::decode(&entry)?.log_id),
             None => purged,

@@ -71,6 +71,9 @@ pub(super) fn mark_all(model: &mut Model) {
     }
 }
 
+/// So many entries are named in the command that is shown: nobody reads hundreds of ids.
+const NAMED_MAX: usize = 8;
+
 pub(super) fn is_open(review: &ReviewInfo) -> bool {
     matches!(review, ReviewInfo::Unreviewed { .. })
 }
@@ -99,7 +102,10 @@ fn chosen(model: &Model, region: &RegionView<'_>) -> (Vec<String>, String, Strin
         [one] => format!("the write {one} alone"),
         many => format!("the {} {what}, and nothing else", many.len()),
     };
-    let flag = format!("-entries={}", entries.join(","));
+    let mut flag = format!("-entries={}", entries[..entries.len().min(NAMED_MAX)].join(","));
+    if entries.len() > NAMED_MAX {
+        flag.push_str(&format!(",… ({} more)", entries.len() - NAMED_MAX));
+    }
     (entries, words, flag)
 }
 

@@ -220,12 +220,16 @@ fn link_lines(pair: &PairView<'_>, paint: Paint<'_>, width: u16) -> Vec<Line<'st
         let next = retry.map_or_else(String::new, |left: Duration| format!("; dials in {}", duration(left)));
         rows.extend(paragraph(paint, Role::Warn, &format!("{error}{next}"), usize::from(width)));
     }
+    // What was measured while something moved is no news once nothing does.
+    let moves = pair.link.look == LinkLook::Streaming || pair.link.look.is_syncing();
     let trip = link.round_trip_ms.map_or_else(|| "unknown".into(), millis);
+    let trip = if moves || link.round_trip_ms.is_none() { trip } else { format!("{trip} at the last") };
+    let sends = format!("{}, {}", rate(link.entries_per_s), byte_rate(link.bytes_per_s));
     let heard = link
         .last_heard_at
         .map_or_else(|| "never".into(), |at| format!("{} ago", duration(told_age(said, pair.link.said_at, at))));
     let facts = [
-        ("sends", format!("{}, {}", rate(link.entries_per_s), byte_rate(link.bytes_per_s))),
+        ("sends", if moves { sends } else { "nothing now".into() }),
         ("in flight", format!("{} of {}", link.in_flight, link.max_parallel)),
         ("round trip", trip),
         ("last heard", heard),

@@ -20,14 +20,19 @@ const fn column(title: &'static str, width: usize, rank: u8) -> Column {
     Column { title, width, align: Align::Left, rank }
 }
 
-const COLUMNS: [Column; 6] = [
-    column("state", 10, 0),
-    column("accessor", 12, 1),
-    column("region", 12, 3),
-    column("time left", 9, 2),
-    column("made", 9, 5),
-    column("what became of it", 24, 4),
-];
+/// From this width on the accessor is shown whole.
+const WIDE: u16 = 100;
+
+fn columns(width: u16) -> [Column; 6] {
+    [
+        column("state", 10, 0),
+        column("accessor", if width < WIDE { 12 } else { 25 }, 1),
+        column("region", 12, 3),
+        column("time left", 9, 2),
+        column("made", 9, 5),
+        column("what became of it", 24, 4),
+    ]
+}
 
 pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     let list = model.list();
@@ -46,12 +51,13 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
         format!("{}  {fate}", token.accessor)
     });
     let inner = in_full(paint, Role::Muted, &whole, 4, inner, buf);
-    let fit = fitting(&COLUMNS, inner.width);
-    let mut text = vec![header(&COLUMNS, &fit, paint)];
+    let columns = columns(inner.width);
+    let fit = fitting(&columns, inner.width);
+    let mut text = vec![header(&columns, &fit, paint)];
     let (range, selected) = window(&list, rows.len(), usize::from(inner.height).saturating_sub(1), Rest::First);
     let top = range.start;
     for (at, (region, token)) in rows[range].iter().enumerate() {
-        let line = row(&COLUMNS, &fit, values(model, region, token, paint), paint);
+        let line = row(&columns, &fit, values(model, region, token, paint), paint);
         let here = selected == Some(top + at);
         paint.hit(Rect { y: inner.y + text.len() as u16, height: 1, ..inner }, || Hit::Row(top + at));
         text.push(if here { line.style(paint.theme.style(Role::Cursor)) } else { line });

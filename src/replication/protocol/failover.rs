@@ -7,7 +7,7 @@
 //! another may be promoted over it, should that one be gone: into the epoch after the one which that may have opened.
 
 use super::context::Context;
-use super::handover::{Asking, declined, encode, put};
+use super::handover::{Asking, declined, put};
 use super::interface::*;
 use super::plan;
 use super::standby::Standby;
@@ -142,10 +142,11 @@ impl Failover {
             let reason = format!("replaced by failover {id}");
             puts.push(put(ask.id, &declined(ask, ctx.now.wall, reason, asking.steps_so_far(ctx))));
         }
+        let from = Some(ctx.path.without_counts());
         let change = RegionChange {
-            expect: vec![(Key::Path.to_bytes(), Some(encode(&ctx.path))), (Key::Promotion(id.0).to_bytes(), None)],
+            expect: vec![(Key::Promotion(id.0).to_bytes(), None)],
             puts,
-            path: Some(PathChange::Promote { epoch, at: ctx.now.wall, by: ctx.options.identity.region }),
+            path: Some(PathChange::Promote { epoch, at: ctx.now.wall, by: ctx.options.identity.region, from }),
         };
         running.proposed = Some(record);
         running.proposal = Some(ctx.propose(Command::Region(change)));

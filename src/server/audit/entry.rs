@@ -122,7 +122,7 @@ impl Entry {
             });
             request.insert("headers".into(), Value::Object(shown.collect()));
         }
-        if let Some(client) = call.client {
+        if let Some(client) = call.source() {
             request.insert("remote_address".into(), json!(client.ip().to_canonical()));
             request.insert("remote_port".into(), json!(client.port()));
         }

@@ -108,13 +108,13 @@ pub async fn unseal(call: Call) -> Result<Answer> {
 
 /// The answer to who gave too many shares that are none, by which none is looked at.
 pub fn too_many_shares(call: &Call) -> Option<Answer> {
-    let spent = call.address().is_some_and(|address| call.node.shares.are_spent(address));
+    let spent = call.source().map(|source| source.ip()).is_some_and(|address| call.node.shares.are_spent(address));
     spent.then(|| Answer::too_often("too many shares that are none"))
 }
 
 /// Counts a share that was refused.
 pub fn count_if_none<T>(call: &Call, outcome: &Result<T>) {
-    if let (Err(Error::Invalid(_)), Some(address)) = (outcome, call.address()) {
+    if let (Err(Error::Invalid(_)), Some(address)) = (outcome, call.source().map(|source| source.ip())) {
         call.node.shares.count(address);
     }
 }

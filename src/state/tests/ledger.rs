@@ -30,7 +30,7 @@ fn met_again(shared: u64, total: u64) -> (Region, Region) {
         old.write(&[&[put(&format!("k{number}"), "v")]]);
     }
     let new = Region::copy_of(&old, shared);
-    new.takes(&step(PathChange::Promote { epoch: Epoch(2), at: UnixMs(1), by: RegionId([2; 16]) }));
+    new.takes(&step(PathChange::Promote { epoch: Epoch(2), at: UnixMs(1), by: RegionId([2; 16]), from: None }));
     new.write(&[&[put("new", "v")]]);
     old.takes(&step(PathChange::Fence { by_epoch: Epoch(2), at: UnixMs(2), primary: None }));
     (old, new)
@@ -111,7 +111,7 @@ fn a_deeper_fork_adds_to_the_same_ledger_and_a_second_stay_opens_the_next() {
     old.copy_all(&new, 5);
 
     // Promoted again, and left behind again.
-    old.takes(&step(PathChange::Promote { epoch: Epoch(3), at: UnixMs(1), by: RegionId([1; 16]) }));
+    old.takes(&step(PathChange::Promote { epoch: Epoch(3), at: UnixMs(1), by: RegionId([1; 16]), from: None }));
     old.write(&[&[put("again", "v")]]);
     old.takes(&step(PathChange::Demote { at: UnixMs(2), reason: "the other one stays".into() }));
     assert_eq!(old.state.path().fence.unwrap().demoted.as_deref(), Some("the other one stays"));
@@ -127,7 +127,7 @@ fn a_standby_that_received_more_keeps_it_and_goes_by_itself() {
         old.write(&[&[put(&format!("k{number}"), "v")]]);
     }
     let (new, ahead) = (Region::copy_of(&old, 3), Region::copy_of(&old, 5));
-    new.takes(&step(PathChange::Promote { epoch: Epoch(2), at: UnixMs(1), by: RegionId([2; 16]) }));
+    new.takes(&step(PathChange::Promote { epoch: Epoch(2), at: UnixMs(1), by: RegionId([2; 16]), from: None }));
     ahead.refuses(&new.begin_sync());
     ahead.takes(&keep(at(1, 3)));
     ahead.takes(&new.begin_sync());
@@ -142,7 +142,7 @@ fn two_primaries_of_one_epoch_are_two_lines() {
     old.write(&[&[put("shared", "v")]]);
     let (one, other) = (Region::copy_of(&old, 1), Region::copy_of(&old, 1));
     for (region, by) in [(&one, 2), (&other, 3)] {
-        region.takes(&step(PathChange::Promote { epoch: Epoch(2), at: UnixMs(1), by: RegionId([by; 16]) }));
+        region.takes(&step(PathChange::Promote { epoch: Epoch(2), at: UnixMs(1), by: RegionId([by; 16]), from: None }));
         region.write(&[&[put("k", &by.to_string())]]);
     }
     assert_eq!(one.state.path().diverged(&other.state.path().history), Some(at(1, 1)));

@@ -65,8 +65,10 @@ fn refusals_change_nothing() {
     };
     primary.refuses(&guarded(Some("old"), None));
     primary.refuses(&guarded(None, Some(PathChange::Initialise { dataset: DatasetId([7; 16]) })));
-    primary
-        .refuses(&guarded(None, Some(PathChange::Promote { epoch: Epoch(2), at: UnixMs(0), by: RegionId::default() })));
+    primary.refuses(&guarded(
+        None,
+        Some(PathChange::Promote { epoch: Epoch(2), at: UnixMs(0), by: RegionId::default(), from: None }),
+    ));
 
     primary.takes(&guarded(None, None));
     primary.takes(&Command::Region(RegionChange::path(PathChange::Fence {
@@ -193,7 +195,12 @@ fn a_promoted_standby_goes_on_where_it_stopped() {
     primary.write(&[&[put("a", "1")], &[put("b", "1")]]);
     let standby = Region::copy_of(&primary, 2);
     let promote = |epoch| {
-        Command::Region(RegionChange::path(PathChange::Promote { epoch, at: UnixMs(1), by: RegionId::default() }))
+        Command::Region(RegionChange::path(PathChange::Promote {
+            epoch,
+            at: UnixMs(1),
+            by: RegionId::default(),
+            from: None,
+        }))
     };
     standby.refuses(&promote(Epoch(1)));
     standby.takes(&promote(Epoch(3)));

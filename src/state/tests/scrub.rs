@@ -1,6 +1,8 @@
 //! A stored value that changes by itself is found, and counts as what the disk holds from then on.
 
 use super::region::*;
+use crate::clock::UnixMs;
+use crate::ids::{Epoch, RegionId};
 use crate::state::scrub::Correction;
 use crate::state::*;
 use crate::storage::{Store, WriteBatch};
@@ -24,6 +26,26 @@ fn a_disk_that_holds_what_was_applied_has_no_bucket_that_differs() {
     region.write(&[&[delete("a"), put("d", "y")]]);
     assert_eq!(region.state.scrub(&frozen, Correction::Correct).unwrap(), 0);
     assert_eq!(frozen.at(), at(1, 2));
+}
+
+/// The nodes of a region apply one command alike, though one of them found its disk damaged.
+#[test]
+fn a_promotion_is_applied_by_a_node_that_corrected_its_counts_as_by_the_others() {
+    let primary = Region::primary(1);
+    primary.write(&[&[put("a", "x"), put("b", "x")]]);
+    let (sound, damaged) = (Region::copy_of(&primary, 1), Region::copy_of(&primary, 1));
+    behind_its_back(&damaged, "b", None);
+    let frozen = damaged.state.freeze().unwrap();
+    assert_eq!(damaged.state.scrub(&frozen, Correction::Correct).unwrap(), 1);
+    assert_ne!(damaged.state.path().entries, sound.state.path().entries);
+    let from = Some(damaged.state.path().without_counts());
+    let promote = PathChange::Promote { epoch: Epoch(2), at: UnixMs(1), by: RegionId([2; 16]), from };
+    for region in [&damaged, &sound] {
+        region.takes(&Command::Region(RegionChange::path(promote.clone())));
+        assert_eq!(region.state.path().role, Role::Primary);
+    }
+    let again = Command::Region(RegionChange::path(promote));
+    assert!(matches!(sound.apply(&again), Outcome::Refused(Refusal::Overtaken)));
 }
 
 #[test]

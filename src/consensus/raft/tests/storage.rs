@@ -1,5 +1,6 @@
 //! openraft's own suite for log stores and state machines, over the memory store.
 
+use crate::consensus::raft::codec::{Applied, Encoded};
 use crate::consensus::raft::log_store::LogStore;
 use crate::consensus::raft::log_writer::AppliedNext;
 use crate::consensus::raft::snapshot::{self, Cutter};
@@ -39,6 +40,25 @@ impl StoreBuilder<Types, LogStore, StateMachine> for Builder {
 #[test]
 fn the_suite_of_openraft_passes() {
     Suite::test_all(Builder).expect("the store keeps openraft's contract");
+}
+
+/// A crash behind the install of a snapshot, and before what the snapshot replaced is purged.
+#[tokio::test]
+async fn a_hole_that_a_snapshot_left_in_the_log_is_closed() {
+    let log_id = |index| LogId::new(CommittedLeaderId::new(1, NodeId(1)), index);
+    let entry = |index| Entry { log_id: log_id(index), payload: openraft::EntryPayload::Blank };
+    let memory: SharedStore = Arc::new(Memory::new());
+    let (mut log, _ends_with_the_log) = LogStore::open(memory.clone(), AppliedNext::default()).expect("it opens");
+    log.blocking_append((0..5).chain(21..24).map(entry)).await.expect("it is flushed");
+    let applied = Applied { last: Some(log_id(20)), ..Applied::default() };
+    let mut batch = WriteBatch::new();
+    batch.put(Tree::Node, Key::Applied.to_bytes(), applied.encode());
+    memory.write(batch).expect("memory takes it");
+    let (mut reopened, _ends_with_the_log) = LogStore::open(memory, AppliedNext::default()).expect("it opens");
+    let state = reopened.get_log_state().await.expect("known");
+    assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(log_id(20)), Some(log_id(23))));
+    let left = reopened.try_get_log_entries(0..).await.expect("readable");
+    assert_eq!(left.iter().map(|entry| entry.log_id.index).collect::<Vec<_>>(), [21, 22, 23]);
 }
 
 #[tokio::test]

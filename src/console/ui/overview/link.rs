@@ -31,7 +31,8 @@ pub(super) fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut 
         let old = if epoch.is_old() { format!(", {} old", duration(epoch.age)) } else { String::new() };
         rows.push(Line::from(paint.aged(epoch, Role::Title, format!("epoch {}{old}", epoch.value))).centered());
     }
-    let (fresh, old) = match pair.lag() {
+    // What is half copied is not behind by some entries: the progress says how far it is.
+    let (fresh, old) = match pair.lag().filter(|_| !look.is_syncing()) {
         Some(lag) if lag.age > FRESH_FOR => (None, Some(lag)),
         lag => (lag, None),
     };

@@ -24,4 +24,4 @@ mod record;
 
 pub(super) use ask::Asking;
 pub(super) use give::{Giving, Words};
-pub(super) use record::{declined, encode, put};
+pub(super) use record::{declined, put};
