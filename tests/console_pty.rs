@@ -189,7 +189,7 @@ fn what_is_recorded_is_replayed_in_the_same_screens() {
     let [us, eu] = dead_addresses();
     let mut terminal = Terminal::start(&["attach", &us, &eu, "--record", file.to_str().unwrap()], 24, 100, &[]);
     terminal.wait_for("never answered");
-    terminal.press_until("[", "PAST held");
+    terminal.press_until("[", "HELD at");
     terminal.press_until("\x1b", "read-only");
     terminal.press("q");
     assert_eq!(terminal.end(), 0);

@@ -47,7 +47,9 @@ async fn put_back(context: &Arc<Context>, region: RegionId, attempt: u64, reason
     let now = link_record::get(context.state(), region)?;
     let Some(now) = now.filter(|now| now.pending.is_some() && now.attempt == attempt) else { return Ok(()) };
     let Some(before) = &now.before else { return Ok(()) };
-    context.agree(link_record::replacement(Some(&now), before)?).await?;
+    // What an operator said of the link meanwhile, he said of this one.
+    let back = LinkRecord { paused: now.paused, max_parallel: now.max_parallel, ..(**before).clone() };
+    context.agree(link_record::replacement(Some(&now), &back)?).await?;
     context.links_changed(Some(region)).await;
     let text = format!("the link with {} stays as it was: the newer token was refused: {reason}", before.name);
     context.events.record(EventLevel::Warn, "link", text);

@@ -253,16 +253,22 @@ async fn handle(
         let giver = Giver {
             address: sender.visitor.map(Visitor::address),
             is_peer: route.who == Who::Node && sender.visitor.is_some_and(|visitor| node.is_peer(visitor)),
-            is_client: bodies::may_be_long(&parts) && shows_good_token(&call)?,
+            is_client: bodies::may_be_long(&parts) && may_send_much(&call)?,
         };
         let held = node.bodies.read(route, giver, &parts, body).await?;
         call.body = held.bytes.clone();
         _held = Some(held);
-    } else if guarded::would_allow(route, &call)? {
-        call.upload = Some(Arc::new(node.uploads.take(node, body).await?));
     } else {
-        // Refused like any other request, with nothing of what it brings.
-        bodies::refuse(&parts, body).await;
+        match guarded::would_allow(route, &call) {
+            Ok(true) => call.upload = Some(Arc::new(node.uploads.take(node, body).await?)),
+            refused => {
+                // With nothing of what it brings; where it leads, like any other request.
+                bodies::refuse(&parts, body).await;
+                if !refused? && !node.standing().is_leader {
+                    return Err(Error::PermissionDenied);
+                }
+            }
+        }
     }
     match route.runs {
         Runs::Here => guarded::run(route, &mut call).await.map(Answer::into_response),
@@ -272,9 +278,13 @@ async fn handle(
     .map(|response| if parts.method == axum::http::Method::HEAD { without_body(response) } else { response })
 }
 
-/// Whether who sends it may send much.
-fn shows_good_token(call: &Call) -> Result<bool> {
-    let Some(token) = call.token().filter(|_| call.node.expect_open().is_ok()) else { return Ok(false) };
+/// Whether who sends it may send much. A node that does not lead may not know a good token yet, nor may one that is sealed:
+/// whoever shows any is believed there, within the bounds of an address.
+fn may_send_much(call: &Call) -> Result<bool> {
+    let Some(token) = call.token() else { return Ok(false) };
+    if !call.node.standing().is_leader || call.node.expect_open().is_err() {
+        return Ok(true);
+    }
     Ok(call.node.vault.recognise(&token, call.address(), call.uses)?.is_some())
 }
 

@@ -15,7 +15,6 @@ use super::answer::Answer;
 use super::call::Call;
 use super::node::{Node, blocking};
 use super::peers::{self, ANSWER_BYTES_MAX};
-use super::visitor::Visitor;
 use crate::clock::{self, UnixMs};
 use crate::consensus::Member;
 use crate::consensus::raft::Suffrage;
@@ -40,6 +39,8 @@ use tracing::{info, warn};
 const CHALLENGES_MAX: usize = 512;
 /// From one address. Whoever asks for more takes them from himself.
 const CHALLENGES_EACH_MAX: usize = 8;
+/// How often a member is asked before another node takes its place.
+const ANSWER_TRIES: usize = 3;
 /// Addresses that a node which is to join was told to try.
 const ASKED_MAX: usize = 8;
 const CHALLENGE_LIFE: Duration = Duration::from_secs(60);
@@ -129,7 +130,7 @@ impl Joining {
 /// `POST sys/storage/raft/bootstrap/challenge`, on the leader.
 pub async fn challenge(call: Call) -> Result<Answer> {
     let request: ChallengeRequest = call.json()?;
-    let by = call.visitor.map(Visitor::address);
+    let by = call.source().map(|source| source.ip());
     let node = call.node;
     let (challenge, nonce) = blocking({
         let node = node.clone();
@@ -171,27 +172,50 @@ pub async fn answer(call: Call) -> Result<Answer> {
         }
     })
     .await?;
-    take_place(&node, &request.server_id, &request.api_addr).await?;
+    let before = take_place(&node, &request.server_id, &request.api_addr).await?;
     // The joiner understands its peers once it has this answer: so it is added behind it.
-    let suffrage = if request.non_voter { Suffrage::NonVoter } else { Suffrage::Voter };
+    let without_vote = request.non_voter || before == Some(Suffrage::NonVoter);
+    let suffrage = if without_vote { Suffrage::NonVoter } else { Suffrage::Voter };
     tokio::spawn(add(node, request.server_id, request.api_addr, suffrage));
     Ok(Answer::data(&Admitted { raft_key }))
 }
 
 /// Only a node that holds nothing asks to join. If its name is a member's, it is one that lost its data: it must not be
-/// heard as that member, whose vote counts for entries that it does not hold any more.
-async fn take_place(node: &Node, name: &str, api_addr: &str) -> Result<()> {
+/// heard as that member, whose vote counts for entries that it does not hold any more. What that member was.
+async fn take_place(node: &Node, name: &str, api_addr: &str) -> Result<Option<Suffrage>> {
     let id = NodeId::of(name);
-    let Some(known) = node.standing().members.get(&id).cloned() else { return Ok(()) };
-    if known.api_addr != api_addr && node.peers.report(&known.api_addr).await.is_ok() {
+    let Some(known) = node.standing().members.get(&id).cloned() else { return Ok(None) };
+    let was = if known.voter { Suffrage::Voter } else { Suffrage::NonVoter };
+    // One that lost its data has no key to answer with: whoever answers is the member itself.
+    let lives = id == node.standing().me || answers(node, &known.api_addr).await;
+    if lives && known.api_addr != api_addr {
         return Err(Error::Conflict(format!(
             "a node `{name}` at {} is a member: choose another node_id",
             known.api_addr
         )));
     }
+    if lives {
+        return Ok(Some(was));
+    }
+    // One without a vote that holds nothing yet is on its way: everything may be going over, which takes its time, and the
+    // joiner asks again meanwhile.
+    if !known.voter && known.matched_index.is_none() {
+        return Ok(None);
+    }
     node.raft.remove_node(id).await?;
     warn!(node = name, "a member asked to join without any data: it was removed, and is added anew");
-    Ok(())
+    Ok(Some(was))
+}
+
+/// One that restarts or is busy is given some time.
+async fn answers(node: &Node, api_addr: &str) -> bool {
+    for _ in 0..ANSWER_TRIES {
+        if node.peers.report(api_addr).await.is_ok() {
+            return true;
+        }
+        tokio::time::sleep(HEAR_PAUSE).await;
+    }
+    false
 }
 
 async fn add(node: Arc<Node>, name: String, api_addr: String, suffrage: Suffrage) {
@@ -229,7 +253,10 @@ pub async fn join_until_member(node: Arc<Node>, shutdown: CancellationToken) {
         for address in addresses(&node) {
             match join(&node, &address).await {
                 Ok(Step::Waiting) => {}
-                Ok(Step::Admitted) => wait_until_added(&node).await,
+                Ok(Step::Admitted) => {
+                    wait_until_added(&node).await;
+                    break;
+                }
                 // Said once, not at each try.
                 Err(error) if error.to_string() != said => {
                     said = error.to_string();

@@ -1,6 +1,7 @@
 //! Rate limits as this node counts them: requests of each address, in memory, on the node that its client talks to.
 
 use super::answer::Answer;
+use super::failures;
 use super::node::Node;
 use crate::clock;
 use crate::ids::Position;
@@ -48,7 +49,7 @@ impl Quotas {
     pub fn count(&self, node: &Node, path: &str, client: IpAddr) -> Option<Standing> {
         let settings = self.settings(node)?;
         let (name, limit) = settings.quotas.of(path)?;
-        Some(self.count_at(&settings.quotas, name, limit, client.to_canonical(), clock::steady()))
+        Some(self.count_at(&settings.quotas, name, limit, failures::of_site(client), clock::steady()))
     }
 
     /// `None` on a node that can't tell.

@@ -13,6 +13,7 @@ pub mod writer;
 
 use authority::Authority;
 use proxy::Proxy;
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -342,9 +343,18 @@ pub fn has_client(name: &str, probe: &[&str]) -> bool {
 /// and its promotion, as they may on a busy machine, it is planned again.
 pub async fn promote(client: &Client) -> Promotion {
     let mode = PromoteMode::Forced;
+    let asked = Cell::new(None);
     wait_for("a promotion to be done", || async {
+        // One whose answer was lost may have been done after all.
+        if let Some(id) = asked.get() {
+            let last = client.promotion(PATH, id).await.ok()?;
+            if let Some(done) = last.filter(|last| last.outcome == PromotionOutcome::Done) {
+                return Some(done);
+            }
+        }
         let plan = client.plan(PATH, mode).await.ok()?;
         let id = PromotionId(clock::random_bytes());
+        asked.set(Some(id));
         let request = PromoteRequest { mode, plan: plan.hash, accept_loss: true, id, deadline: None };
         // Whatever comes of asking: the region knows how it ended.
         let _ = client.promote(PATH, &request).await;

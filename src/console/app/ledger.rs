@@ -71,7 +71,7 @@ pub(super) fn mark_all(model: &mut Model) {
     }
 }
 
-/// So many entries are named in the command that is shown: nobody reads hundreds of ids.
+/// So many entries at most are named in the command that is shown: nobody reads hundreds of ids.
 const NAMED_MAX: usize = 8;
 
 pub(super) fn is_open(review: &ReviewInfo) -> bool {
@@ -102,11 +102,15 @@ fn chosen(model: &Model, region: &RegionView<'_>) -> (Vec<String>, String, Strin
         [one] => format!("the write {one} alone"),
         many => format!("the {} {what}, and nothing else", many.len()),
     };
-    let mut flag = format!("-entries={}", entries[..entries.len().min(NAMED_MAX)].join(","));
-    if entries.len() > NAMED_MAX {
-        flag.push_str(&format!(",… ({} more)", entries.len() - NAMED_MAX));
+    match entries.len() > NAMED_MAX {
+        true => {
+            (entries, format!("{words} (IDS stands for their ids, as an export names them)"), "-entries=IDS".into())
+        }
+        false => {
+            let flag = format!("-entries={}", entries.join(","));
+            (entries, words, flag)
+        }
     }
-    (entries, words, flag)
 }
 
 /// A decision about what only one region has: what it is called, and on the command line.
@@ -185,6 +189,12 @@ pub(super) fn discard(model: &mut Model, reason: Option<String>) {
 /// A region that was fenced, or one that follows the wrong primary. Where several could be meant, it is asked which.
 pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
     let Ok((region, primaries)) = targets::rejoinable(model) else { return };
+    // Before it is asked which primary: what was picked would be forgotten.
+    if let Some(why) = needs_reason(&region).filter(|_| reason.is_none()) {
+        let why = format!("{}: {why}; to rejoin all the same takes a reason", region.name);
+        ask_why(model, "rejoin");
+        return model.hint(EventLevel::Warn, why);
+    }
     let follows = region.role() == Some(Role::Standby);
     match primaries.as_slice() {
         // There is one that it can be, and it knows it itself.
@@ -215,24 +225,28 @@ pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
 
 /// Why a region leaves its line for a reason only, by the rule that it goes by itself.
 fn needs_reason(region: &RegionView<'_>) -> Option<String> {
-    let status = region.status.filter(|_| region.role() == Some(Role::Fenced))?.last();
-    match &status.ledger {
-        Some(ledger) => {
-            let open = plural(ledger.unreviewed, "write", "writes");
-            (ledger.unreviewed > 0).then(|| format!("{open} in its ledger that nobody decided on"))
+    let status = region.status?.last();
+    match (status.role, &status.ledger) {
+        (Role::Primary, _) => None,
+        (Role::Standby, _) => Some("it follows a primary already".into()),
+        (Role::Fenced, Some(ledger)) if !ledger.kept => {
+            Some("its ledger does not hold all of its own writes yet".into())
         }
-        None => Some("no primary has introduced itself yet, so what only it holds is not known: heal the link".into()),
+        (Role::Fenced, ledger) => match ledger {
+            Some(ledger) => {
+                let open = plural(ledger.unreviewed, "write", "writes");
+                (ledger.unreviewed > 0).then(|| format!("{open} in its ledger that nobody decided on"))
+            }
+            None => {
+                Some("no primary has introduced itself yet, so what only it holds is not known: heal the link".into())
+            }
+        },
     }
 }
 
 /// The question itself. `None`: the primary that it knows of.
 pub(super) fn ask_to_rejoin(model: &mut Model, region: &str, primary: Option<String>, reason: Option<String>) {
     let Some(region) = model.here.world.regions().into_iter().find(|it| it.name == region) else { return };
-    if let Some(why) = needs_reason(&region).filter(|_| reason.is_none()) {
-        let why = format!("{}: {why}; to rejoin all the same takes a reason", region.name);
-        ask_why(model, "rejoin");
-        return model.hint(EventLevel::Warn, why);
-    }
     let (to, api) = (target(model, &region), region.api_address());
     let name = &to.region;
     let mut words = match (&primary, region.role()) {

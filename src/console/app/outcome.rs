@@ -258,8 +258,12 @@ fn is_seen(outcome: &Outcome, region: &RegionView<'_>) -> bool {
     };
     let mut sends = status.links.iter().filter(|link| link.outgoing);
     match &outcome.asked {
-        Asked::HandOver { standby } | Asked::Link { standby } => sends.any(|link| link.name == *standby),
-        Asked::Pause => sends.any(|link| link.state == LinkState::Paused),
+        // A link that was there before shows nothing, unless it began anew since.
+        Asked::HandOver { standby } | Asked::Link { standby } => sends.any(|link| {
+            let moves = matches!(link.state, LinkState::Streaming | LinkState::FullSync | LinkState::DiffSync);
+            link.name == *standby && moves && link.since > outcome.asked_at
+        }),
+        Asked::Pause => !status.links.is_empty() && sends.all(|link| link.state == LinkState::Paused),
         Asked::Resume => !status.links.is_empty() && sends.all(|link| link.state != LinkState::Paused),
         Asked::Fence => status.role != Role::Primary,
         Asked::Rejoin { primary: None } => {

@@ -253,7 +253,10 @@ fn send(model: &mut Model, permit: Permit, command: String, (target, change): (T
     if is_too_late(model, &target, &change) {
         return Vec::new();
     }
-    outcome::begun(model, &target, &change, command);
+    // What became of it, the promotion says that it calls off.
+    if !matches!(change, Change::CancelPromotion(_)) {
+        outcome::begun(model, &target, &change, command);
+    }
     begin(model, &target, &change);
     vec![Effect::Do(permit, target, change)]
 }

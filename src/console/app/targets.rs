@@ -310,7 +310,11 @@ fn followable<'a>(regions: &[RegionView<'a>], of: &RegionView<'a>) -> Vec<Region
     let follows = own.primary.as_ref().filter(|_| own.role == Role::Standby).map(|primary| &primary.name);
     let is_one = |other: &&RegionView<'a>| {
         let same_data = other.status.is_some_and(|status| status.last().dataset == own.dataset);
-        other.role() == Some(Role::Primary) && same_data && other.name != of.name && Some(&other.name) != follows
+        // A standby does not leave its primary for one that is silent or was replaced.
+        let in_its_place = other.status.is_some_and(|status| status.last().epoch >= own.epoch) && !other.is_dark();
+        let is_choice = own.role != Role::Standby || in_its_place;
+        let is_new = other.name != of.name && Some(&other.name) != follows;
+        other.role() == Some(Role::Primary) && same_data && is_new && is_choice
     };
     regions.iter().filter(is_one).cloned().collect()
 }

@@ -278,8 +278,10 @@ pub fn fence_seen(world: &World, promoted: &str, opened: Option<Epoch>, now: Uni
         let reading = region.read(now)?;
         let said = reading.value;
         let fence = said.fence.as_ref().filter(|_| said.dataset == data)?;
-        let of_it = said.role == Role::Fenced || opened.is_some_and(|opened| fence.by_epoch >= opened);
-        let before = opened.is_none_or(|opened| fence.reached.epoch < opened);
+        let opened = opened?;
+        // Its operator fences a region before any other region's epoch has. An older fence says nothing of this primary.
+        let of_it = fence.by_epoch >= opened || fence.demoted.is_some() && fence.by_epoch.next() == opened;
+        let before = fence.reached.epoch < opened;
         let seen = FenceSeen { region: region.name.clone(), reached: fence.reached, age: reading.age };
         (of_it && before).then_some(seen)
     });

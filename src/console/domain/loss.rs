@@ -77,7 +77,9 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration, told: Option<&To
 /// What was lost, as far as it is known by now, for a report: where the old primary stopped, if it said so anywhere, settles
 /// what was an estimate.
 pub fn lost_words(loss: &LossEstimate, reached: Option<Position>) -> String {
-    if let (Some(reached), Some(applied), false) = (reached, loss.applied, loss.known) {
+    if let (Some(reached), Some(applied), false) =
+        (reached.filter(|it| Some(*it) >= loss.applied), loss.applied, loss.known)
+    {
         return match reached.index.saturating_sub(applied.index) {
             0 => format!("nothing: the old primary had reached {}, and all of it is here", position(reached)),
             entries => format!(

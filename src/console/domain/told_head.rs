@@ -39,13 +39,16 @@ impl ToldHead {
 pub fn told_head(world: &World, standby: &str, plan: &Plan, now: UnixMs) -> Option<ToldHead> {
     let regions = world.regions();
     let own = regions.iter().find(|region| region.name == standby)?.status?.last();
-    if hears(own) {
+    // A fenced region's positions are of a line that the others left, and half a copy has none of its own.
+    if hears(own) || own.role != Role::Standby || !own.whole {
         return None;
     }
     let applied = plan.loss.applied.map_or(own.applied, |applied| applied.max(own.applied));
     let of_line = |region: &&RegionView<'_>| {
         let said = region.status.map(|status| status.last());
-        said.is_some_and(|said| said.dataset == own.dataset && said.epoch == plan.epoch_now)
+        said.is_some_and(|said| {
+            said.dataset == own.dataset && said.epoch == plan.epoch_now && said.role != Role::Fenced && said.whole
+        })
     };
     let others = regions.iter().filter(|region| region.name != standby).filter(of_line);
     let told = others.filter_map(|region| {

@@ -181,6 +181,8 @@ fn which_primary() -> Model {
     eu.epoch = Epoch(4);
     let mut asia = fixtures::asia(Default::default());
     asia.role = crate::api::replication::Role::Fenced;
+    let decided = |ledger| crate::api::ledger::LedgerSummary { unreviewed: 0, ..ledger };
+    asia.ledger = fixtures::ledger().ledger.map(decided);
     let reports =
         [fixtures::gone(us, dark), fixtures::up(eu, Default::default()), fixtures::up(asia, Default::default())];
     update(&mut model, Msg::Reports(reports.into_iter().map(|report| (ContextId(0), report)).collect()));

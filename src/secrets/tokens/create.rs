@@ -174,10 +174,9 @@ impl Plan<'_> {
             )));
         }
         record.bound_cidrs = match &self.role {
-            Some(role) => role.bound_cidrs.clone(),
-            // Who may come from some addresses only can't make a token that comes from any.
-            None if record.parent.is_some() => self.from.bound_cidrs.clone(),
-            None => Default::default(),
+            Some(role) if !role.bound_cidrs.is_empty() => role.bound_cidrs.clone(),
+            // Who may come from some addresses only can't make a token that comes from any, an orphan as little.
+            _ => self.from.bound_cidrs.clone(),
         };
         let uses = [request.uses, self.role.as_ref().map_or(0, |role| role.uses)];
         record.uses = uses.into_iter().filter(|uses| *uses > 0).min();

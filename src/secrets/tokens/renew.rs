@@ -43,21 +43,22 @@ impl Vault {
             let mut record = record::good_record(view, hash)?.ok_or_else(|| missing(none))?;
             let end = record.expires_at.filter(|_| record.renewable);
             let end = end.ok_or_else(|| Error::invalid("lease is not renewable"))?;
+            let mut explicit_max_ttl = record.explicit_max_ttl;
             // A role's bounds are those of now. Whoever deleted it meant its tokens to end.
             if let Some(name) = record.role.as_deref() {
                 let gone =
                     || Error::invalid(format!("original token role \"{name}\" could not be found, not renewing"));
                 let role = roles::get(view, name)?.ok_or_else(gone)?;
                 record.period = role.period;
-                // The token's own bound is as hard.
+                // The token's own bound is as hard, and stays what it is while the role's changes.
                 let bounds = [record.explicit_max_ttl, role.explicit_max_ttl];
-                record.explicit_max_ttl = bounds.into_iter().filter(|max| !max.is_zero()).min().unwrap_or_default();
+                explicit_max_ttl = bounds.into_iter().filter(|max| !max.is_zero()).min().unwrap_or_default();
             }
             let (ttl, warning) = leases.grant(Grant {
                 increment,
                 ttl: record.ttl,
                 period: record.period,
-                explicit_max_ttl: record.explicit_max_ttl,
+                explicit_max_ttl,
                 // In whole seconds, as all of these are: what is renewed at once is not cut.
                 age: Duration::from_secs((now.0 / 1000).saturating_sub(record.created_at.0 / 1000)),
             });

@@ -143,7 +143,7 @@ fn a_report_tells_what_this_console_knew_and_counts_from_the_last_word_that_anyb
         by_epoch: Epoch(3),
         at: us.observed_at,
         reached: crate::ids::Position::new(Epoch(3), 48_301),
-        demoted: None,
+        demoted: Some("it is down".into()),
     });
     let mut report = fixtures::up(us.clone(), Duration::ZERO);
     report.status = Some(crate::console::domain::Observed::new(us, model.now, "us-east-1a"));

@@ -129,8 +129,12 @@ fn a_standby_of_the_wrong_primary_is_asked_for_by_name_and_of_several_it_is_aske
     update(&mut model, Msg::Reports(reports.into_iter().map(|report| (ContextId(0), report)).collect()));
     model.here.selected = Some("ap-south-1".into());
     keys(&mut model, "5 J");
+    assert!(model.toast_in_view().unwrap().text.contains("it follows a primary already"), "{:?}", model.toasts);
+    update(&mut model, Msg::Paste(" us-east-1 is gone".into()));
+    keys(&mut model, "enter");
     let Some(Dialog::Confirm(confirm)) = model.dialogs.last() else { panic!("{:?}", model.dialogs) };
-    assert!(confirm.command.contains("rejoin -primary=eu-west-1"), "{}", confirm.command);
+    let command = "rejoin -primary=eu-west-1 -reason=\"us-east-1 is gone\"";
+    assert!(confirm.command.contains(command), "{}", confirm.command);
     type_text(&mut model, "ap-south-1");
     let effects = keys(&mut model, "enter");
     let [Effect::Do(_, target, Change::Rejoin(request))] = effects.as_slice() else { panic!("{effects:?}") };
