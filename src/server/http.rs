@@ -262,11 +262,9 @@ async fn handle(
         match guarded::would_allow(route, &call) {
             Ok(true) => call.upload = Some(Arc::new(node.uploads.take(node, body).await?)),
             refused => {
-                // With nothing of what it brings; where it leads, like any other request.
+                // Like any other request, with nothing of what it brings.
                 bodies::refuse(&parts, body).await;
-                if !refused? && !node.standing().is_leader {
-                    return Err(Error::PermissionDenied);
-                }
+                refused?;
             }
         }
     }
