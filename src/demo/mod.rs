@@ -3,7 +3,7 @@
 //!
 //! Each node has threads of its own, so that faults are what they are in earnest: a node is killed, the link is cut, a
 //! clock is wrong. `fault` names them, `scenario` plays them from a script, `drill` keeps the score, `rehearsal` puts them
-//! on the console's keys.
+//! on the console's keys. `ports` finds where the servers can listen.
 //!
 //! The regions are started from configuration files that this module writes into the demo's folder, so that they are
 //! what an operator would run by hand. The folder goes when the demo ends.

@@ -39,7 +39,7 @@ pub struct Giver {
     pub address: Option<IpAddr>,
     /// Known to be a node of this region.
     pub is_peer: bool,
-    /// Shows a token that is good here.
+    /// Shows a token that is good, or one that this node can't judge yet.
     pub is_client: bool,
 }
 
@@ -63,7 +63,7 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    /// `is_client` is asked only where the body is longer than what is taken from a stranger.
+    /// `giver.is_client` need be known only where the body `may_be_long`.
     pub async fn read(&self, route: &Route, giver: Giver, parts: &Parts, body: Body) -> Result<Held> {
         let room = match route.who {
             Who::Anyone | Who::Guest | Who::Client | Who::Operator => &self.clients,

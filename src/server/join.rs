@@ -8,7 +8,8 @@
 //!   stores the key, from now on understands its peers     then adds the node: learner, caught up, voter (or not)
 //! ```
 //!
-//! Every step may be repeated: a node that was not added in time begins again. Nothing in it needs TLS to be trusted,
+//! Every step may be repeated: a node that was not added in time begins again. A member that lost its data asks the same
+//! way, and is removed before it gets the key: until then it can't be heard as the voter that it was. Nothing in it needs TLS to be trusted,
 //! since each side proves to the other that it holds the root key.
 
 use super::answer::Answer;

@@ -11,7 +11,7 @@
 //! * `audit`: what is written down of requests, with the ids that `request_id` gives them.
 //! * `cors`: web pages of other origins.
 //! * `requests`, `host`, `monitor`: what operators are told of the node, its machine and its log; `openapi`: what programs are
-//!   told of the routes.
+//!   told of the routes; `ignored`: which fields of a request nobody looked at; `moves`: mounts that were moved.
 //! * `process`: no core dumps, no memory in the swap.
 //! * `tls`, `signals`: certificates, reload, stop.
 //!
