@@ -455,6 +455,39 @@ async fn secrets_mounts_and_nodes_are_answered_for_as_openbao_does() {
 
     assert_eq!(post("secret/data/null", json!({"data": null, "options": {"cas": 0}})).await.0, 200);
 
+    // Who changes settings may say over which ones, where he must not.
+    let own = json!({"max_versions": 3, "metadata_cas": 0, "metadata_cas_required": true});
+    assert_eq!(post("secret/metadata/cas", json!({"metadata_cas": 7})).await.0, 204, "it says nothing to change");
+    assert_eq!(http.get("secret/metadata/cas").await.0, 404);
+    assert_eq!(post("secret/metadata/cas", own.clone()).await.0, 204);
+    for wrong in [json!({"max_versions": 4}), own, json!({"max_versions": 4, "metadata_cas": null})] {
+        let (status, refused) = post("secret/metadata/cas", wrong).await;
+        let text = refused["errors"][0].as_str().unwrap_or_default();
+        assert!(status == 400 && text.starts_with("metadata check-and-set parameter "), "{status} {refused}");
+    }
+    assert_eq!(post("secret/metadata/cas", json!({"max_versions": 4, "metadata_cas": "1"})).await.0, 204);
+    let (_, shown) = http.get("secret/metadata/cas").await;
+    let shown = &shown["data"];
+    assert_eq!((&shown["current_metadata_version"], &shown["metadata_cas_required"]), (&json!(2), &json!(true)));
+    assert_eq!(http.get("secret/config").await.1["data"]["metadata_cas_required"], false);
+
+    // How much a node logs.
+    assert_eq!(http.get("sys/loggers/core").await.1["data"], json!({"core": "info"}));
+    assert_eq!(http.get("sys/loggers/nobody").await.1["data"], json!({}));
+    assert_eq!(post("sys/loggers/core", json!({"level": "Warning"})).await.0, 204);
+    let (_, levels) = http.get("sys/loggers").await;
+    assert_eq!((&levels["data"]["core"], &levels["data"]["audit"]), (&json!("warn"), &json!("info")));
+    for (path, body, text) in [
+        ("sys/loggers", json!({}), "level is required"),
+        ("sys/loggers", json!({"level": ""}), "level is empty"),
+        ("sys/loggers/core", json!({"level": "loud"}), "invalid level provided: unknown log level: loud"),
+        ("sys/loggers/nobody", json!({"level": "info"}), "logger \"nobody\" not found"),
+    ] {
+        assert_eq!(post(path, body).await, (400, json!({"errors": [text]})));
+    }
+    assert_eq!(http.send("DELETE", "sys/loggers", "").await.0, 204);
+    assert_eq!(http.get("sys/loggers/core").await.1["data"], json!({"core": "info"}));
+
     // Custom metadata goes with null, and a patch takes strings only; what the mount mandates is said.
     assert_eq!(post("secret/metadata/a", json!({"custom_metadata": {"k": "v"}})).await.0, 204);
     assert_eq!(post("secret/metadata/a", json!({"custom_metadata": null})).await.0, 204);
@@ -467,6 +500,11 @@ async fn secrets_mounts_and_nodes_are_answered_for_as_openbao_does() {
     let mandated = "\"cas_required\" set to false, but is mandated by backend config. This value will be ignored.";
     let (status, said) = post("secret/metadata/a", json!({"cas_required": false})).await;
     assert_eq!((status, &said["warnings"]), (200, &json!([mandated])));
+    assert_eq!(post("secret/config", json!({"metadata_cas_required": true})).await.0, 204);
+    let less = json!({"cas_required": false, "metadata_cas_required": false, "metadata_cas": 3});
+    let (_, said) = post("secret/metadata/a", less).await;
+    assert_eq!(said["warnings"], json!([mandated, mandated.replace("cas", "metadata_cas")]));
+    assert_eq!(post("secret/config", json!({"metadata_cas_required": false})).await.0, 204);
 
     // Mounts: options, moves, what is Vault's own.
     for (path, kind) in [("one", "kv"), ("two", "kv-v2")] {

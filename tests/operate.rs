@@ -53,6 +53,17 @@ async fn holders_of_shares_make_new_ones_and_a_root_token() {
     let nobody = Http::of(&region.nodes[follower], "");
     let (_, begun) = nobody.send("PUT", "sys/rekey/init", r#"{"secret_shares":3,"secret_threshold":2}"#).await;
     assert_eq!((&begun["started"], &begun["required"], &begun["n"]), (&json!(true), &json!(1), &json!(3)), "{begun}");
+    // Nobody known ends what others do, except by its name; who may by his token does.
+    let nonce = text(&begun, "nonce");
+    for unnamed in ["{}", r#"{"nonce":"another"}"#] {
+        assert_eq!(nobody.send("DELETE", "sys/rekey/init", unnamed).await.0, 400);
+    }
+    assert_eq!(Http::of(&region.nodes[follower], "s.none").send("DELETE", "sys/rekey/init", "").await.0, 400);
+    assert_eq!(nobody.send("DELETE", "sys/rekey/init", json!({ "nonce": nonce }).to_string()).await.0, 204);
+    let root = Http::of(&region.nodes[follower], &region.token);
+    assert_eq!(nobody.send("PUT", "sys/rekey/init", r#"{"secret_shares":1,"secret_threshold":1}"#).await.0, 200);
+    assert_eq!(root.send("DELETE", "sys/rekey/init", "").await.0, 204);
+    let (_, begun) = nobody.send("PUT", "sys/rekey/init", r#"{"secret_shares":3,"secret_threshold":2}"#).await;
     let wrong = json!({ "key": region.share, "nonce": "another" }).to_string();
     assert_eq!(nobody.send("PUT", "sys/rekey/update", wrong).await.0, 400);
     let done = give(&nobody, "sys/rekey/update", text(&begun, "nonce"), std::slice::from_ref(&region.share)).await;
@@ -98,6 +109,19 @@ async fn a_snapshot_is_restored_where_it_was_made_and_in_another_region() {
     assert_eq!(http.send("POST", "sys/storage/raft/snapshot", saved.clone()).await.0, 204);
     assert_eq!(http.get("secret/data/a").await.1["data"]["data"]["x"], "saved");
     assert_eq!(http.send("PUT", "secret/data/a", secret("goes on")).await.0, 200);
+
+    // A follower may not know yet who may restore, or who no longer may: the leader's answer is the one.
+    let at_leader = Http::of(&region.nodes[(follower + 2) % 3], &region.token);
+    for _ in 0..5 {
+        let made = at_leader.send("POST", "auth/token/create", json!({ "policies": ["root"] }).to_string()).await.1;
+        let fresh = Http::of(&region.nodes[follower], text(&made["auth"], "client_token"));
+        let restored = wait_for("an answer of a leader", || async {
+            let answered = fresh.send("POST", "sys/storage/raft/snapshot", saved.clone()).await;
+            (answered.0 != 503).then_some(answered)
+        })
+        .await;
+        assert_eq!(restored.0, 204, "{}", restored.1);
+    }
 
     // Another region takes its keys over: by force only.
     let elsewhere = Http::of(&other.nodes[0], &other.token);

@@ -73,11 +73,14 @@ pub struct Keys {
 pub struct Metadata {
     pub cas_required: bool,
     pub created_time: String,
+    /// How often its settings were written.
+    pub current_metadata_version: u64,
     pub current_version: u64,
     pub custom_metadata: Option<BTreeMap<String, String>>,
     /// A duration as Go writes it, like `0s`.
     pub delete_version_after: String,
     pub max_versions: u64,
+    pub metadata_cas_required: bool,
     pub oldest_version: u64,
     pub updated_time: String,
     /// By version number.
@@ -104,6 +107,11 @@ pub struct MetadataRequest {
     pub delete_version_after: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_versions: Option<serde_json::Value>,
+    /// Write only if the settings were written so often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_cas: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_cas_required: Option<serde_json::Value>,
 }
 
 /// `GET :mount/config`
@@ -114,6 +122,7 @@ pub struct Config {
     pub delete_version_after: String,
     /// 0: the default of 10.
     pub max_versions: u64,
+    pub metadata_cas_required: bool,
 }
 
 /// `PUT :mount/config`
@@ -126,6 +135,8 @@ pub struct ConfigRequest {
     pub delete_version_after: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_versions: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_cas_required: Option<serde_json::Value>,
 }
 
 #[cfg(test)]

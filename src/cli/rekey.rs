@@ -44,7 +44,8 @@ async fn cancel(rekey: &Rekey, client: &Client, format: Format) -> Result<Output
         false => (INIT, "Success! Canceled rekeying (if it was started)"),
         true => (VERIFY, "Success! Forgot which of the new keys were given back. The rekey goes on."),
     };
-    call(client, path, Logical::Delete).await.map_err(Failure::changed)?;
+    let named: Vec<_> = rekey.nonce.iter().map(|nonce| ("nonce", nonce.as_str())).collect();
+    client.logical(path, &named, Logical::Delete, None).await.map_err(Failure::changed)?;
     Ok(Output::said(format, done))
 }
 

@@ -370,7 +370,7 @@ pub struct Rekey {
     /// Begin
     #[arg(long, conflicts_with_all = ["key", "cancel", "status", "nonce"])]
     pub init: bool,
-    /// Give the rekey up; with -verify only forget which keys were given back
+    /// Give the rekey up, which who has no token names by its -nonce; with -verify only forget which keys were given back
     #[arg(long, conflicts_with_all = ["key", "status"])]
     pub cancel: bool,
     /// How far it is

@@ -166,6 +166,18 @@ pub enum LogFormat {
 }
 
 impl LogLevel {
+    /// By the names that Vault takes, however they are written.
+    pub fn named(name: &str) -> Option<LogLevel> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "trace" => LogLevel::Trace,
+            "debug" => LogLevel::Debug,
+            "info" | "notice" => LogLevel::Info,
+            "warn" | "warning" => LogLevel::Warn,
+            "error" | "err" => LogLevel::Error,
+            _ => return None,
+        })
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             LogLevel::Trace => "trace",

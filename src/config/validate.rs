@@ -311,20 +311,13 @@ fn link(section: Section<'_>, problems: &Problems) -> Option<Link> {
 
 fn log_level(top: &Section<'_>, problems: &Problems) -> Option<LogLevel> {
     let Some(given) = top.text("log_level") else { return Some(LogLevel::Info) };
-    let level = match given.value.to_ascii_lowercase().as_str() {
-        "trace" => LogLevel::Trace,
-        "debug" => LogLevel::Debug,
-        "info" | "notice" => LogLevel::Info,
-        "warn" | "warning" => LogLevel::Warn,
-        "error" | "err" => LogLevel::Error,
-        _ => {
-            let message =
-                format!("`log_level`: there is no level `{}`: expected trace, debug, info, warn or error", given.value);
-            problems.error(given.place, message);
-            return None;
-        }
-    };
-    Some(level)
+    let level = LogLevel::named(&given.value);
+    if level.is_none() {
+        let message =
+            format!("`log_level`: there is no level `{}`: expected trace, debug, info, warn or error", given.value);
+        problems.error(given.place, message);
+    }
+    level
 }
 
 fn log_format(top: &Section<'_>, problems: &Problems) -> Option<LogFormat> {

@@ -185,7 +185,7 @@ impl Parts {
             return Err(Error::TooLarge { got: body.len() as u64, max: BODY_BYTES_MAX as u64 });
         }
         if body.len() < HEADER_BYTES + MAC_BYTES {
-            return Err(Error::corrupt("a body on the link is shorter than its envelope"));
+            return Err(Error::invalid("a body on the link is shorter than its envelope"));
         }
         if body[0] != VERSION {
             return Err(Error::invalid(other_version(body[0])));

@@ -122,7 +122,11 @@ impl Answer {
 
     /// An envelope with nothing but a warning in it.
     pub fn warning(text: &str) -> Answer {
-        let warnings = Some(vec![text.to_owned()]);
+        Answer::warnings(&[text.to_owned()])
+    }
+
+    pub fn warnings(texts: &[String]) -> Answer {
+        let warnings = Some(texts.to_vec());
         Answer::json(&Envelope::<()> { data: None, warnings, ..Envelope::new(request_id::current(), ()) })
     }
 

@@ -261,6 +261,8 @@ async fn handle(
     } else {
         match guarded::would_allow(route, &call) {
             Ok(true) => call.upload = Some(Arc::new(node.uploads.take(node, body).await?)),
+            // This node may lag behind what the leader knows.
+            _ if may_ask_leader(node, &parts) => return pass_on(&call, &parts, body, deadline).await,
             refused => {
                 // Like any other request, with nothing of what it brings.
                 bodies::refuse(&parts, body).await;
@@ -328,6 +330,32 @@ async fn run_on_leader(route: &Route, mut call: Call, parts: &Parts, deadline: I
         }
         // Whichever comes first; both mean to look again.
         let _changed = tokio::time::timeout(LEADER_PAUSE, standing.changed()).await;
+    }
+}
+
+/// Whether this node, which does not lead, may let the leader judge.
+fn may_ask_leader(node: &Node, parts: &Parts) -> bool {
+    let forwarded = parts.headers.contains_key(FORWARDED_BY);
+    !forwarded && node.expect_open().is_ok() && !node.standing().is_leader
+}
+
+/// What this node would refuse, as it comes to the leader, who refuses it as well or takes it in. Nothing of it is kept
+/// here, so it can be sent once only.
+async fn pass_on(call: &Call, parts: &Parts, body: Body, deadline: Instant) -> Result<Response<Body>> {
+    let node = &call.node;
+    let mut standing = node.raft.standing();
+    let known = standing.wait_for(|standing| standing.is_leader || standing.leader_addr().is_some());
+    let addr = match tokio::time::timeout(LEADER_WAIT, known).await {
+        Ok(Ok(standing)) => standing.leader_addr().map(str::to_owned).filter(|_| !standing.is_leader),
+        _ => return Err(no_leader("an election is under way, or a majority of the nodes is gone")),
+    };
+    let addr = addr.ok_or_else(|| no_leader("another node led before"))?;
+    let left = deadline.saturating_duration_since(clock::steady());
+    let body = reqwest::Body::wrap_stream(body.into_data_stream());
+    match forward::forward(&node.peers, forward::From::of(call), &addr, parts, body, left).await? {
+        Forwarded::Answered(response) => Ok(response),
+        Forwarded::NotDone(text) => Err(no_leader(&text)),
+        Forwarded::Unknown(text) => Err(Error::Unknown(text)),
     }
 }
 

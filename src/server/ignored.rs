@@ -23,8 +23,17 @@ const TOKEN: &[&str] = &[
     "type",
 ];
 const CAPABILITIES: &[&str] = &["path", "paths", "token"];
-const SETTINGS: &[&str] =
-    &["cas_required", "custom_metadata", "delete_version_after", "max_versions", "metadata_cas_required", "path"];
+const SETTINGS: &[&str] = &[
+    "after",
+    "cas_required",
+    "custom_metadata",
+    "delete_version_after",
+    "limit",
+    "max_versions",
+    "metadata_cas",
+    "metadata_cas_required",
+    "path",
+];
 
 /// What the endpoints know that answer a write with a body and take named fields only, by their patterns.
 const KNOWN: &[(&str, &[&str])] = &[

@@ -36,6 +36,7 @@ mod http;
 mod ignored;
 mod index;
 mod join;
+mod loggers;
 mod monitor;
 mod moves;
 mod node;

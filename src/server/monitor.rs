@@ -2,6 +2,7 @@
 //! secret either; of what is more than the server itself is to log, nothing is made unless somebody watches.
 
 use crate::clock;
+use crate::config::LogLevel;
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -177,13 +178,13 @@ impl Drop for Watcher {
 
 /// A level by the names that Vault has for it.
 pub fn level(name: &str) -> Option<Level> {
-    Some(match name.to_lowercase().as_str() {
-        "trace" => Level::TRACE,
-        "debug" => Level::DEBUG,
-        "" | "info" | "notice" => Level::INFO,
-        "warn" | "warning" => Level::WARN,
-        "err" | "error" => Level::ERROR,
-        _ => return None,
+    let named = if name.is_empty() { LogLevel::Info } else { LogLevel::named(name)? };
+    Some(match named {
+        LogLevel::Trace => Level::TRACE,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Error => Level::ERROR,
     })
 }
 

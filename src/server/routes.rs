@@ -3,9 +3,9 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::handlers::{
-    audit, auth_methods, autopilot, health, info, kv, kv_lists, leases, ledger, link, membership, metrics, monitor,
-    mounts, mounts_seen, path, plain, plugins, policy, quotas, rekey, replication_status, root_generation, rotation,
-    seal, settings, snapshot, token, token_roles, tools, wrapping,
+    audit, auth_methods, autopilot, health, info, kv, kv_lists, leases, ledger, link, loggers, membership, metrics,
+    monitor, mounts, mounts_seen, path, plain, plugins, policy, quotas, rekey, replication_status, root_generation,
+    rotation, seal, settings, snapshot, token, token_roles, tools, wrapping,
 };
 use super::pattern::{self, Params, Within};
 use super::request::Verb::{self, Delete, List, Patch, Read, Scan, Write};
@@ -193,6 +193,12 @@ pub static ROUTES: &[Route] = routes! {
     List "sys/plugins/catalog/:kind" Client Leader plugins::of_kind, "those of a kind: `auth`, `database`, `secret`";
     Read "sys/plugins/catalog/:kind/:name" Client Leader plugins::one, "one of them";
     Read "sys/monitor" Operator Here monitor::monitor, "the node's log as it is written; `?log_level=debug&log_format=json`";
+    Read "sys/loggers" Operator Here loggers::levels, "how much each part of the node logs";
+    Write "sys/loggers" Operator Here loggers::write_all, "let all parts log from `level` on, until the node restarts";
+    Delete "sys/loggers" Operator Here loggers::revert_all, "back to what is configured";
+    Read "sys/loggers/:name" Operator Here loggers::level, "how much one part logs";
+    Write "sys/loggers/:name" Operator Here loggers::write, "let it log from `level` on";
+    Delete "sys/loggers/:name" Operator Here loggers::revert, "back to what is configured";
     Read "sys/internal/specs/openapi" Client Leader info::openapi, "these routes as an OpenAPI document";
     Write "sys/internal/specs/openapi" Client Leader info::openapi, "the same";
     Read "sys/metrics" Operator Here metrics::metrics, "gauges and counters; `?format=prometheus`";

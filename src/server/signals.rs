@@ -1,6 +1,6 @@
 //! A server as a process: its log, its signals.
 
-use super::{monitor, process, start};
+use super::{loggers, monitor, process, start};
 use crate::config::{self, LogFormat, ServerConfig};
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -60,7 +60,7 @@ const LOG_VARIABLE: &str = "TWINKEEP_LOG";
 /// wrong. openraft repeats itself ten times a second about a node that is gone: the supervisor says that once.
 fn log_to_stderr(config: &ServerConfig) {
     let configured = format!("warn,openraft=off,twinkeep={}", config.log_level.name());
-    let filter = tracing_subscriber::EnvFilter::new(std::env::var(LOG_VARIABLE).unwrap_or(configured));
+    let filter = loggers::filter(std::env::var(LOG_VARIABLE).unwrap_or(configured));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log_format {
         LogFormat::Standard => lines.with_ansi(false).boxed(),

@@ -140,7 +140,8 @@ pub async fn configure(sides: &Sides, place: &Place, report: &mut Report) -> Res
         }
         if ours != normal(Config::default()) {
             return Err(Trouble::Conflict(
-                "its config (cas_required, max_versions, delete_version_after) is another here".into(),
+                "its config (cas_required, metadata_cas_required, max_versions, delete_version_after) is another here"
+                    .into(),
             ));
         }
         if sides.mode == Mode::Copy {
@@ -148,6 +149,7 @@ pub async fn configure(sides: &Sides, place: &Place, report: &mut Report) -> Res
                 cas_required: Some(theirs.cas_required.into()),
                 delete_version_after: Some(theirs.delete_version_after.into()),
                 max_versions: Some(theirs.max_versions.into()),
+                metadata_cas_required: Some(theirs.metadata_cas_required.into()),
             };
             sides.here.kv_configure(&place.path, &request).await?;
         }

@@ -160,7 +160,7 @@ impl Secret<'_> {
                 delete_version_after: Some(json!(0)),
                 ..MetadataRequest::default()
             };
-            here.kv_put_metadata(mount, self.path, &request).await?;
+            self.put_settings(request).await?;
         }
         let mut markers = plan.markers.clone();
         for version in plan.to_write.clone() {
@@ -181,7 +181,7 @@ impl Secret<'_> {
             here.kv_destroy(mount, self.path, &markers).await?;
         }
         if plan.settings {
-            here.kv_put_metadata(mount, self.path, &request(theirs)).await?;
+            self.put_settings(request(theirs)).await?;
         }
         Ok(())
     }
@@ -213,7 +213,15 @@ impl Secret<'_> {
     /// Of versions that are written from now on; 0: what the mount says.
     async fn set_lifetime(&self, seconds: u64) -> Result<(), Trouble> {
         let request = MetadataRequest { delete_version_after: Some(seconds.into()), ..MetadataRequest::default() };
-        Ok(self.sides.here.kv_put_metadata(&self.place.path, self.path, &request).await?)
+        self.put_settings(request).await
+    }
+
+    /// Over those that are there now, whether or not the mount wants that to be said.
+    async fn put_settings(&self, request: MetadataRequest) -> Result<(), Trouble> {
+        let (here, mount) = (&self.sides.here, &self.place.path);
+        let written = here.kv_metadata(mount, self.path).await?.map_or(0, |now| now.current_metadata_version);
+        let request = MetadataRequest { metadata_cas: Some(written.into()), ..request };
+        Ok(here.kv_put_metadata(mount, self.path, &request).await?)
     }
 }
 
@@ -244,6 +252,7 @@ fn unfinished(ours: &Metadata) -> Option<u64> {
 #[derive(PartialEq, Eq)]
 struct Settings {
     cas_required: bool,
+    metadata_cas_required: bool,
     max_versions: u64,
     delete_version_after: String,
     custom_metadata: BTreeMap<String, String>,
@@ -256,6 +265,7 @@ fn settings(of: &Metadata) -> Settings {
     };
     Settings {
         cas_required: of.cas_required,
+        metadata_cas_required: of.metadata_cas_required,
         max_versions: of.max_versions,
         delete_version_after: after.to_owned(),
         custom_metadata: of.custom_metadata.clone().unwrap_or_default(),
@@ -266,9 +276,11 @@ fn request(theirs: &Metadata) -> MetadataRequest {
     let settings = settings(theirs);
     MetadataRequest {
         cas_required: Some(settings.cas_required.into()),
+        metadata_cas_required: Some(settings.metadata_cas_required.into()),
         custom_metadata: Some(settings.custom_metadata),
         delete_version_after: Some(settings.delete_version_after.into()),
         max_versions: Some(settings.max_versions.into()),
+        metadata_cas: None,
     }
 }
 

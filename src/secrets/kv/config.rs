@@ -15,6 +15,8 @@ pub struct KvConfig {
     /// 0: `metadata::DEFAULT_MAX_VERSIONS`.
     pub max_versions: u32,
     pub cas_required: bool,
+    /// … of those who change a secret's settings as well.
+    pub metadata_cas_required: bool,
     pub delete_version_after: DeleteVersionAfter,
 }
 
@@ -33,6 +35,7 @@ pub enum DeleteVersionAfter {
 pub struct KvConfigChange {
     pub max_versions: Option<u32>,
     pub cas_required: Option<bool>,
+    pub metadata_cas_required: Option<bool>,
     pub delete_version_after: Option<DeleteVersionAfter>,
 }
 
@@ -54,6 +57,7 @@ impl Vault {
             let new = KvConfig {
                 max_versions: change.max_versions.unwrap_or(old.max_versions),
                 cas_required: change.cas_required.unwrap_or(old.cas_required),
+                metadata_cas_required: change.metadata_cas_required.unwrap_or(old.metadata_cas_required),
                 delete_version_after: change.delete_version_after.unwrap_or(old.delete_version_after),
             };
             let key = Record::KvConfig(mount).key(&view.barrier)?;

@@ -141,7 +141,7 @@ fn add_version(
     config: &config::KvConfig,
     data: &str,
 ) -> Result<(KvVersion, Vec<Op>)> {
-    let pruned = metadata.add_version(view.now, config);
+    let pruned = metadata.add_version(view.now, config, secret.drops_max(view)?);
     let number = metadata.current_version;
     let key = Record::KvVersion(secret.mount, &secret.path, number).key(&view.barrier)?;
     let mut ops = vec![view.put_bytes(key, data.as_bytes()), secret.put_metadata(view, &metadata)?];

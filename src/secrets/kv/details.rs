@@ -1,7 +1,7 @@
 //! `metadata/PATH`: what is known of a secret, its own settings, and its removal.
 
 use super::metadata::KvMetadata;
-use super::{Secret, list};
+use super::{Secret, config, list};
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
 use crate::secrets::layout::{Folder, Record, Tree};
@@ -18,11 +18,14 @@ const CUSTOM_KEYS_MAX: usize = 64;
 const CUSTOM_KEY_BYTES_MAX: usize = 128;
 const CUSTOM_VALUE_BYTES_MAX: usize = 512;
 
-/// What to change of a secret's metadata; `None` leaves a field as it is.
+/// What to change of a secret's settings; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct KvMetadataChange {
     pub max_versions: Option<u32>,
     pub cas_required: Option<bool>,
+    pub metadata_cas_required: Option<bool>,
+    /// Only if its settings were written so often.
+    pub metadata_cas: Option<u64>,
     /// Zero: what the mount says.
     pub delete_version_after: Option<Duration>,
     pub custom_metadata: Option<CustomMetadataChange>,
@@ -36,6 +39,17 @@ pub enum CustomMetadataChange {
     Merge(BTreeMap<String, Option<String>>),
     /// With null.
     Clear,
+}
+
+impl KvMetadataChange {
+    /// Whether it changes nothing, not even how often the settings were written.
+    pub fn is_nothing(&self) -> bool {
+        self.max_versions.is_none()
+            && self.cas_required.is_none()
+            && self.metadata_cas_required.is_none()
+            && self.delete_version_after.is_none()
+            && self.custom_metadata.is_none()
+    }
 }
 
 impl Vault {
@@ -61,18 +75,17 @@ impl Vault {
         self.change_metadata(mount, path, change, |_| None).await
     }
 
-    /// Removes a secret with all its versions.
+    /// Removes a secret with all its versions. Of one with very many the oldest go first, so that what an interruption
+    /// leaves is a secret with the newest.
     pub async fn kv_delete_metadata(&self, mount: MountId, path: &str) -> Result<Written<()>> {
-        let secret = Secret::new(mount, path)?;
-        let lock = secret.lock();
-        let evaluate = move |view: &View| {
-            let Some(metadata) = secret.metadata(view)? else { return Ok(((), Vec::new())) };
-            let stored = metadata.versions.iter().filter(|(_, info)| !info.destroyed).map(|(number, _)| *number);
-            let mut ops = secret.drop_data(view, stored)?;
-            ops.push(Op::Delete { key: Record::KvMetadata(secret.mount, &secret.path).key(&view.barrier)? });
-            Ok(((), ops))
-        };
-        self.core.write(Class::KvDelete, lock, evaluate).await
+        loop {
+            let secret = Secret::new(mount, path)?;
+            let lock = secret.lock();
+            let step = self.core.write(Class::KvDelete, lock, move |view| delete_step(view, &secret)).await?;
+            if step.value == Left::Nothing {
+                return Ok(step.map(|_| ()));
+            }
+        }
     }
 
     /// The names in a folder in byte order: `a` is a secret, `a/` a folder. Empty if there is no such folder.
@@ -133,6 +146,8 @@ impl Vault {
             let Some(mut metadata) = secret.metadata(view)?.or_else(|| missing(view)) else {
                 return Ok((false, Vec::new()));
             };
+            let config = config::read(view, secret.mount)?;
+            check_cas(change.metadata_cas, &metadata, config.metadata_cas_required)?;
             apply(&mut metadata, change)?;
             Ok((true, vec![secret.put_metadata(view, &metadata)?]))
         };
@@ -140,12 +155,49 @@ impl Vault {
     }
 }
 
+/// What a step of a removal left.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Versions,
+}
+
+fn delete_step(view: &View, secret: &Secret) -> Result<(Left, Vec<Op>)> {
+    let Some(mut metadata) = secret.metadata(view)? else { return Ok((Left::Nothing, Vec::new())) };
+    if let Some(dropped) = metadata.prune_first(secret.drops_max(view)?) {
+        let mut ops = secret.drop_data(view, dropped)?;
+        ops.push(secret.put_metadata(view, &metadata)?);
+        return Ok((Left::Versions, ops));
+    }
+    let mut ops = secret.drop_data(view, metadata.stored())?;
+    ops.push(Op::Delete { key: Record::KvMetadata(secret.mount, &secret.path).key(&view.barrier)? });
+    Ok((Left::Nothing, ops))
+}
+
+pub fn cas_mismatch() -> Error {
+    Error::invalid("metadata check-and-set parameter does not match the current version")
+}
+
+fn check_cas(cas: Option<u64>, metadata: &KvMetadata, required_by_mount: bool) -> Result<()> {
+    match cas {
+        Some(expected) if expected != metadata.metadata_version => Err(cas_mismatch()),
+        None if required_by_mount || metadata.metadata_cas_required => {
+            Err(Error::invalid("metadata check-and-set parameter required for this call"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn apply(metadata: &mut KvMetadata, change: KvMetadataChange) -> Result<()> {
+    metadata.metadata_version += 1;
     if let Some(max_versions) = change.max_versions {
         metadata.max_versions = max_versions;
     }
     if let Some(cas_required) = change.cas_required {
         metadata.cas_required = cas_required;
+    }
+    if let Some(metadata_cas_required) = change.metadata_cas_required {
+        metadata.metadata_cas_required = metadata_cas_required;
     }
     if let Some(delete_version_after) = change.delete_version_after {
         metadata.delete_version_after = delete_version_after;

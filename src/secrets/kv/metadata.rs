@@ -21,6 +21,9 @@ pub struct KvMetadata {
     /// 0: what the mount says.
     pub max_versions: u32,
     pub cas_required: bool,
+    /// How often its settings were written.
+    pub metadata_version: u64,
+    pub metadata_cas_required: bool,
     /// Zero: what the mount says.
     pub delete_version_after: Duration,
     pub custom_metadata: Option<BTreeMap<String, String>>,
@@ -65,14 +68,17 @@ impl KvMetadata {
             oldest_version: 0,
             max_versions: 0,
             cas_required: false,
+            metadata_version: 0,
+            metadata_cas_required: false,
             delete_version_after: Duration::ZERO,
             custom_metadata: None,
             versions: BTreeMap::new(),
         }
     }
 
-    /// Adds a version and makes it current. Returns the versions that are too many, whose data must go.
-    pub fn add_version(&mut self, now: UnixNs, config: &KvConfig) -> Vec<u64> {
+    /// Adds a version and makes it current. Returns the versions that are too many, whose data must go: the oldest
+    /// `drops_max` of them, and the others with the next versions.
+    pub fn add_version(&mut self, now: UnixNs, config: &KvConfig, drops_max: usize) -> Vec<u64> {
         self.current_version += 1;
         let deletion = self.lifetime(config).map(|lifetime| now.plus(lifetime));
         self.versions.insert(self.current_version, VersionInfo { created: now, deletion, destroyed: false });
@@ -85,9 +91,27 @@ impl KvMetadata {
             return Vec::new();
         }
         // The oldest is counted from 0 until something was pruned, so it may move without anything to drop.
-        self.oldest_version = self.current_version - u64::from(keep) + 1;
-        let kept = self.versions.split_off(&self.oldest_version);
-        std::mem::replace(&mut self.versions, kept).into_keys().collect()
+        let oldest = self.current_version - u64::from(keep) + 1;
+        let too_many = self.versions.range(..oldest).nth(drops_max).map(|(number, _)| *number);
+        self.prune(too_many.unwrap_or(oldest)).into_keys().collect()
+    }
+
+    /// Drops the versions before `oldest`.
+    fn prune(&mut self, oldest: u64) -> BTreeMap<u64, VersionInfo> {
+        self.oldest_version = oldest;
+        let kept = self.versions.split_off(&oldest);
+        std::mem::replace(&mut self.versions, kept)
+    }
+
+    /// Drops the oldest versions if there are more than so many. Returns those whose data must go.
+    pub fn prune_first(&mut self, drops_max: usize) -> Option<Vec<u64>> {
+        let next = *self.versions.iter().nth(drops_max)?.0;
+        Some(with_data(&self.prune(next)).collect())
+    }
+
+    /// The versions whose data is stored.
+    pub fn stored(&self) -> impl Iterator<Item = u64> {
+        with_data(&self.versions)
     }
 
     /// Marks live versions as deleted now. Says whether anything changed.
@@ -147,4 +171,8 @@ impl KvMetadata {
             DeleteVersionAfter::After(mount) => Some(own.map_or(mount, |own| own.min(mount))),
         }
     }
+}
+
+fn with_data(versions: &BTreeMap<u64, VersionInfo>) -> impl Iterator<Item = u64> {
+    versions.iter().filter(|(_, info)| !info.destroyed).map(|(number, _)| *number)
 }

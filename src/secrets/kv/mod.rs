@@ -32,6 +32,9 @@ use super::mounts::{self, KvKind, MountId};
 use crate::error::Result;
 use crate::state::Op;
 
+/// The keys of the versions whose data one write drops hold no more bytes: what is more takes further writes.
+const DROPPED_BYTES_MAX: usize = 4 << 20;
+
 /// One secret: its mount and its path in it.
 #[derive(Clone)]
 struct Secret {
@@ -57,6 +60,12 @@ impl Secret {
 
     fn put_metadata(&self, view: &View, metadata: &KvMetadata) -> Result<Op> {
         view.put(Record::KvMetadata(self.mount, &self.path).key(&view.barrier)?, metadata)
+    }
+
+    /// Of how many versions one write may drop the data.
+    fn drops_max(&self, view: &View) -> Result<usize> {
+        let key = Record::KvVersion(self.mount, &self.path, u64::MAX).key(&view.barrier)?;
+        Ok(DROPPED_BYTES_MAX / key.len())
     }
 
     /// The operations that remove the data of `versions`.

@@ -1,12 +1,16 @@
 //! Delete, undelete and destroy. What names no version there is changes nothing, as in Vault.
 
 use super::metadata::KvMetadata;
-use super::{Secret, config};
+use super::{DROPPED_BYTES_MAX, Secret, config};
 use crate::error::{Error, Result};
 use crate::secrets::core::{View, Written};
 use crate::secrets::mounts::MountId;
 use crate::secrets::vault::Vault;
 use crate::state::{Class, Op};
+use crate::storage::KEY_BYTES_MAX;
+
+/// Versions whose data one write destroys, however long their keys are.
+const DESTROYED_MAX: usize = DROPPED_BYTES_MAX / KEY_BYTES_MAX;
 
 impl Vault {
     /// Marks the current version as deleted: `DELETE data/PATH`.
@@ -36,9 +40,17 @@ impl Vault {
         .await
     }
 
-    /// Removes the data of versions for good.
+    /// Removes the data of versions for good; of very many, one part after the other.
     pub async fn kv_destroy(&self, mount: MountId, path: &str, versions: Vec<u64>) -> Result<Written<()>> {
         expect_versions(&versions)?;
+        let (last, others) = versions.split_at(versions.len().min(DESTROYED_MAX));
+        for part in others.chunks(DESTROYED_MAX) {
+            self.destroy(mount, path, part.to_vec()).await?;
+        }
+        self.destroy(mount, path, last.to_vec()).await
+    }
+
+    async fn destroy(&self, mount: MountId, path: &str, versions: Vec<u64>) -> Result<Written<()>> {
         self.change_versions(mount, path, move |view, secret, metadata| {
             let gone = metadata.destroy(&versions);
             Ok((!gone.is_empty(), secret.drop_data(view, gone)?))

@@ -2,9 +2,14 @@
 
 use super::*;
 use crate::error::Error;
+use crate::secrets::core::View;
 use crate::secrets::kv::{
-    CustomMetadataChange, DeleteVersionAfter, KvConfigChange, KvMetadataChange, KvPatched, KvVersion,
+    CustomMetadataChange, DeleteVersionAfter, KvConfigChange, KvMetadata, KvMetadataChange, KvPatched, KvVersion,
+    VersionInfo,
 };
+use crate::secrets::layout::{Record, SecretPath};
+use crate::secrets::lock::{Gate, Lock};
+use crate::state::Class;
 use std::collections::BTreeMap;
 
 #[tokio::test]
@@ -289,4 +294,68 @@ async fn a_region_that_is_no_primary_says_so() {
     let write = f.vault.kv_put(f.kv, "a", SensitiveString::new("{}"), None).await.unwrap_err();
     assert!(matches!((read, write), (Error::WrongRole(_), Error::WrongRole(_))));
     assert!(f.caller().await.is_root(), "tokens are still checked");
+}
+
+#[tokio::test]
+async fn check_and_set_of_settings() {
+    let f = Fixture::open().await;
+    let set = async |metadata_cas, metadata_cas_required| {
+        let change = KvMetadataChange { metadata_cas, metadata_cas_required, ..Default::default() };
+        f.vault.kv_put_metadata(f.kv, "a", change).await.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let count = async || f.vault.kv_metadata(f.kv, "a").await.unwrap().unwrap().metadata_version;
+    let mismatch = Err("metadata check-and-set parameter does not match the current version".to_owned());
+    let required = Err("metadata check-and-set parameter required for this call".to_owned());
+    f.put("a", "{}").await;
+    assert_eq!(count().await, 0, "a version is none of its settings");
+    assert_eq!(set(Some(1), Some(true)).await, mismatch);
+    assert_eq!(set(Some(0), Some(true)).await, Ok(()));
+    assert_eq!([set(None, None).await, set(Some(0), None).await], [required.clone(), mismatch]);
+    assert_eq!(set(Some(1), Some(false)).await, Ok(()));
+    assert_eq!(set(None, None).await, Ok(()));
+    let mandate = KvConfigChange { metadata_cas_required: Some(true), ..Default::default() };
+    f.vault.kv_configure(f.kv, mandate).await.unwrap();
+    assert_eq!(set(None, None).await, required);
+    assert_eq!(set(Some(3), None).await, Ok(()));
+    assert_eq!(count().await, 4);
+}
+
+/// All that one write drops was refused as too much, for ever.
+#[tokio::test]
+async fn a_secret_of_very_many_versions_is_pruned_destroyed_and_deleted_step_by_step() {
+    const MANY: u64 = 10_000;
+    let f = Fixture::open().await;
+    // The longer its path, the fewer are many.
+    let path = ["a".repeat(700).as_str(), "b".repeat(700).as_str()].join("/");
+    let entries = || f.consensus.state().path().entries;
+    let without = entries();
+    let (kv, stored_at) = (f.kv, SecretPath::parse(&path).unwrap());
+    let fill = move |view: &View| {
+        let mut metadata = KvMetadata::new(view.now);
+        let info = VersionInfo { created: view.now, deletion: None, destroyed: false };
+        metadata.versions = (1..=MANY).map(|number| (number, info.clone())).collect();
+        metadata.current_version = MANY;
+        Ok(((), vec![view.put(Record::KvMetadata(kv, &stored_at).key(&view.barrier)?, &metadata)?]))
+    };
+    let write = || f.vault.core.write(Class::KvWrite, Lock::Within(Gate::Mounts, Vec::new()), fill.clone());
+    let versions = async || f.vault.kv_metadata(f.kv, &path).await.unwrap().unwrap().versions;
+
+    write().await.unwrap();
+    let mut last = MANY as usize;
+    while last > 10 {
+        f.put(&path, "{}").await;
+        let left = versions().await.len();
+        assert!(left < last, "{left} of {last}");
+        last = left;
+    }
+    assert_eq!(f.get(&path, MANY - 10).await, "missing");
+
+    write().await.unwrap();
+    f.vault.kv_destroy(f.kv, &path, (1..=MANY / 10).collect()).await.unwrap();
+    let destroyed = versions().await.values().filter(|version| version.destroyed).count();
+    assert_eq!(destroyed as u64, MANY / 10);
+    f.vault.kv_delete_metadata(f.kv, &path).await.unwrap();
+    assert!(f.vault.kv_metadata(f.kv, &path).await.unwrap().is_none());
+    // Of the versions that were put above: they were not in what was written over them.
+    assert!(entries() <= without + 10);
 }

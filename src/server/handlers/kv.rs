@@ -1,12 +1,11 @@
 //! KV version 2. The data of a secret passes through as the text that the client sent: no number loses a digit.
 
 use super::{fields, no_route, written};
-use crate::api::kv::{
-    Config, ConfigRequest, Metadata, MetadataRequest, ReadAnswer, VersionMetadata, VersionState, WriteOptions,
-};
+use crate::api::kv::{Config, ConfigRequest, Metadata, MetadataRequest, ReadAnswer, VersionMetadata, VersionState};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::secrets::kv::data::cas_mismatch;
+use crate::secrets::kv::details::cas_mismatch as metadata_cas_mismatch;
 use crate::secrets::kv::{
     CustomMetadataChange, DeleteVersionAfter, KvConfigChange, KvFound, KvMetadata, KvMetadataChange, KvPatched,
     KvVersion,
@@ -22,18 +21,12 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Vault's words to who asks for less than the mount does.
-const CAS_MANDATED: &str =
-    "\"cas_required\" set to false, but is mandated by backend config. This value will be ignored.";
-
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A write's body, the data still as text.
 #[derive(Deserialize)]
 struct Write {
     data: Option<Box<RawValue>>,
-    #[serde(default)]
-    options: Option<WriteOptions>,
 }
 
 /// A read's answer, the data as the text that was written.
@@ -145,19 +138,34 @@ pub async fn write_metadata(call: Call) -> Result<Answer> {
         return Ok(answer);
     }
     let change = metadata_change(&call, is_patch)?;
+    if change.is_nothing() {
+        return Ok(Answer::empty());
+    }
     let path = call.param("path");
-    let is_mandated = change.cas_required == Some(false) && call.node.vault.kv_config(mount).await?.cas_required;
+    let mandated = mandated(&call, mount, &change).await?;
     let done = if is_patch {
         call.node.vault.kv_patch_metadata(mount, path, change).await?
     } else {
         call.node.vault.kv_put_metadata(mount, path, change).await?.map(|()| true)
     };
-    let answer = match (done.value, is_mandated) {
-        (false, _) => Answer::missing(),
-        (true, true) => Answer::warning(CAS_MANDATED),
-        (true, false) => Answer::empty(),
-    };
+    if !done.value {
+        return Ok(Answer::missing());
+    }
+    let answer = if mandated.is_empty() { Answer::empty() } else { Answer::warnings(&mandated) };
     Ok(written(answer, done.position))
+}
+
+/// Vault's words to who asks for less than the mount does.
+async fn mandated(call: &Call, mount: MountId, change: &KvMetadataChange) -> Result<Vec<String>> {
+    let config = call.node.vault.kv_config(mount).await?;
+    let asked = [
+        ("cas_required", change.cas_required, config.cas_required),
+        ("metadata_cas_required", change.metadata_cas_required, config.metadata_cas_required),
+    ];
+    let less = asked.into_iter().filter(|(_, asked, mandated)| *asked == Some(false) && *mandated);
+    let words =
+        |name| format!("\"{name}\" set to false, but is mandated by backend config. This value will be ignored.");
+    Ok(less.map(|(name, ..)| words(name)).collect())
 }
 
 pub async fn delete_metadata(call: Call) -> Result<Answer> {
@@ -177,6 +185,7 @@ pub async fn read_config(call: Call) -> Result<Answer> {
             DeleteVersionAfter::After(after) => duration::go(after),
         },
         max_versions: config.max_versions.into(),
+        metadata_cas_required: config.metadata_cas_required,
     }))
 }
 
@@ -193,7 +202,8 @@ pub async fn write_config(call: Call) -> Result<Answer> {
     };
     let change = KvConfigChange {
         max_versions: request.max_versions.map(|value| fields::value_number(&value, "max_versions")).transpose()?,
-        cas_required: request.cas_required.map(|value| fields::value_flag(&value, "cas_required")).transpose()?,
+        cas_required: flag(&request.cas_required, "cas_required")?,
+        metadata_cas_required: flag(&request.metadata_cas_required, "metadata_cas_required")?,
         delete_version_after: request.delete_version_after.map(after).transpose()?,
     };
     let done = call.node.vault.kv_configure(mount, change).await?;
@@ -220,8 +230,6 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
     if body.get("options").is_some_and(|options| !options.is_object() && !options.is_null()) {
         return Err(Error::invalid("`options` must be an object"));
     }
-    // To say `null` is to say 0, as in Vault: whoever names a version, even by mistake, must not overwrite another.
-    let null = body.get("options").and_then(|options| options.get("cas")).is_some_and(Value::is_null);
     let no_data = || Error::invalid("no data provided");
     let write: Write = serde_json::from_slice(&call.body).map_err(|_| no_data())?;
     let data = match write.data {
@@ -233,13 +241,23 @@ fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
     if !data.starts_with('{') {
         return Err(Error::invalid("`data` must be an object"));
     }
-    let cas = write.options.and_then(|options| options.cas).or(null.then(|| json!(0)));
-    let parsed = |cas: Value| cas.as_i64().or_else(|| cas.as_str()?.trim().parse().ok());
-    let wrong = || Error::invalid("error parsing check-and-set parameter");
-    let cas = cas.map(|cas| parsed(cas).ok_or_else(wrong)).transpose()?;
-    // No version has such a number.
-    let cas = cas.map(|cas| u64::try_from(cas).map_err(|_| cas_mismatch())).transpose()?;
+    let given = body.get("options").and_then(|options| options.get("cas"));
+    let cas = cas(given, "error parsing check-and-set parameter")?;
+    let cas = cas.map(|cas| cas.ok_or_else(cas_mismatch)).transpose()?;
     Ok((SensitiveString::new(data), cas))
+}
+
+/// The number that a client expects; the inner `None` is one that nothing has. To say `null` is to say 0, as in Vault:
+/// whoever names a version, even by mistake, must not overwrite another.
+fn cas(given: Option<&Value>, wrong: &str) -> Result<Option<Option<u64>>> {
+    let Some(given) = given else { return Ok(None) };
+    let parsed = if given.is_null() { Some(0) } else { given.as_i64().or_else(|| given.as_str()?.trim().parse().ok()) };
+    let number = parsed.ok_or_else(|| Error::invalid(wrong))?;
+    Ok(Some(u64::try_from(number).ok()))
+}
+
+fn flag(given: &Option<Value>, name: &str) -> Result<Option<bool>> {
+    given.as_ref().map(|value| fields::value_flag(value, name)).transpose()
 }
 
 fn versions(call: &Call) -> Result<Vec<u64>> {
@@ -282,11 +300,18 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
             })
         }
     };
+    let metadata_cas = cas(body.get("metadata_cas"), "error parsing metadata check-and-set parameter")?;
+    let metadata_cas = metadata_cas.map(|cas| cas.ok_or_else(metadata_cas_mismatch)).transpose()?;
     let mut rest = body;
     if let Some(fields) = rest.as_object_mut() {
         fields.remove("custom_metadata");
         // A patch takes a setting back with null.
-        let unset = [("max_versions", json!(0)), ("cas_required", json!(false)), ("delete_version_after", json!(0))];
+        let unset = [
+            ("max_versions", json!(0)),
+            ("cas_required", json!(false)),
+            ("metadata_cas_required", json!(false)),
+            ("delete_version_after", json!(0)),
+        ];
         for (name, default) in unset.into_iter().filter(|_| is_patch) {
             if fields.get(name).is_some_and(Value::is_null) {
                 fields.insert(name.to_owned(), default);
@@ -298,7 +323,9 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
     let after = request.delete_version_after.filter(|value| *value != Value::String(String::new()));
     Ok(KvMetadataChange {
         max_versions: request.max_versions.map(|value| fields::value_number(&value, "max_versions")).transpose()?,
-        cas_required: request.cas_required.map(|value| fields::value_flag(&value, "cas_required")).transpose()?,
+        cas_required: flag(&request.cas_required, "cas_required")?,
+        metadata_cas_required: flag(&request.metadata_cas_required, "metadata_cas_required")?,
+        metadata_cas,
         delete_version_after: after.as_ref().map(duration::from_json).transpose()?,
         custom_metadata: custom,
     })
@@ -331,10 +358,12 @@ pub fn shown(metadata: KvMetadata) -> Metadata {
     Metadata {
         cas_required: metadata.cas_required,
         created_time: metadata.created.rfc3339(),
+        current_metadata_version: metadata.metadata_version,
         current_version: metadata.current_version,
         custom_metadata: metadata.custom_metadata.clone(),
         delete_version_after: duration::go(metadata.delete_version_after),
         max_versions: metadata.max_versions.into(),
+        metadata_cas_required: metadata.metadata_cas_required,
         oldest_version: metadata.oldest_version,
         updated_time: metadata.updated.rfc3339(),
         versions: versions.collect(),

@@ -13,6 +13,7 @@ pub mod kv_lists;
 pub mod leases;
 pub mod ledger;
 pub mod link;
+pub mod loggers;
 pub mod membership;
 pub mod metrics;
 pub mod monitor;

@@ -4,15 +4,15 @@
 use super::fields;
 use super::seal::{count_if_none, too_many_shares};
 use crate::error::{Error, Result};
-use crate::secrets::Split;
 use crate::secrets::rekey::{RekeyStatus, Rekeyed, Verification};
+use crate::secrets::{Asked, Decision, Operation, Split};
 use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::node::blocking;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub async fn status(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
@@ -42,10 +42,30 @@ pub async fn begin(call: Call) -> Result<Answer> {
     Ok(answer(&call, shown(&status)))
 }
 
+/// Whoever cancels names what he cancels, as in Vault, or may do so by his token: a stranger ends nobody's work by
+/// asking again and again.
 pub async fn cancel(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
+    let (body, vault) = (call.object()?, call.node.vault.clone());
+    let status = blocking(move || vault.rekey_status()).await?;
+    let named = call.query.get("nonce").map_or_else(|| fields::text(&body, "nonce"), |nonce| Ok(nonce.to_owned()))?;
+    if status.started && named != status.nonce && !may_cancel(&call)? {
+        let text = "a rekey is under way: its nonce is required to cancel it, or a token that may";
+        return Err(Error::invalid(text));
+    }
     call.node.vault.rekey_cancel();
     Ok(Answer::empty())
+}
+
+fn may_cancel(call: &Call) -> Result<bool> {
+    // The paths that want a token looked at it before.
+    if call.caller.is_some() {
+        return Ok(true);
+    }
+    let Some(token) = call.token() else { return Ok(false) };
+    let Some(caller) = call.node.vault.recognise(&token, call.address(), call.uses)? else { return Ok(false) };
+    let asked = Asked { path: &call.path, operation: Operation::Delete, parameters: &Map::new, wrap_ttl: None };
+    Ok(matches!(caller.acl.decide(&asked), Decision::Allowed { .. }))
 }
 
 pub async fn update(call: Call) -> Result<Answer> {
