@@ -64,7 +64,12 @@ pub fn load(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<ContextSpec>> {
     let text = std::fs::read_to_string(file).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))?;
-    parse(&text, meant, defaults, variable).map_err(|error| Error::invalid(format!("{}: {error}", file.display())))
+    let mut contexts = parse(&text, meant, defaults, variable)
+        .map_err(|error| Error::invalid(format!("{}: {error}", file.display())))?;
+    for context in &mut contexts {
+        context.file = Some(file.to_owned());
+    }
+    Ok(contexts)
 }
 
 fn parse(
@@ -154,6 +159,7 @@ fn context(
         banner: entry.banner,
         theme: entry.theme,
         mistake: None,
+        file: None,
     })
 }
 

@@ -56,6 +56,8 @@ pub struct ContextSpec {
     pub theme: Option<String>,
     /// Why it can't be attached to: it is shown with that, and nobody is called.
     pub mistake: Option<String>,
+    /// The contexts file that it stands in.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for ContextSpec {
@@ -70,6 +72,7 @@ impl Default for ContextSpec {
             banner: None,
             theme: None,
             mistake: None,
+            file: None,
         }
     }
 }
@@ -270,7 +273,9 @@ pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Pre
     let mut contexts = Vec::new();
     for (at, context) in options.contexts.into_iter().enumerate() {
         let attached = attachable(&context, &names);
-        let mistake = attached.as_ref().err().map(ToString::to_string);
+        // What is wrong comes first: a line may end before the path does.
+        let place = context.file.map(|file| format!(" (in [{}] of {})", context.name, file.display()));
+        let mistake = attached.as_ref().err().map(|wrong| format!("{wrong}{}", place.unwrap_or_default()));
         let addresses = attached.unwrap_or_default();
         if mistake.is_none() {
             sessions.push(SessionOptions {

@@ -5,6 +5,7 @@
 //! commit, so that to ask again, after a lost answer, writes nothing twice.
 
 use super::context::Context;
+use super::link_record;
 use super::look::Look;
 use crate::api::ledger::{AcceptAnswer, AcceptOutcome, AcceptRequest};
 use crate::api::replication::EventLevel;
@@ -70,7 +71,10 @@ async fn attempt(context: &Arc<Context>, request: &Arc<AcceptRequest>) -> Result
                 let position = Position::new(first.epoch, first.index + offset as u64);
                 outcomes[*at] = Some(AcceptOutcome::Replayed { position });
             }
-            let text = format!("{} writes of a ledger of region {} were replayed here", written.len(), request.region);
+            let link = link_record::get(context.state(), request.region)?;
+            let whose = link.map_or_else(|| format!("region {}", request.region), |link| link.name);
+            let writes = if written.len() == 1 { "write" } else { "writes" };
+            let text = format!("{} {writes} replayed here from the ledger of {whose}", written.len());
             context.events.record(EventLevel::Warn, "ledger", text);
             Ok(Some(answer(outcomes)))
         }

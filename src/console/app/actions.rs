@@ -153,13 +153,33 @@ pub enum Takes {
     Time,
 }
 
+/// What the footer says beside an action's key.
+#[derive(Clone, Copy)]
+pub enum FooterHint {
+    /// It leaves it out.
+    None,
+    Always(&'static str),
+    /// Where it leads on, and by the name that it has there.
+    When(fn(&Model) -> Option<&'static str>),
+}
+
+impl FooterHint {
+    pub fn words(self, model: &Model) -> Option<&'static str> {
+        match self {
+            FooterHint::None => None,
+            FooterHint::Always(words) => Some(words),
+            FooterHint::When(words) => words(model),
+        }
+    }
+}
+
 pub struct ActionInfo {
     pub action: Action,
     /// What the palette takes.
     pub id: &'static str,
     pub title: &'static str,
-    /// For the footer; without one the footer leaves it out.
-    pub hint: Option<&'static str>,
+    /// For the footer.
+    pub hint: FooterHint,
     pub group: Group,
     pub keys: &'static [&'static str],
     pub place: Place,

@@ -7,7 +7,7 @@ use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, 
 use crate::console::domain::AnyAge;
 use crate::console::domain::failover::fence_seen;
 use crate::console::domain::loss::lost_words;
-use crate::console::domain::told_head;
+use crate::console::domain::told_head::{self, ToldHead};
 use crate::console::domain::units::{bytes, count, duration, plural};
 use crate::ids::Position;
 use serde_json::json;
@@ -90,7 +90,7 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
         put(&format!("* Epoch {} to {}.", plan.epoch_now, plan.epoch_next));
     }
     if let Some(promotion) = said(sent) {
-        for line in recovery(sent).into_iter().chain(results(promotion, reached(model, region, sent))) {
+        for line in recovery(sent).into_iter().chain(results(promotion, reached(model, region, sent), sent.told.as_ref())) {
             put(&format!("* {line}"));
         }
         put("");
@@ -152,7 +152,7 @@ pub fn reached(model: &Model, region: &str, sent: &Sent) -> Option<Position> {
 }
 
 /// What came of it, a line each.
-pub fn results(promotion: &Promotion, reached: Option<Position>) -> Vec<String> {
+fn results(promotion: &Promotion, reached: Option<Position>, told: Option<&ToldHead>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
         lines.push(format!("It took {}.", duration(at.since(promotion.began_at))));
@@ -161,8 +161,10 @@ pub fn results(promotion: &Promotion, reached: Option<Position>) -> Vec<String> 
         lines.push(format!("No region took writes for {}.", duration(Duration::from_millis(ms))));
     }
     if let Some(loss) = &promotion.loss {
-        let settled = reached.filter(|_| !loss.known);
-        let words = settled.map_or_else(|| loss_line(loss), |reached| lost_words(loss, Some(reached)));
+        let words = match loss.known {
+            true => loss_line(loss),
+            false => lost_words(loss, reached, told, promotion.began_at),
+        };
         lines.push(format!("Lost: {words}"));
     }
     lines.push(match (&promotion.fence, reached) {
@@ -185,8 +187,8 @@ pub fn results(promotion: &Promotion, reached: Option<Position>) -> Vec<String> 
 fn loss_line(loss: &LossEstimate) -> String {
     let mut line = match (loss.known, loss.entries) {
         (true, 0) => "nothing".to_owned(),
-        (true, entries) => format!("{} writes, {}", count(entries), bytes(loss.bytes)),
-        (false, entries) => format!("unknown, at least {} writes", count(entries)),
+        (true, entries) => format!("{}, {}", plural(entries, "write", "writes"), bytes(loss.bytes)),
+        (false, entries) => format!("unknown, at least {}", plural(entries, "write", "writes")),
     };
     for (class, of) in &loss.by_class {
         // Writing to a string can't fail.

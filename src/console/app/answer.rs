@@ -4,11 +4,12 @@ use super::desk::{HeldToken, TokenDesk};
 use super::dialog::Dialog;
 use super::failover;
 use super::model::Model;
-use super::msg::{Answer, Effect, Failure, FailureSort, Target};
+use super::msg::{Answer, Effect, Failure, FailureSort, SavedFile, Target};
 use super::outcome::{self, Asked};
 use super::promoting::{planned, promoted};
 use crate::api::replication::{EventLevel, TokenCreated};
 use crate::sensitive::SensitiveString;
+use std::path::PathBuf;
 
 pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
     match answer {
@@ -25,7 +26,7 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
             {
                 model.here.desk = TokenDesk::Empty;
             }
-            let decided = matches!(asked, Asked::Replay | Asked::Discard | Asked::Rejoin { .. });
+            let decided = matches!(asked, Asked::Replay { .. } | Asked::Discard { .. } | Asked::Rejoin { .. });
             // What was not decided stays marked: without marks the same key would mean all of it.
             let of_ledger = model.here.ledger.as_ref().is_some_and(|page| page.source() == target.region);
             if decided && of_ledger && result.is_ok() {
@@ -41,7 +42,14 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
         }
         Answer::Ledger(target, result) => {
             match result {
-                Ok(page) => super::ledger::take(model, page, target.region),
+                Ok(page) => {
+                    let asked_for = super::resolve::look_into(model, &target, &page);
+                    let other_in_view = super::targets::ledger_region(model).is_ok_and(|it| it.name != target.region);
+                    // What an outcome is found out by takes no marks from another region's ledger.
+                    if !(asked_for && other_in_view) {
+                        super::ledger::take(model, page, target.region);
+                    }
+                }
                 Err(failure) => {
                     model.hint(EventLevel::Warn, format!("the ledger of {}: {}", target.region, failure.words))
                 }
@@ -51,10 +59,8 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
         Answer::LedgerExport(target, result) => match result {
             Ok(export) => {
                 let text = format!("{}\n", serde_json::to_string_pretty(&export).unwrap_or_default());
-                vec![Effect::Save {
-                    name: format!("ledger-{}-{}.json", target.region, model.now.0),
-                    text: SensitiveString::new(text),
-                }]
+                let name = format!("ledger-{}-{}.json", target.region, model.now.0);
+                vec![Effect::Save(vec![SavedFile::new(name, text)])]
             }
             Err(failure) => {
                 model.toast(EventLevel::Warn, format!("the ledger of {}: {}", target.region, failure.words));
@@ -67,7 +73,7 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
         }
         Answer::Saved(result) => {
             match result {
-                Ok(file) => model.toast(EventLevel::Info, format!("written to {file}")),
+                Ok(files) => model.toast(EventLevel::Info, written(&files)),
                 Err(why) => model.toast(EventLevel::Warn, format!("not written: {why}")),
             }
             Vec::new()
@@ -78,6 +84,14 @@ pub(super) fn take_answer(model: &mut Model, answer: Answer) -> Vec<Effect> {
         }
         Answer::Promotion(id, result) => promoted(model, id, result),
     }
+}
+
+/// Names before their folder, words apart: a line that ends breaks none of them.
+fn written(files: &[PathBuf]) -> String {
+    let name = |file: &PathBuf| file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let names: Vec<String> = files.iter().filter_map(name).collect();
+    let folder = files.first().and_then(|file| file.parent()).map(|folder| folder.display().to_string());
+    format!("written: {} in {}", names.join(" and "), folder.unwrap_or_default())
 }
 
 fn token_made(model: &mut Model, target: Target, result: Result<TokenCreated, Failure>) {

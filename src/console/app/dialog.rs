@@ -4,6 +4,7 @@ use super::choose::Choose;
 use super::confirm::Confirm;
 use super::form::TokenForm;
 use super::palette::Palette;
+use super::scroll::Scroll;
 
 #[derive(Debug)]
 pub enum Dialog {
@@ -22,7 +23,9 @@ pub enum Dialog {
     /// What a new activation token shall be.
     Form(TokenForm),
     /// A view of the model's [`RehearsalDesk`](super::rehearsal::RehearsalDesk).
-    Faults,
+    Faults {
+        scroll: Scroll,
+    },
     /// A view of the model's [`TokenDesk`](super::desk::TokenDesk).
     Token,
     /// A view of the model's [`Promotion`](super::promotion::PromotionDesk).

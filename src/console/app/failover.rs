@@ -190,7 +190,7 @@ pub(super) fn ask_verification(model: &mut Model) -> Vec<Effect> {
 
 /// Of two primaries the one that is to give way stops being it.
 pub(super) fn fence(model: &mut Model, reason: Option<String>) {
-    let Some(reason) = reason else { return ask_why(model, "fence") };
+    let Some(reason) = reason else { return ask_why(model, "fence", None) };
     let Ok(region) = targets::fenceable(model) else { return };
     let name = &region.name;
     let confirm = Confirm {

@@ -3,6 +3,7 @@
 use super::context::ContextId;
 use crate::api::replication::{Event, EventLevel};
 use crate::clock::UnixMs;
+use crate::console::domain::units::in_groups;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ impl EventLog {
             self.seen.pop_first();
         }
         let Event { at, level, subject, text, .. } = event;
+        let text = in_groups(&text);
         self.insert(LogEntry { at, region: region.to_owned(), level, subject, text });
     }
 

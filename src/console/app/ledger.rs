@@ -171,7 +171,7 @@ pub(super) fn overwrite(model: &mut Model) {
 }
 
 pub(super) fn discard(model: &mut Model, reason: Option<String>) {
-    let Some(reason) = reason else { return ask_why(model, "ledger-discard") };
+    let Some(reason) = reason else { return ask_why(model, "ledger-discard", None) };
     let Ok(region) = targets::ledger_region(model) else { return };
     let (to, api) = (target(model, &region), region.api_address());
     let (entries, which, flag) = chosen(model, &region);
@@ -191,9 +191,8 @@ pub(super) fn rejoin(model: &mut Model, reason: Option<String>) {
     let Ok((region, primaries)) = targets::rejoinable(model) else { return };
     // Before it is asked which primary: what was picked would be forgotten.
     if let Some(why) = needs_reason(&region).filter(|_| reason.is_none()) {
-        let why = format!("{}: {why}; to rejoin all the same takes a reason", region.name);
-        ask_why(model, "rejoin");
-        return model.hint(EventLevel::Warn, why);
+        let why = format!("{}: {why}", region.name);
+        return ask_why(model, "rejoin", Some(why));
     }
     let follows = region.role() == Some(Role::Standby);
     match primaries.as_slice() {
@@ -280,9 +279,8 @@ pub(super) fn ask_to_rejoin(model: &mut Model, region: &str, primary: Option<Str
     decide(model, to, &api, Decide { title, words, consent, what, change });
 }
 
-/// The palette with the action's name: what is missing is typed behind it.
-pub(super) fn ask_why(model: &mut Model, action: &str) {
+/// The palette with the action's name: what is missing is typed behind it, and why it is wanted stands below.
+pub(super) fn ask_why(model: &mut Model, action: &str, why: Option<String>) {
     let input = tui_input::Input::new(format!("{action} "));
-    model.dialogs.push(Dialog::Palette(Palette { input, cursor: 0 }));
-    model.hint(EventLevel::Info, "type why: the reason is kept for good");
+    model.dialogs.push(Dialog::Palette(Palette { input, why, ..Palette::default() }));
 }

@@ -15,6 +15,7 @@ use crate::console::domain::NodeReport;
 use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
 use crossterm::event::KeyEvent;
+use std::path::PathBuf;
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -82,14 +83,24 @@ pub enum Effect {
     Mouse(Mouse),
     /// Hand text to the terminal's clipboard (OSC 52).
     Copy(SensitiveString),
-    /// Put something into a file of the console's own folder, for this user alone.
-    Save {
-        name: String,
-        text: SensitiveString,
-    },
+    /// Put something into files of the console's own folder, for this user alone.
+    Save(Vec<SavedFile>),
     Ask(Target, Query),
     /// Changes something, hence the permit.
     Do(Permit, Target, Change),
+}
+
+/// What a file is called, and what stands in it.
+#[derive(Debug)]
+pub struct SavedFile {
+    pub name: String,
+    pub text: SensitiveString,
+}
+
+impl SavedFile {
+    pub fn new(name: String, text: impl Into<String>) -> SavedFile {
+        SavedFile { name, text: SensitiveString::new(text) }
+    }
 }
 
 impl Effect {
@@ -197,8 +208,8 @@ pub enum Answer {
     Ledger(Target, Result<LedgerPage, Failure>),
     LedgerExport(Target, Result<LedgerExport, Failure>),
     Verification(Target, Result<Verification, Failure>),
-    /// The file that something was written to, or why it was not.
-    Saved(Result<String, String>),
+    /// The files that something was written to, or why it was not.
+    Saved(Result<Vec<PathBuf>, String>),
     /// A plan of the mode that was asked about comes with a new id for the promotion that it may lead to, since nothing here
     /// makes random numbers.
     Plan(Target, PromoteMode, Result<(Plan, PromotionId), Failure>),

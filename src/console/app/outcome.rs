@@ -1,15 +1,15 @@
 //! What became of what was asked for: done, failed, or unknown, and what to do then. The last ones are kept, so that a word
 //! that was in a corner for six seconds can be read again.
 //!
-//! What is unknown is watched: what its region says later may show that it was done after all.
+//! What is unknown is watched: `resolve` finds out by what its region says later.
 
 use super::context::ContextId;
 use super::model::Model;
 use super::msg::{Change, Failure, FailureSort, Target};
 use super::promotion::Standing;
-use crate::api::replication::{EventLevel, LinkState, Role, TokenState};
+use super::resolve::Traces;
+use crate::api::replication::EventLevel;
 use crate::clock::UnixMs;
-use crate::console::domain::{AnyAge, RegionView};
 use crate::ids::PromotionId;
 
 /// The oldest go first.
@@ -30,8 +30,13 @@ pub enum Asked {
     },
     Pause,
     Resume,
-    Replay,
-    Discard,
+    /// No entries: all that was undecided.
+    Replay {
+        entries: Vec<String>,
+    },
+    Discard {
+        entries: Vec<String>,
+    },
     /// `None`: the primary that it knows of.
     Rejoin {
         primary: Option<String>,
@@ -56,6 +61,8 @@ pub struct Outcome {
     pub ended_at: Option<UnixMs>,
     /// Whether it was read since it is unknown.
     pub read: bool,
+    /// What is remembered to find out by what the region says later.
+    pub traces: Traces,
 }
 
 impl Asked {
@@ -67,8 +74,8 @@ impl Asked {
             Change::RevokeToken { accessor } => Asked::Revoke { accessor: accessor.clone() },
             Change::Pause => Asked::Pause,
             Change::Resume => Asked::Resume,
-            Change::ReplayLedger(_) => Asked::Replay,
-            Change::DiscardLedger(_) => Asked::Discard,
+            Change::ReplayLedger(request) => Asked::Replay { entries: request.entries.clone() },
+            Change::DiscardLedger(request) => Asked::Discard { entries: request.entries.clone() },
             Change::Rejoin(request) => Asked::Rejoin { primary: request.primary.clone() },
             Change::Fence(_) => Asked::Fence,
             Change::Verify => Asked::Verify,
@@ -86,8 +93,8 @@ impl Asked {
             Asked::Revoke { accessor } => format!("revoke the token {accessor} of {region}"),
             Asked::Pause => format!("pause the link of {region}"),
             Asked::Resume => format!("resume the link of {region}"),
-            Asked::Replay => format!("replay from the ledger of {region}"),
-            Asked::Discard => format!("discard from the ledger of {region}"),
+            Asked::Replay { .. } => format!("replay from the ledger of {region}"),
+            Asked::Discard { .. } => format!("discard from the ledger of {region}"),
             Asked::Rejoin { primary: None } => format!("bring {region} back as a standby"),
             Asked::Rejoin { primary: Some(primary) } => format!("have {region} follow {primary}"),
             Asked::Fence => format!("fence {region}"),
@@ -106,7 +113,7 @@ impl Asked {
             Asked::Revoke { accessor } => format!("the token {accessor} of {region} is revoked"),
             Asked::Pause => format!("{region} paused the link"),
             Asked::Resume => format!("{region} carries on with the link"),
-            Asked::Replay | Asked::Discard => format!("{region} took the decision"),
+            Asked::Replay { .. } | Asked::Discard { .. } => format!("{region} took the decision"),
             Asked::Rejoin { primary: None } => format!("{region} rejoins as a standby"),
             Asked::Rejoin { primary: Some(primary) } => format!("{region} leaves its primary and follows {primary}"),
             Asked::Fence => format!("{region} gave way and takes no more writes"),
@@ -128,7 +135,7 @@ impl Asked {
             Asked::Pause | Asked::Resume => {
                 "The overview shows whether the link is paused; to ask for it again is safe.".into()
             }
-            Asked::Replay | Asked::Discard => {
+            Asked::Replay { .. } | Asked::Discard { .. } => {
                 "The ledger says of each write what was decided. What is still undecided there can be decided on again."
                     .into()
             }
@@ -149,6 +156,7 @@ impl Asked {
         match self {
             Asked::Promotion(_) => "p shows a new plan.",
             Asked::HandOver { .. } => "The token is still here: g shows it.",
+            Asked::Replay { .. } | Asked::Discard { .. } => "Its ledger says of each write what was decided.",
             _ => "Nothing was changed.",
         }
     }
@@ -177,6 +185,7 @@ pub(super) fn begun(model: &mut Model, target: &Target, change: &Change, command
         asked_at: model.now,
         ended_at: None,
         read: false,
+        traces: Traces::before(model, target, change),
     };
     push(model, outcome);
 }
@@ -223,58 +232,8 @@ pub(super) fn settle(model: &mut Model, target: &Target, asked: Asked, standing:
             let (context, region) = (target.context, target.region.clone());
             let command = String::new();
             let asked_at = now;
-            push(model, Outcome { context, region, asked, standing, words, command, asked_at, ended_at, read: false });
-        }
-    }
-}
-
-/// What is unknown, and is seen in what the regions of the context in view say by now.
-pub(super) fn watch(model: &mut Model) {
-    let here = model.here.id;
-    let unknown = |of: &Outcome| of.context == here && of.standing == Standing::Unknown;
-    if !model.outcomes.iter().any(unknown) {
-        return;
-    }
-    let regions = model.here.world.regions();
-    let was_done = |of: &&Outcome| regions.iter().any(|region| region.name == of.region && is_seen(of, region));
-    let seen: Vec<Outcome> = model.outcomes.iter().filter(|of| unknown(of)).filter(was_done).cloned().collect();
-    for Outcome { context, region, asked, .. } in seen {
-        let target = Target { context, region: region.clone(), addresses: Vec::new() };
-        let words = format!("{}, as it says by now", asked.done(&region));
-        ended(model, &target, asked, Ok(words));
-    }
-}
-
-/// Whether what a region said since shows that it was done.
-fn is_seen(outcome: &Outcome, region: &RegionView<'_>) -> bool {
-    if let Asked::Revoke { accessor } = &outcome.asked {
-        let told = region.tokens().filter(|tokens| tokens.at() > outcome.asked_at);
-        return told.is_some_and(|tokens| {
-            tokens.last().iter().any(|it| it.accessor == *accessor && it.state == TokenState::Revoked)
-        });
-    }
-    let Some(status) = region.status.filter(|status| status.at() > outcome.asked_at).map(|status| status.last()) else {
-        return false;
-    };
-    let mut sends = status.links.iter().filter(|link| link.outgoing);
-    match &outcome.asked {
-        // A link that was there before shows nothing, unless it began anew since.
-        Asked::HandOver { standby } | Asked::Link { standby } => sends.any(|link| {
-            let moves = matches!(link.state, LinkState::Streaming | LinkState::FullSync | LinkState::DiffSync);
-            link.name == *standby && moves && link.since > outcome.asked_at
-        }),
-        Asked::Pause => !status.links.is_empty() && sends.all(|link| link.state == LinkState::Paused),
-        Asked::Resume => !status.links.is_empty() && sends.all(|link| link.state != LinkState::Paused),
-        Asked::Fence => status.role != Role::Primary,
-        Asked::Rejoin { primary: None } => {
-            status.role == Role::Standby || status.ledger.as_ref().is_some_and(|ledger| ledger.may_rejoin)
-        }
-        Asked::Rejoin { primary: Some(primary) } => {
-            status.role == Role::Standby && status.primary.as_ref().is_some_and(|it| it.name == *primary)
-        }
-        // The promotion asks for itself; the others show in no status.
-        Asked::Revoke { .. } | Asked::Token | Asked::Replay | Asked::Discard | Asked::Verify | Asked::Promotion(_) => {
-            false
+            let (read, traces) = (false, Traces::default());
+            push(model, Outcome { context, region, asked, standing, words, command, asked_at, ended_at, read, traces });
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Palette {
     pub input: Input,
     /// The selected match.
     pub cursor: usize,
+    /// Why a reason is wanted, where one is.
+    pub why: Option<String>,
 }
 
 /// One line that can be chosen.
@@ -71,6 +73,22 @@ impl Palette {
         let matches = self.matches(model);
         let at = self.cursor.min(matches.len().saturating_sub(1));
         matches.into_iter().nth(at)
+    }
+
+    /// That what is named takes a reason, and none stands behind it yet.
+    pub fn wants_reason(&self) -> Option<String> {
+        let input = self.input.value().trim();
+        let info = ACTIONS.iter().find(|info| info.id == input && info.takes == Takes::Reason)?;
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!("{why}: "));
+        Some(format!("{why}type why behind `{}`, then enter; the reason is kept for good", info.id))
+    }
+
+    /// What is named with something behind it that it does not know.
+    pub fn unknown_argument(&self) -> Option<(Action, String)> {
+        let (name, argument) = self.input.value().trim().split_once(' ')?;
+        let chooses = |takes: Takes| matches!(takes, Takes::Context | Takes::Theme | Takes::Format);
+        let info = ACTIONS.iter().find(|info| info.id == name && chooses(info.takes))?;
+        Some((info.action, argument.trim().to_owned()))
     }
 
     pub fn previewed_theme(&self, model: &Model) -> Option<String> {

@@ -138,7 +138,7 @@ pub(super) fn perform(model: &mut Model, action: Action, argument: Option<String
         },
         Action::Bundle => vec![Effect::Bundle],
         Action::Faults => {
-            model.dialogs.push(Dialog::Faults);
+            model.dialogs.push(Dialog::Faults { scroll: super::scroll::Scroll::default() });
             Vec::new()
         }
         Action::Arm => {
@@ -279,7 +279,8 @@ fn go_to_context(model: &mut Model, name: Option<String>) {
         }
         None => {
             let names: Vec<String> = model.contexts().into_iter().map(|context| context.name.clone()).collect();
-            model.hint(EventLevel::Warn, format!("no such context: there are {}", names.join(", ")));
+            let which = name.map_or_else(|| "such context".into(), |name| format!("context `{name}`"));
+            model.hint(EventLevel::Warn, format!("no {which}: there are {}", names.join(", ")));
         }
     }
 }

@@ -144,7 +144,7 @@ fn press_in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Some(Dialog::Faults) => press_in_faults(model, key),
+        Some(Dialog::Faults { .. }) => press_in_faults(model, key),
         Some(Dialog::Form(form)) => match form.key(key, now) {
             Filled::Open => Vec::new(),
             Filled::Cancelled => {
@@ -173,6 +173,10 @@ fn press_in_palette(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Enter => {
             let typed = palette.input.value().trim().to_owned();
             let Some(entry) = palette.chosen(model) else {
+                if let Some((action, argument)) = palette.unknown_argument() {
+                    // It names those that there are.
+                    return perform(model, action, Some(argument));
+                }
                 let words = format!("no action fits `{typed}`: ? lists all, and what they take");
                 model.hint(EventLevel::Warn, words);
                 return Vec::new();
@@ -182,7 +186,7 @@ fn press_in_palette(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 // Words that happen to be in a title are nobody's command.
                 model.hint(EventLevel::Info, format!("is `{}` meant? enter again does it", entry.command));
                 let input = tui_input::Input::new(entry.command);
-                model.dialogs.push(Dialog::Palette(Palette { input, cursor: 0 }));
+                model.dialogs.push(Dialog::Palette(Palette { input, ..Palette::default() }));
                 return Vec::new();
             }
             model.palette_history.retain(|command| *command != entry.command);
@@ -213,8 +217,10 @@ fn press_in_palette(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 /// A fault a key; the dialog stays, so that several can be thrown while the score is watched.
 fn press_in_faults(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     let KeyCode::Char(pressed) = key.code else {
-        if matches!(key.code, KeyCode::Esc | KeyCode::Enter) {
-            model.dialogs.pop();
+        match (key.code, model.dialogs.last_mut()) {
+            (KeyCode::Esc | KeyCode::Enter, _) => drop(model.dialogs.pop()),
+            (code, Some(Dialog::Faults { scroll })) => drop(scroll.key(code)),
+            _ => {}
         }
         return Vec::new();
     };

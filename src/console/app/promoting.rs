@@ -3,7 +3,7 @@
 use super::afterwards;
 use super::confirm::{self, Confirm, Consent, Decision};
 use super::model::Model;
-use super::msg::{Change, Effect, Failure, FailureSort, Query, Target};
+use super::msg::{Change, Effect, Failure, FailureSort, Query, SavedFile, Target};
 use super::outcome::{self, Asked};
 use super::promotion::{Deciding, PromotionDesk, Sent, Stage, Standing};
 use super::scroll::Scroll;
@@ -12,7 +12,6 @@ use crate::api::replication::{EventLevel, Plan, PromoteMode, PromoteRequest, Pro
 use crate::console::domain::AnyAge;
 use crate::console::domain::{Observed, RegionView, evidence, told_head};
 use crate::ids::PromotionId;
-use crate::sensitive::SensitiveString;
 use crossterm::event::{KeyCode, KeyEvent};
 
 pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
@@ -65,13 +64,9 @@ pub(super) fn press_in_promotion(model: &mut Model, key: KeyEvent) -> Vec<Effect
         Stage::Sent(sent) => match key.code {
             KeyCode::Char('w') if sent.is_settled() => {
                 let id = sent.id;
-                afterwards::files(model)
-                    .into_iter()
-                    .map(|(end, text)| Effect::Save {
-                        name: format!("promotion-{id}.{end}"),
-                        text: SensitiveString::new(text),
-                    })
-                    .collect()
+                let files = afterwards::files(model).into_iter();
+                let files = files.map(|(end, text)| SavedFile::new(format!("promotion-{id}.{end}"), text));
+                vec![Effect::Save(files.collect())]
             }
             _ => Vec::new(),
         },
@@ -284,12 +279,7 @@ pub(super) fn planned(
     match (&mut desk.stage, result) {
         (Stage::Sent(_), _) => {}
         (Stage::Deciding(deciding), Ok((plan, _))) => {
-            if plan.hash != deciding.plan.last().hash {
-                deciding.consent = consent(&target.region, now);
-                deciding.notice = Some("the facts changed: this is a new plan".into());
-            }
-            deciding.unanswered = None;
-            deciding.plan = Observed::new(plan, now, target.region.clone());
+            deciding.renew(Observed::new(plan, now, target.region.clone()), consent(&target.region, now));
         }
         (Stage::Deciding(deciding), Err(failure)) => deciding.unanswered = Some(failure.words),
         (stage, Ok((plan, id))) => {

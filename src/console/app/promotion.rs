@@ -52,6 +52,8 @@ pub struct Deciding {
     pub plan: Observed<Plan>,
     pub id: PromotionId,
     pub consent: Consent,
+    /// Writes that were said to be lost at the least, the most of it since the name began to be typed.
+    shown: u64,
     pub notice: Option<String>,
     /// When it was asked for anew, and why there was no answer, if there was none.
     pub asked_at: UnixMs,
@@ -162,7 +164,33 @@ impl Sent {
 
 impl Deciding {
     pub fn new(plan: Observed<Plan>, id: PromotionId, consent: Consent, notice: Option<String>) -> Deciding {
-        Deciding { asked_at: plan.at(), plan, id, consent, notice, unanswered: None }
+        let shown = plan.last().loss.entries;
+        Deciding { asked_at: plan.at(), plan, id, consent, shown, notice, unanswered: None }
+    }
+
+    /// Takes a plan that was made anew. What was typed under the one before counts, unless more is at stake than was shown.
+    pub fn renew(&mut self, plan: Observed<Plan>, consent: Consent) {
+        let new = plan.last();
+        if new.hash != self.plan.last().hash && !self.covers(new) {
+            self.consent = consent;
+            self.notice = Some("the facts changed: this is a new plan".into());
+        }
+        let typed = self.consent.name().is_some_and(|(_, typed)| !typed.is_empty());
+        self.shown = if typed { self.shown.max(new.loss.entries) } else { new.loss.entries };
+        self.unanswered = None;
+        self.plan = plan;
+    }
+
+    /// Whether only the figure of what may be lost moved, and stays within what was shown: while a primary is alive, its
+    /// standby's lag swings.
+    fn covers(&self, new: &Plan) -> bool {
+        // How far behind it is counts with the loss; a token that expires meanwhile changes nothing.
+        let verdicts = |plan: &Plan| -> Vec<(String, Verdict)> {
+            let counts = plan.checks.iter().filter(|check| !matches!(check.name.as_str(), "behind" | "tokens"));
+            counts.map(|check| (check.name.clone(), check.verdict)).collect()
+        };
+        let facts = |plan: &Plan| (plan.mode, plan.epoch_now, plan.epoch_next, plan.loss.known, verdicts(plan));
+        facts(new) == facts(self.plan.last()) && new.loss.entries <= self.shown
     }
 
     pub fn wants_asking(&self, now: UnixMs) -> bool {

@@ -1,6 +1,6 @@
 //! The table of actions itself.
 
-use super::actions::{Action, ActionInfo, Danger, Group, Look, Place, Takes};
+use super::actions::{Action, ActionInfo, Danger, FooterHint, Group, Look, Place, Takes};
 use super::list::Move;
 use super::model::{Model, Screen};
 use super::targets;
@@ -36,7 +36,7 @@ const fn action(action: Action, id: &'static str, title: &'static str, keys: &'s
         action,
         id,
         title,
-        hint: None,
+        hint: FooterHint::None,
         group: Group::Console,
         keys,
         place: Place::Anywhere,
@@ -48,7 +48,11 @@ const fn action(action: Action, id: &'static str, title: &'static str, keys: &'s
 
 impl ActionInfo {
     const fn hint(self, hint: &'static str) -> ActionInfo {
-        ActionInfo { hint: Some(hint), ..self }
+        ActionInfo { hint: FooterHint::Always(hint), ..self }
+    }
+
+    const fn hint_when(self, hint: fn(&Model) -> Option<&'static str>) -> ActionInfo {
+        ActionInfo { hint: FooterHint::When(hint), ..self }
     }
 
     const fn of(self, group: Group) -> ActionInfo {
@@ -133,6 +137,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     .takes(Takes::Id)
     .unless(targets::find_disabled),
     replication(Action::PauseResume, "pause-resume", "Pause the link, or carry on with it", &["s"])
+        .hint_when(targets::resume_hint)
         .danger(Danger::Asks)
         .unless(targets::pause_disabled),
     replication(
@@ -198,12 +203,11 @@ pub const ACTIONS: &[ActionInfo] = &[
         "Bring a fenced region back as a standby, or have a standby follow another primary: `:rejoin REASON` if not all was decided",
         &["J"],
     )
-    .on(Place::On(&[Screen::Failover, Screen::Ledger]))
     .hint("rejoin")
     .danger(Danger::Typed)
     .takes(Takes::Reason)
     .unless(targets::rejoin_disabled),
-    show(Screen::Index, "index", "All contexts, the worst first", &["0"]),
+    show(Screen::Index, "index", "All contexts, the worst first", &["0"]).hint_when(targets::contexts_hint),
     show(Screen::Overview, "overview", "Regions, link, lag, latest events", &["1"]),
     show(Screen::Region, "region", "The nodes of the selected region", &["2"]),
     show(Screen::Replication, "replication", "Positions, lag and sync in detail", &["3"]),

@@ -51,7 +51,10 @@ fn reachable<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>>
         Access::Accepted => Ok(region),
         Access::Untried => Err(format!("{name} has not yet said whether it takes the token")),
         Access::NoToken => Err("no token: set VAULT_TOKEN, or log in with `twinkeep login`".into()),
-        Access::Refused => Err(format!("{name} refuses the token")),
+        // Regions that were never linked have tokens of their own.
+        Access::Refused => Err(format!(
+            "{name} refuses the token: `--token-file FILE`, or `token_file` of the contexts file, names one of its own"
+        )),
     }
 }
 
@@ -121,28 +124,48 @@ pub fn pausable(model: &Model) -> Found<(RegionView<'_>, bool)> {
     }
 }
 
+/// What is paused is carried on with; to pause is no next step.
+pub(super) fn resume_hint(model: &Model) -> Option<&'static str> {
+    pausable(model).is_ok_and(|(_, paused)| paused).then_some("resume")
+}
+
+/// Of one that is not attached to there is nothing to see: the others are the way on.
+pub(super) fn contexts_hint(model: &Model) -> Option<&'static str> {
+    (model.here.mistake.is_some() && model.screen != Screen::Index).then_some("the other contexts")
+}
+
 /// The token under the cursor, with its region.
 pub fn selected_token(model: &Model) -> Found<(RegionView<'_>, TokenInfo)> {
     let (region, token) = model.token_rows().into_iter().nth(model.token_row()).ok_or("no token is selected")?;
     Ok((region, token.clone()))
 }
 
-/// The region that a token can be made for. One that is fenced by a primary that it knows rejoins that one.
-fn receives(region: RegionView<'_>) -> Found<RegionView<'_>> {
+/// The region that a token can be made for. One that is fenced by a primary that it knows rejoins that one, and so does one
+/// that a primary has a link to, even if it was not reached over it yet.
+fn receives<'a>(model: &Model, region: RegionView<'a>) -> Found<RegionView<'a>> {
     let knows_primary = region.status.is_some_and(|status| status.last().primary.is_some());
     match region.role() {
-        Some(Role::Fenced) if knows_primary => {
-            Err(format!("{} is fenced: it rejoins without a token, by J on screen 5", region.name))
+        Some(Role::Fenced) if knows_primary || sender_to(model, &region).is_some() => {
+            Err(format!("{} is fenced: it rejoins without a token, by J", region.name))
         }
         _ => Ok(region),
     }
+}
+
+/// The primary that has a link to a region.
+fn sender_to(model: &Model, region: &RegionView<'_>) -> Option<String> {
+    let sends = |other: &RegionView<'_>| {
+        let links = other.status.filter(|_| other.role() == Some(Role::Primary)).map(|status| &status.last().links);
+        links.is_some_and(|links| links.iter().any(|link| link.outgoing && Some(link.region) == region.id))
+    };
+    model.here.world.regions().into_iter().find(sends).map(|primary| primary.name)
 }
 
 pub(super) fn generate_disabled(model: &Model) -> Option<String> {
     if let TokenDesk::Asked { region } = &model.here.desk {
         return Some(format!("{region} is making one"));
     }
-    token_region(model).and_then(receives).and_then(|region| writable(model, region)).err()
+    token_region(model).and_then(|region| receives(model, region)).and_then(|region| writable(model, region)).err()
 }
 
 pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
@@ -155,7 +178,7 @@ pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
 }
 
 pub(super) fn link_disabled(model: &Model) -> Option<String> {
-    let standby = match token_region(model).and_then(receives).and_then(|region| writable(model, region)) {
+    let standby = match token_region(model).and_then(|region| receives(model, region)).and_then(|region| writable(model, region)) {
         Ok(region) => region,
         Err(why) => return Some(why),
     };

@@ -4,11 +4,12 @@ use super::confirm::{Confirm, Consent};
 use super::dialog::Dialog;
 use super::form::TokenForm;
 use super::model::Model;
-use super::msg::{Change, Effect};
+use super::msg::{Change, Effect, SavedFile};
 use super::targets::{self, target};
 use crate::api::replication::Role;
-use crate::console::domain::RegionView;
-use crate::console::domain::units::{bytes, duration, entries};
+use crate::clock::UnixMs;
+use crate::console::domain::units::{bytes, clock_time, entries};
+use crate::console::domain::{Reading, RegionView};
 
 pub(super) fn generate_token(model: &mut Model) -> Vec<Effect> {
     if model.here.desk.held().is_some() {
@@ -28,7 +29,7 @@ fn token_form(model: &Model, standby: &RegionView<'_>, primary: Option<&RegionVi
         standby.read(model.now).filter(|reading| reading.value.role != Role::Standby && reading.value.entries > 0);
     form.holds = own.map(|reading| {
         let status = reading.value;
-        format!("{}, {} ({} ago)", entries(status.entries), bytes(status.bytes), duration(reading.age))
+        format!("{}, {} (as of {})", entries(status.entries), bytes(status.bytes), said_at(model, &reading))
     });
     let on = |region: &RegionView<'_>, what: &str| {
         let path = &model.here.path;
@@ -39,6 +40,11 @@ fn token_form(model: &Model, standby: &RegionView<'_>, primary: Option<&RegionVi
         Some(primary) => format!("{}; {} TOKEN", on(standby, "generate-token"), on(primary, "connect")),
     };
     form
+}
+
+/// When that was, by the clock on top: a question stays while time goes on.
+fn said_at<T>(model: &Model, reading: &Reading<'_, T>) -> String {
+    clock_time(UnixMs(model.now.0.saturating_sub(reading.age.as_millis() as u64)))
 }
 
 pub(super) fn link(model: &mut Model) {
@@ -56,7 +62,8 @@ pub(super) fn copy_token(model: &mut Model) -> Vec<Effect> {
 
 pub(super) fn save_token(model: &mut Model) -> Vec<Effect> {
     let Some(held) = model.here.desk.held() else { return Vec::new() };
-    vec![Effect::Save { name: format!("activation-token-{}", held.accessor), text: held.token.clone() }]
+    let (name, text) = (format!("activation-token-{}", held.accessor), held.token.clone());
+    vec![Effect::Save(vec![SavedFile { name, text }])]
 }
 
 pub(super) fn hand_over(model: &mut Model) -> Vec<Effect> {
@@ -68,14 +75,14 @@ pub(super) fn hand_over(model: &mut Model) -> Vec<Effect> {
     if let Some(reading) = standby.as_ref().and_then(|standby| standby.read(model.now)) {
         let status = reading.value;
         lines.push(if status.entries == 0 {
-            format!("{} holds nothing ({} ago).", held.region, duration(reading.age))
+            format!("{} holds nothing (as of {}).", held.region, said_at(model, &reading))
         } else {
             format!(
-                "What {} holds is replaced: {}, {} ({} ago).",
+                "What {} holds is replaced: {}, {} (as of {}).",
                 held.region,
                 entries(status.entries),
                 bytes(status.bytes),
-                duration(reading.age)
+                said_at(model, &reading)
             )
         });
     }

@@ -112,6 +112,7 @@ fn tick_context(model: &mut Model) -> Vec<Effect> {
     }
     let mut effects = ask_for_ledger(model);
     effects.extend(ask_verification(model));
+    effects.extend(super::resolve::ask(model));
     let Some(desk) = &mut model.here.promotion else { return effects };
     match &mut desk.stage {
         Stage::Sent(sent) if sent.wants_asking(now) => {
@@ -146,7 +147,7 @@ fn paste(model: &mut Model, text: &str) {
         }
         Some(Dialog::Form(form)) => list::paste(&mut form.ttl, text),
         Some(Dialog::Confirm(confirm)) => confirm.consent.refuse_paste(),
-        Some(Dialog::Alarms { .. } | Dialog::Outcomes { .. } | Dialog::Choose(_) | Dialog::Token | Dialog::Faults)
+        Some(Dialog::Alarms { .. } | Dialog::Outcomes { .. } | Dialog::Choose(_) | Dialog::Token | Dialog::Faults { .. })
         | None => {}
     }
 }
@@ -203,7 +204,7 @@ fn take_context_reports(model: &mut Model, reports: Vec<NodeReport>) -> Vec<Effe
     }
     effects.extend(super::told::take(model));
     super::failover::take_told(model);
-    super::outcome::watch(model);
+    super::resolve::watch(model);
     effects
 }
 

@@ -1,7 +1,6 @@
 //! What an operator must know first, in words, worst first.
 
-use super::FRESH_FOR;
-use super::foreign;
+use super::{FRESH_FOR, failover, foreign};
 use super::node::Contact;
 use super::pair::{LinkLook, PairView, are_rivals, pair};
 use super::region::RegionView;
@@ -25,6 +24,9 @@ pub const TOKEN_EXPIRY_WARN: Duration = Duration::from_secs(5 * 60);
 
 /// A primary that gave up for longer has an heir that does not open.
 pub const HANDOVER_WARN: Duration = Duration::from_secs(10);
+
+/// The way out of a pause, with a console at hand or without.
+const RESUME: &str = "s, or `twinkeep replication resume`, carries on";
 
 /// Of two alarms of one level the worse one: from what can wait to what can't.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -204,7 +206,7 @@ fn of_unseen_links(region: &RegionView<'_>, all: &[RegionView<'_>], found: &mut 
                 found.warn(format!("link {way} {name} down {lasting}"), text);
             }
             LinkState::Paused => {
-                let text = format!("the link {way} {name} is paused ({name} is not attached)");
+                let text = format!("the link {way} {name} is paused ({name} is not attached); {RESUME}");
                 found.warn(format!("link {way} {name} paused"), text);
             }
             LinkState::Refused => {
@@ -238,6 +240,15 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         );
         return;
     }
+    if let Some(old) = failover::unheard_rival(primary, pair).filter(|old| old.silence().is_some()) {
+        let (old, new) = (&old.name, &primary.name);
+        let text = format!(
+            "{new} was promoted, and {old} was never heard from here: until it is, nothing proves that it gave way; keep \
+             clients away from it"
+        );
+        found.warn(format!("{old} not proven fenced"), text);
+        return;
+    }
     match (pair.link.look, &pair.link.said) {
         // It waits for its operator, and says itself that it is fenced.
         (LinkLook::Refused, _) if standby.role() == Some(Role::Fenced) => {
@@ -253,7 +264,7 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         (LinkLook::Paused, _) if standby.role() == Some(Role::Fenced) => {
             let (fenced, primary) = (&standby.name, &primary.name);
             let text =
-                format!("{fenced} is fenced and waits: the link of {primary} to it is paused, so nothing reaches it");
+                format!("{fenced} is fenced and waits: the link of {primary} to it is paused; {RESUME}");
             found.warn(format!("{fenced} waits: link paused"), text);
         }
         (LinkLook::Refused, Some(link)) => {
@@ -271,7 +282,8 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
             }
         }
         (LinkLook::Paused, _) => {
-            found.warn("link paused", format!("the link to {0} is paused: {0} falls behind", standby.name));
+            let text = format!("the link to {0} is paused: {0} falls behind; {RESUME}", standby.name);
+            found.warn("link paused", text);
         }
         _ => {}
     }

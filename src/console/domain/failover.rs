@@ -2,11 +2,12 @@
 //! leaves, crashes, or looks from another terminal sees the same.
 
 use super::FRESH_FOR;
+use super::node::normal_address;
 use super::pair::{LinkLook, PairView};
 use super::region::RegionView;
 use super::units::{duration, entries, lag_ms, plural, position};
 use super::world::World;
-use crate::api::replication::{HandoverStage, LinkState, LinkStatus, Role};
+use crate::api::replication::{FenceProof, HandoverStage, LinkState, LinkStatus, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
 use crate::ids::{Epoch, Position};
@@ -73,7 +74,12 @@ pub fn stages(world: &World, pair: Option<&PairView<'_>>, verified: Verified, no
     let newest =
         regions.iter().filter(|region| region.role() == Some(Role::Primary)).max_by_key(|region| epoch(region));
     let left_behind = newest.and_then(|primary| left_behind(&regions, primary));
-    match (newest, left_behind, pair) {
+    let unheard = newest.zip(pair).and_then(|(primary, pair)| unheard_rival(primary, pair));
+    match (newest, left_behind.or(unheard), pair) {
+        (_, _, None) if regions.iter().any(|region| region.status.is_none() && region.foreign.is_some()) => {
+            let lacks = regions.iter().find_map(|region| region.foreign).map(|foreign| foreign.last().product.lacks());
+            found.set(Stage::Preflight, Progress::Now, lacks.unwrap_or_default().into());
+        }
         (_, _, None) => found.set(Stage::Preflight, Progress::Now, "attach both regions: only one is in view".into()),
         // With the new primary silent as well, another failover may be near.
         (Some(primary), Some(old), _) if !primary.is_dark() => after(primary, old, verified, now, &mut found),
@@ -116,6 +122,24 @@ fn left_behind<'a, 'b>(regions: &'b [RegionView<'a>], primary: &RegionView<'a>) 
         }
         _ => false,
     })
+}
+
+/// The other region of the pair, if it was never heard from here and nothing proves that it gave way to the promotion that
+/// the primary tells of: it may be the primary that was left behind.
+pub fn unheard_rival<'a, 'b>(primary: &RegionView<'a>, pair: &'b PairView<'a>) -> Option<&'b RegionView<'a>> {
+    let other = pair.standby().filter(|other| other.status.is_none() && other.foreign.is_none())?;
+    let said = primary.status?.last();
+    let is_it = |link: &&LinkStatus| {
+        let known = |address: &String| other.nodes.iter().any(|node| node.address == normal_address(address));
+        link.outgoing && link.addresses.iter().any(known)
+    };
+    let follows = said.links.iter().filter(is_it).any(|link| match link.state {
+        LinkState::Streaming | LinkState::FullSync | LinkState::DiffSync | LinkState::Paused => true,
+        LinkState::Activating | LinkState::Connecting | LinkState::Refused => false,
+    });
+    let promotion = said.promotion.as_ref().filter(|promotion| promotion.epoch == said.epoch);
+    let proven = promotion.is_some_and(|it| matches!(it.fence, FenceProof::Acknowledged { .. }));
+    (said.epoch > Epoch(1) && !follows && !proven).then_some(other)
 }
 
 /// Whether the next failover may be near: the primary is not heard, or roles are moving.
@@ -208,7 +232,10 @@ fn after(primary: &RegionView<'_>, old: &RegionView<'_>, verified: Verified, now
     found.done(Stage::Decide, format!("{} was promoted", primary.name));
     opened(primary, &epoch, found);
     verify(primary, verified, found);
-    let heard = old.heard_age(now).map_or_else(|| "never".to_owned(), |age| format!("{} ago", duration(age)));
+    let heard = match old.heard_age(now) {
+        Some(age) => format!("was last heard {} ago", duration(age)),
+        None => "was never heard from here".into(),
+    };
     let fence = old.status.and_then(|status| status.last().fence.as_ref());
     match (old.role(), old.is_dark(), fence) {
         (Some(Role::Fenced), _, Some(fence)) => found.done(
@@ -222,7 +249,7 @@ fn after(primary: &RegionView<'_>, old: &RegionView<'_>, verified: Verified, now
         (_, true, _) => found.set(
             Stage::Fence,
             Progress::Trouble,
-            format!("UNPROVEN: {} was last heard {heard} and may take writes; keep clients away from it", old.name),
+            format!("UNPROVEN: {} {heard} and may take writes; keep clients away from it", old.name),
         ),
         _ => found.set(
             Stage::Fence,
@@ -327,7 +354,11 @@ fn settled(primary: &RegionView<'_>, pair: &PairView<'_>, verified: Verified, fo
     let ready = readiness(pair, standby);
     found.done(Stage::Preflight, "p begins the next one");
     found.done(Stage::Decide, format!("{} was promoted", primary.name));
-    found.done(Stage::Fence, format!("{} follows: it takes no writes of its own", standby.name));
+    let gave_way = match standby.role() {
+        Some(_) => format!("{} follows: it takes no writes of its own", standby.name),
+        None => format!("{} says that {} gave way", primary.name, standby.name),
+    };
+    found.done(Stage::Fence, gave_way);
     opened(primary, &epoch, found);
     match &ready {
         Ok(_) => verify(primary, verified, found),
@@ -368,6 +399,40 @@ mod tests {
         assert_eq!(here(&fixtures::left_behind()), [(Rejoin, Now)]);
         // The fixture is in epoch 3: promotions are behind it.
         assert_eq!(here(&fixtures::streaming()), [(Verify, Now)]);
+    }
+
+    /// eu-west-1 was promoted; who attaches later never heard us-east-1.
+    fn attached_late(change: impl FnOnce(&mut crate::api::replication::PathStatus)) -> World {
+        let mut eu = fixtures::status(fixtures::EU, Role::Primary, std::time::Duration::ZERO);
+        let state = LinkState::Connecting;
+        let (region, name, addresses) = (US, "us-east-1".into(), vec![fixtures::address(US, 0)]);
+        eu.epoch = Epoch(4);
+        eu.links = vec![LinkStatus { region, name, addresses, state, lag: None, ..fixtures::link(true, NOW) }];
+        change(&mut eu);
+        let mut world = World::of_addresses([fixtures::address(US, 0).as_str(), fixtures::address(fixtures::EU, 0).as_str()]);
+        let mut silent = fixtures::gone(fixtures::status(US, Role::Primary, std::time::Duration::ZERO), Default::default());
+        silent.status = None;
+        world.take_all([silent, fixtures::up(eu, std::time::Duration::ZERO)]);
+        world
+    }
+
+    #[test]
+    fn one_that_was_never_heard_is_not_known_to_be_fenced() {
+        let world = attached_late(|_| {});
+        let pair = world.pair(1, NOW);
+        let found = stages(&world, pair.as_ref(), Verified::Unknown, NOW);
+        let fence = found.iter().find(|view| view.stage == Stage::Fence).unwrap();
+        assert_eq!(fence.progress, Progress::Trouble, "{found:?}");
+        assert!(fence.words.contains("was never heard from here and may take writes"), "{found:?}");
+        let alarms = world.alarms(NOW);
+        assert!(alarms.iter().any(|alarm| alarm.text.contains("nothing proves that it gave way")), "{alarms:?}");
+        // What the new primary says of it is proof enough.
+        let world = attached_late(|eu| eu.links[0].state = LinkState::Streaming);
+        let pair = world.pair(1, NOW);
+        let found = stages(&world, pair.as_ref(), Verified::Unknown, NOW);
+        let fence = found.iter().find(|view| view.stage == Stage::Fence).unwrap();
+        assert_eq!((fence.progress, fence.words.as_str()), (Progress::Done, "eu-west-1 says that us-east-1 gave way"));
+        assert!(!world.alarms(NOW).iter().any(|alarm| alarm.text.contains("gave way")));
     }
 
     #[test]

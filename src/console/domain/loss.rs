@@ -2,8 +2,9 @@
 //! the rest is. What is not known is never said to be nothing.
 
 use super::told_head::ToldHead;
-use super::units::{bytes, clock_time, count, duration, plural, position};
+use super::units::{bytes, clock_time, count, duration, in_groups, plural, position};
 use crate::api::replication::{LossEstimate, Plan, Verdict};
+use crate::clock::UnixMs;
 use crate::ids::Position;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration, told: Option<&To
     if !blocks.is_empty() && told.is_none() && (loss.head.is_none() || (loss.known && loss.entries == 0)) {
         let head = format!("nothing is promoted as things are: blocked by {blocks}");
         // Of a switchover the words promise what only holds when it is carried out.
-        let more = if loss.known { Vec::new() } else { vec![loss.words.clone()] };
+        let more = if loss.known { Vec::new() } else { vec![in_groups(&loss.words)] };
         return LossStatement { look: LossLook::NoStatement, head, more };
     }
     let mut more = Vec::new();
@@ -69,14 +70,19 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration, told: Option<&To
     }
     // The server's own words say the same where it gave the figures.
     if loss.head.is_none() || look == LossLook::Nothing {
-        more.push(loss.words.clone());
+        more.push(in_groups(&loss.words));
     }
     LossStatement { look, head, more }
 }
 
-/// What was lost, as far as it is known by now, for a report: where the old primary stopped, if it said so anywhere, settles
-/// what was an estimate.
-pub fn lost_words(loss: &LossEstimate, reached: Option<Position>) -> String {
+/// What was lost, as far as it is known by now: where the old primary stopped, if it said so anywhere, settles what was an
+/// estimate. Until then what it had told a console counts, which may be more than the region was told.
+pub fn lost_words(
+    loss: &LossEstimate,
+    reached: Option<Position>,
+    told: Option<&ToldHead>,
+    decided_at: UnixMs,
+) -> String {
     if let (Some(reached), Some(applied), false) =
         (reached.filter(|it| Some(*it) >= loss.applied), loss.applied, loss.known)
     {
@@ -90,11 +96,26 @@ pub fn lost_words(loss: &LossEstimate, reached: Option<Position>) -> String {
             ),
         };
     }
+    if let Some(told) = told.filter(|told| !loss.known && told.missing() > loss.entries) {
+        let (writes, head) = (plural(told.missing(), "write", "writes"), position(told.head));
+        let applied = position(told.applied);
+        return format!("unknown: at least {writes}: {} had told this console of {head} (applied {applied})", told.by);
+    }
     let of = loss
         .applied
         .zip(loss.head)
         .map(|(applied, head)| format!(" (applied {} of {}{})", position(applied), position(head), newest(loss)));
-    format!("{}{}", loss.words, of.unwrap_or_default())
+    let of = of.unwrap_or_default();
+    if loss.known {
+        return format!("{}{of}", in_groups(&loss.words));
+    }
+    // A rate that comes to nothing says nothing.
+    let likely = loss.likely_entries.filter(|likely| *likely > loss.entries);
+    let likely = likely.map_or_else(String::new, |likely| format!("; at the last rate about {}", count(likely)));
+    let heard = loss.last_heard_at.map_or_else(String::new, |at| {
+        format!("; the primary was last heard {} before it was decided", duration(decided_at.since(at)))
+    });
+    format!("unknown: at least {}{likely}{heard}{of}", plural(loss.entries, "write", "writes"))
 }
 
 /// The rate says nothing of what is known: it can only come on top.
@@ -118,7 +139,7 @@ fn newest(loss: &LossEstimate) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
-    use crate::console::domain::fixtures;
+    use crate::console::domain::fixtures::{self, NOW};
 
     #[test]
     fn a_loss_says_how_far_of_how_much_and_how_new_and_never_nothing_where_nothing_is_known() {
@@ -172,17 +193,27 @@ mod tests {
     fn where_the_old_primary_stopped_is_what_was_lost() {
         let mut loss = fixtures::plan().loss;
         let fork = loss.applied.unwrap();
-        assert!(lost_words(&loss, None).starts_with("unknown"));
+        assert!(lost_words(&loss, None, None, NOW).starts_with("unknown"));
         assert_eq!(
-            lost_words(&loss, Some(fork)),
+            lost_words(&loss, Some(fork), None, NOW),
             "nothing: the old primary had reached 3:48 211, and all of it is here"
         );
         let further = crate::ids::Position::new(fork.epoch, fork.index + 1);
         assert_eq!(
-            lost_words(&loss, Some(further)),
+            lost_words(&loss, Some(further), None, NOW),
             "1 write: applied 3:48 211 of 3:48 212, where the old primary stopped"
         );
+        let applied = loss.applied.unwrap();
+        let head = crate::ids::Position::new(applied.epoch, applied.index + 40);
+        let told = ToldHead { by: "us-east-1".into(), head, applied, age: Duration::from_secs(48) };
+        assert_eq!(
+            lost_words(&loss, None, Some(&told), NOW),
+            "unknown: at least 40 writes: us-east-1 had told this console of 3:48 251 (applied 3:48 211)"
+        );
+        let without = LossEstimate { likely_entries: Some(0), ..loss.clone() };
+        let words = lost_words(&without, None, None, NOW);
+        assert!(words.contains("before it was decided") && !words.contains("rate"), "{words}");
         loss.known = true;
-        assert_eq!(lost_words(&loss, Some(further)), lost_words(&loss, None), "the region's own word counts");
+        assert_eq!(lost_words(&loss, Some(further), None, NOW), lost_words(&loss, None, None, NOW), "the region's own word counts");
     }
 }

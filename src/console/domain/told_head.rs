@@ -3,7 +3,7 @@
 
 use super::observed::{AnyAge, FRESH_FOR};
 use super::region::RegionView;
-use super::units::{count, duration, position};
+use super::units::{count, duration, in_groups, position};
 use super::world::World;
 use crate::api::replication::{Check, LinkState, PathStatus, Plan, Role, Verdict};
 use crate::clock::UnixMs;
@@ -71,6 +71,9 @@ fn hears(standby: &PathStatus) -> bool {
 /// A plan's checks, with what this console knows better: nothing passes as caught up that was told to be behind.
 pub fn checks(plan: &Plan, told: Option<&ToldHead>) -> Vec<Check> {
     let mut checks = plan.checks.clone();
+    for check in &mut checks {
+        check.fact = in_groups(&check.fact);
+    }
     let Some(told) = told else { return checks };
     for check in checks.iter_mut().filter(|check| check.name == "behind") {
         if plan.loss.head.is_some_and(|head| head >= told.head) {

@@ -99,6 +99,23 @@ pub fn last_time_of_day(text: &str, now: UnixMs) -> Option<UnixMs> {
     Some(UnixMs(if today > now.0 { today.saturating_sub(DAY_MS) } else { today }))
 }
 
+/// A server's words with the numbers of entries and positions in them as they are written here: `3:48219` is `3:48 219`.
+pub fn in_groups(words: &str) -> String {
+    const AROUND: [char; 7] = ['(', ')', ',', ';', '.', ':', '`'];
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.len() > 3 && !text.starts_with('0'));
+    let grouped = |word: &str| {
+        let bare = word.trim_matches(AROUND);
+        let new = match bare.split_once(':') {
+            Some((epoch, index)) if epoch.parse::<u64>().is_ok() => Some(format!("{epoch}:{}", count(number(index)?))),
+            Some(_) => None,
+            None => Some(count(number(bare)?)),
+        };
+        new.map(|new| word.replacen(bare, &new, 1))
+    };
+    let words = words.split(' ').map(|word| grouped(word).unwrap_or_else(|| word.to_owned()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// `3:48 219`
 pub fn position(position: crate::ids::Position) -> String {
     format!("{}:{}", position.epoch, count(position.index))
@@ -163,6 +180,15 @@ mod tests {
         assert_eq!(spans, ["0.4s", "12s", "4m 10s", "2h 05m", "3d 04h"]);
         assert_eq!([entries(1), entries(0)], ["1 entry", "0 entries"]);
         assert_eq!([skew(-40), skew(2_300)], ["-40 ms", "+2.3 s"]);
+    }
+
+    #[test]
+    fn a_servers_words_have_their_numbers_as_people_write_them_and_nothing_else_is_touched() {
+        let said = "all that was known of is applied (3:19533), 1711 writes; 2048 behind 3:19533.";
+        assert_eq!(in_groups(said), "all that was known of is applied (3:19 533), 1 711 writes; 2 048 behind 3:19 533.");
+        for whole in ["at http://10.1.1.1:8200, since 02:58:41Z", "promotion 00001234 of 2026-11-23", "10.2.2.1:8200  ", ""] {
+            assert_eq!(in_groups(whole), whole);
+        }
     }
 
     #[test]

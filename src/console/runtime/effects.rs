@@ -33,8 +33,8 @@ impl Console {
                 Effect::Export(format) => self.export(format),
                 Effect::Bundle => self.bundle(),
                 Effect::Copy(text) => self.screen.copy(text.expose()),
-                Effect::Save { name, text } => {
-                    self.save(&name, text.expose());
+                Effect::Save(files) => {
+                    self.save(&files);
                     Ok(())
                 }
                 Effect::RetryNow | Effect::Ask(..) | Effect::Do(..) => {

@@ -3,7 +3,7 @@
 use super::{Console, Shows};
 use crate::console::app::history::CONSOLE;
 use crate::console::app::msg::ExportFormat;
-use crate::console::app::{self, Answer, Msg};
+use crate::console::app::{self, Answer, Msg, SavedFile};
 use crate::console::ui::{self, Paint, Secrets};
 use crate::console::{files, report};
 
@@ -42,7 +42,7 @@ impl Console {
             ExportFormat::Csv => ui::tables::csv(model).unwrap_or_else(|| ui::export::csv(&model.here.samples)),
         };
         let end = if format == ExportFormat::Text { "txt" } else { format.name() };
-        self.save(&format!("screen-{}.{end}", self.model.now.0), &text);
+        self.save(&[SavedFile::new(format!("screen-{}.{end}", self.model.now.0), text)]);
         Ok(())
     }
 
@@ -53,12 +53,14 @@ impl Console {
             (Shows::Recording, Some((projector, _))) => projector.film().bundle(self.model.now, screen),
             _ => self.recorder.bundle(self.model.now, screen),
         };
-        self.save(&format!("incident-{}.jsonl", self.model.now.0), &bundle);
+        self.save(&[SavedFile::new(format!("incident-{}.jsonl", self.model.now.0), bundle)]);
         Ok(())
     }
 
-    pub(super) fn save(&mut self, name: &str, text: &str) {
-        let saved = Answer::Saved(files::save(name, text));
+    /// All of them, or why one could not be written.
+    pub(super) fn save(&mut self, files: &[SavedFile]) {
+        let saved = files.iter().map(|file| files::save(&file.name, file.text.expose()));
+        let saved = Answer::Saved(saved.collect());
         let model = self.past.as_mut().map_or(&mut self.model, |(_, then)| then);
         let here = model.here.id;
         app::update(model, Msg::Answer(here, Box::new(saved)));

@@ -7,6 +7,7 @@ use crate::api::replication::LinkRequest;
 use crate::client::{Client, ClientError, ClientOptions, Phase};
 use crate::console::app::msg::{Failure, FailureSort};
 use crate::console::app::outcome::Asked;
+use crate::console::domain::units::{count, plural};
 use crate::console::app::{Answer, Change, Permit, Query, Target};
 use crate::ids::PromotionId;
 use crate::sensitive::SensitiveString;
@@ -85,16 +86,19 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
             let request = &request;
             let done = anywhere(shared, &target, |client| async move { client.replay(path, request).await }).await;
             done.map(|answer| {
-                let (there, met) = (answer.replayed.len(), answer.conflicts.len());
-                let refused = answer.refused.len();
+                let there = plural(answer.replayed.len() as u64, "write", "writes");
+                let (met, refused) = (count(answer.conflicts.len() as u64), count(answer.refused.len() as u64));
                 let region = &target.region;
-                Some(format!("{region}: {there} writes replayed, {met} met another change, {refused} refused"))
+                Some(format!("{region}: {there} replayed, {met} met another change, {refused} refused"))
             })
         }
         Change::DiscardLedger(request) => {
             let request = &request;
             let done = anywhere(shared, &target, |client| async move { client.discard(path, request).await }).await;
-            done.map(|answer| Some(format!("{}: {} writes discarded", target.region, answer.discarded.len())))
+            done.map(|answer| {
+                let given_up = plural(answer.discarded.len() as u64, "write", "writes");
+                Some(format!("{}: {given_up} discarded", target.region))
+            })
         }
         Change::Rejoin(request) => {
             let request = &request;

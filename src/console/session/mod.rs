@@ -125,7 +125,7 @@ impl Sessions {
             | Effect::Export(_)
             | Effect::Bundle
             | Effect::Throw(_)
-            | Effect::Save { .. } => {}
+            | Effect::Save(_) => {}
         }
     }
 

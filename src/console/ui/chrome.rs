@@ -15,6 +15,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// Alarms that a high terminal shows at once.
 const ALARM_LINES_MAX: usize = 4;
+/// Lines that one of them takes at most.
+const ALARM_ROWS_MAX: usize = 2;
 /// From this width on so many columns are cut from the sentence on top before it takes a second line.
 const SPILL_WIDTH: usize = 78;
 const SPILL_MIN: usize = 16;
@@ -221,9 +223,12 @@ fn further_alarms(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Ve
     // The sentence beside the word is one of them, unless it says that something is not known.
     let (mut further, said) = (model.alarms(), overall_in_view(model).words);
     further.retain(|alarm| alarm.text != said);
-    let line = |alarm: &Alarm| {
+    // What decides may stand at a sentence's end: it goes on in a second line.
+    let rows = |alarm: &Alarm| {
         let (role, glyph) = paint.level(alarm.level);
-        Line::from(paint.span(role, fitted(&format!(" {glyph} {}", alarm.text), usize::from(width))))
+        let rows = few_rows(&alarm.text, usize::from(width).saturating_sub(3), ALARM_ROWS_MAX).into_iter().enumerate();
+        let row = |(at, words)| Line::from(paint.span(role, format!(" {} {words}", if at == 0 { glyph } else { " " })));
+        rows.map(row).collect::<Vec<_>>()
     };
     let few = match tier {
         Tier::Wide => ALARM_LINES_MAX - 1,
@@ -231,10 +236,10 @@ fn further_alarms(model: &Model, paint: Paint<'_>, tier: Tier, width: u16) -> Ve
         Tier::Narrow | Tier::Tiny => 0,
     };
     match further.len() {
-        fit if fit <= few => further.iter().map(line).collect(),
+        fit if fit <= few => further.iter().flat_map(rows).collect(),
         _ if few == 0 => Vec::new(),
         _ => {
-            let whole = further.iter().take(few - 1).map(line);
+            let whole = further.iter().take(few - 1).flat_map(rows);
             whole.chain([brief_alarms(model, &further[few - 1..], paint, width)]).collect()
         }
     }
@@ -288,7 +293,7 @@ fn footer(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     }
     let mut used = 1;
     for info in ACTIONS {
-        let Some(hint) = info.hint else { continue };
+        let Some(hint) = info.hint.words(model) else { continue };
         if info.place == Place::TokenDialog || !info.action.works_on(model.screen) || (info.disabled)(model).is_some() {
             continue;
         }

@@ -28,7 +28,7 @@ pub fn draw(model: &Model, dialog: &Dialog, paint: Paint<'_>, area: Rect, buf: &
         Dialog::Alarms { scroll } => draw_alarms(model, *scroll, paint, area, buf),
         Dialog::Choose(choose) => outcomes::draw_choose(choose, paint, area, buf),
         Dialog::Outcomes { scroll } => outcomes::draw(model, *scroll, paint, area, buf),
-        Dialog::Faults => draw_faults(model, paint, area, buf),
+        Dialog::Faults { scroll } => draw_faults(model, *scroll, paint, area, buf),
         Dialog::Token => draw_token(model, paint, area, buf),
         Dialog::Promotion => cockpit::draw(model, paint, area, buf),
     }
@@ -43,7 +43,9 @@ fn draw_palette(model: &Model, palette: &Palette, paint: Paint<'_>, area: Rect, 
         paint.span(Role::Input, palette.input.value().to_owned()),
         paint.span(Role::Cursor, " "),
     ])];
-    let height = usize::from(inner.height).saturating_sub(1);
+    let wanted = palette.wants_reason().map(|words| format!("{} {words}", paint.glyphs.warn));
+    rows.extend(wanted.iter().flat_map(|words| paragraph(paint, Role::Warn, words, usize::from(inner.width))));
+    let height = usize::from(inner.height).saturating_sub(rows.len());
     let at = palette.cursor.min(matches.len().saturating_sub(1));
     let top = at.saturating_sub(height.saturating_sub(1));
     if matches.is_empty() {
@@ -72,10 +74,14 @@ fn draw_confirm(confirm: &Confirm, paint: Paint<'_>, area: Rect, buf: &mut Buffe
         rows.extend(wrap(line, text_width).into_iter().map(|row| Line::from(paint.text(row))));
     }
     rows.push(Line::default());
-    rows.extend(wrap(&confirm.command, text_width).into_iter().map(|row| Line::from(paint.muted(row))));
-    rows.push(Line::default());
     let purpose = format!("To {}", confirm.consent.verb.to_lowercase());
     let foot = consent::lines(&confirm.consent, &purpose, &[], paint, text_width);
+    // A command is of use as a whole only.
+    let command = wrap(&confirm.command, text_width);
+    if rows.len() + command.len() + 1 + foot.len() + 2 <= usize::from(area.height) {
+        rows.extend(command.into_iter().map(|row| Line::from(paint.muted(row))));
+        rows.push(Line::default());
+    }
     let height = (rows.len() + foot.len()) as u16 + 2;
     let title = vec![paint.span(Role::Title, confirm.title.clone())];
     let border = if confirm.consent.name().is_some() { Role::Crit } else { Role::Warn };
@@ -216,7 +222,7 @@ fn draw_alarms(model: &Model, scroll: Scroll, paint: Paint<'_>, area: Rect, buf:
     body_and_foot(scrolled(rows, scroll, room, paint), foot, inner, buf);
 }
 
-fn draw_faults(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
+fn draw_faults(model: &Model, scroll: Scroll, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let Some(desk) = &model.rehearsal else { return };
     let width = WIDTH.min(area.width);
     let half = usize::from(width).saturating_sub(4) / 2;
@@ -243,7 +249,8 @@ fn draw_faults(model: &Model, paint: Paint<'_>, area: Rect, buf: &mut Buffer) {
     let height = (rows.len() + foot.len()) as u16 + 2;
     let title = vec![paint.span(Role::Title, "rehearsal: faults and score")];
     let inner = paint.dialog(title, Role::Warn, width, height, area, buf);
-    body_and_foot(rows, foot, inner, buf);
+    let room = usize::from(inner.height).saturating_sub(foot.len());
+    body_and_foot(scrolled(rows, scroll, room, paint), foot, inner, buf);
 }
 
 pub(super) fn esc(paint: Paint<'_>, what: &str) -> Line<'static> {

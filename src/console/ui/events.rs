@@ -20,7 +20,7 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     right.push(paint.muted(if right.is_empty() { words } else { format!("  {words}") }));
     let inner = frame(paint, tier, "events, newest last", right, area, buf);
     if rows.is_empty() {
-        let words = if list.is_filtered() { "nothing fits the filter" } else { "nothing heard yet" };
+        let words = if list.is_filtered() { "nothing fits the filter" } else { nothing(model) };
         lines(vec![Line::from(paint.muted(words))], inner, buf);
         return;
     }
@@ -39,12 +39,21 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     lines(text.collect(), inner, buf);
 }
 
+/// Where there is no event.
+fn nothing(model: &Model) -> &'static str {
+    let regions = model.here.world.regions();
+    match regions.iter().any(|region| region.foreign.is_some()) && regions.iter().all(|region| region.status.is_none()) {
+        true => "it tells no events; what this console notices stands here",
+        false => "nothing happened since it is looked at",
+    }
+}
+
 /// The newest events, oldest of them first.
 pub fn latest(model: &Model, paint: Paint<'_>, count: usize, width: u16) -> Vec<Line<'static>> {
     let entries = model.here.log.entries();
     let skip = entries.len().saturating_sub(count);
     let rows: Vec<_> = entries.skip(skip).map(|entry| event_line(entry, paint, width)).collect();
-    if rows.is_empty() && count > 0 { vec![Line::from(paint.muted("nothing heard yet"))] } else { rows }
+    if rows.is_empty() && count > 0 { vec![Line::from(paint.muted(nothing(model)))] } else { rows }
 }
 
 fn event_line(entry: &LogEntry, paint: Paint<'_>, width: u16) -> Line<'static> {

@@ -407,6 +407,126 @@ fn the_footer_shows_only_keys_that_do_something_here() {
     assert!(!footer(&model).contains("g token") && footer(&model).contains("q quit"));
 }
 
+fn shown(model: &Model, size: (u16, u16)) -> String {
+    export::text(&painted(model, "dark", &glyphs::UTF8, size))
+}
+
+/// The words of a screen, whatever the lines that they stand in.
+fn words(model: &Model, size: (u16, u16)) -> String {
+    shown(model, size).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_pause_names_its_way_out() {
+    let mut model = lived(fixtures::streaming());
+    assert!(!shown(&model, (80, 24)).lines().last().unwrap().contains("resume"), "to pause is no next step");
+    let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Primary, Default::default());
+    us.links[0].state = crate::api::replication::LinkState::Paused;
+    update(&mut model, Msg::Reports(vec![(ContextId(0), fixtures::up(us, Default::default()))]));
+    model.toasts.clear();
+    let footer = shown(&model, (80, 24)).lines().last().unwrap().to_owned();
+    assert!(footer.contains("s resume"), "{footer}");
+    let text = words(&model, (80, 24));
+    assert!(text.contains("eu-west-1 falls behind; s, or `twinkeep replication resume`, carries on"), "{text}");
+}
+
+#[test]
+fn a_rehearsals_faults_are_scrolled_where_not_all_fit() {
+    use crate::console::app::rehearsal::{FaultKey, RehearsalDesk};
+    let mut model = lived(fixtures::streaming());
+    let fault = |key: char| FaultKey { key, title: format!("fault {key}"), command: format!("throw {key}") };
+    model.rehearsal = Some(RehearsalDesk {
+        faults: ('a'..='n').map(fault).collect(),
+        score: vec!["promoted after 4.2s".into(), "writes lost: 0".into()],
+        elsewhere: "twinkeep attach".into(),
+    });
+    keys(&mut model, "f");
+    for size in [(40, 12), (30, 6)] {
+        let top = shown(&model, size);
+        assert!(top.contains("fault a") && top.contains("more lines: down"), "{top}");
+    }
+    for _ in 0..20 {
+        keys(&mut model, "down");
+    }
+    for size in [(40, 12), (30, 6)] {
+        let end = shown(&model, size);
+        assert!(end.contains("lines above: up") && !end.contains("fault a"), "{end}");
+    }
+    assert!(shown(&model, (40, 12)).contains("writes lost: 0"));
+}
+
+#[test]
+fn an_alarms_last_words_are_not_cut_off() {
+    let mut model = lived(fixtures::left_alone());
+    model.toasts.clear();
+    for size in [(80, 24), (120, 40)] {
+        let text = words(&model, size);
+        for alarm in model.alarms().iter().take(2) {
+            assert!(text.contains(&alarm.text), "{}: {text}", alarm.text);
+        }
+    }
+}
+
+#[test]
+fn a_broken_context_says_where_and_how_to_get_back() {
+    let mut model = models([("lab", World::default()), ("prod", fixtures::streaming())]);
+    model.here.mistake = Some("the variable NONE is not set (in [lab] of /etc/contexts.toml)".into());
+    model.screen = Screen::Overview;
+    let text = words(&model, (80, 24));
+    assert!(text.contains("/etc/contexts.toml") && text.contains("0 or esc leads back"), "{text}");
+    assert!(text.contains("0 the other contexts"), "{text}");
+}
+
+#[test]
+fn what_can_not_be_done_here_is_no_hint() {
+    let mut model = lived(fixtures::unlinked());
+    assert!(words(&model, (80, 24)).contains("l makes a token"));
+    model.here.write = WriteRight::ReadOnly;
+    let text = words(&model, (80, 24));
+    assert!(!text.contains("l makes a token") && text.contains("read-only: `:arm 15m`"), "{text}");
+}
+
+#[test]
+fn a_silence_has_one_age_and_it_is_todays() {
+    let mut model = lived(fixtures::dark_primary());
+    open_plan(&mut model);
+    let Some(crate::console::app::promotion::PromotionDesk {
+        stage: crate::console::app::promotion::Stage::Deciding(deciding),
+        ..
+    }) = &mut model.here.promotion
+    else {
+        panic!("no plan")
+    };
+    deciding.plan.amend(|plan| {
+        let check = plan.checks.iter_mut().find(|check| check.name == "primary").unwrap();
+        check.fact = "the primary was not heard for 7.3 s".into();
+        check.at = UnixMs(plan.made_at.0 - 7_300);
+    });
+    let later = UnixMs(model.now.0 + 4_000);
+    update(&mut model, Msg::Tick(later));
+    let text = words(&model, (120, 60));
+    assert!(!text.contains("7.3 s"), "{text}");
+    let said = text.split("the primary was not heard for ").nth(1).unwrap();
+    assert!(said.starts_with("11s link ") || said.starts_with("12s link "), "{said}");
+}
+
+#[test]
+fn the_smallest_screen_has_ages_and_the_index_its_worst() {
+    let text = shown(&lived(fixtures::dark_primary()), (30, 6));
+    assert!(text.contains("dark 41s") && text.contains("degraded 0.4s 8 behind"), "{text}");
+    let text = shown(&index(), (30, 6));
+    assert!(text.lines().next().unwrap().contains("prod-web ALARM"), "{text}");
+    assert_eq!(text.lines().filter(|line| !line.trim().is_empty()).count(), 5, "{text}");
+}
+
+#[test]
+fn a_reason_that_is_wanted_is_asked_for_below_the_input() {
+    let mut model = lived(fixtures::left_behind());
+    keys(&mut model, "5 J");
+    let text = words(&model, (80, 24));
+    assert!(text.contains("type why behind `rejoin`, then enter"), "{text}");
+}
+
 #[test]
 fn the_picture_is_an_svg_of_the_same_text() {
     let themes = Themes::load(Vec::new(), ColourDepth::True);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::replication::{LinkState, Role};
 use crate::console::app::outcome::Outcome;
-use crate::console::domain::Observed;
+use crate::console::domain::{AnyAge, Observed};
 use std::time::Duration;
 
 fn last(model: &Model) -> &Outcome {
@@ -46,6 +46,84 @@ fn an_unknown_outcome_stays_in_view_until_it_is_read_and_is_done_once_it_is_seen
     says(&mut model, |us| us.links[0].state = LinkState::Paused);
     assert_eq!((model.outcomes.len(), last(&model).standing), (1, Standing::Done));
     assert!(model.toast_in_view().unwrap().text.contains("as it says by now"), "{:?}", model.toasts);
+}
+
+/// Time passes, a second at a time; what the console asks meanwhile, in words.
+fn wait(model: &mut Model, seconds: u64) -> Vec<String> {
+    let mut asked = Vec::new();
+    for _ in 0..seconds {
+        let later = UnixMs(model.now.0 + 1_000);
+        asked.extend(words(&update(model, Msg::Tick(later))));
+    }
+    asked
+}
+
+#[test]
+fn a_decision_whose_answer_was_lost_is_looked_up_in_the_ledger() {
+    use crate::api::ledger::ReviewInfo;
+    let replay = |change: fn(&mut ReviewInfo)| {
+        let mut model = model(fixtures::left_behind());
+        keys(&mut model, "6");
+        let target = Target { context: ContextId(0), region: "us-east-1".into(), addresses: Vec::new() };
+        update(&mut model, told(Answer::Ledger(target.clone(), Ok(fixtures::ledger()))));
+        keys(&mut model, "R y 1");
+        let asked = last(&model).asked.clone();
+        update(&mut model, told(Answer::Ended(target.clone(), asked, Err(lost()))));
+        assert_eq!(last(&model).standing, Standing::Unknown);
+        // Also where the ledger is not in view.
+        assert!(wait(&mut model, 4).contains(&"ask us-east-1 Ledger".to_owned()));
+        let mut page = fixtures::ledger();
+        page.entries.iter_mut().for_each(|entry| change(&mut entry.review));
+        for _ in 0..2 {
+            update(&mut model, told(Answer::Ledger(target.clone(), Ok(page.clone()))));
+            if last(&model).standing == Standing::Unknown {
+                wait(&mut model, 61);
+            }
+        }
+        (last(&model).standing, last(&model).words.clone())
+    };
+    let (standing, words) = replay(|review| {
+        let position = crate::ids::Position::new(Epoch(4), 7);
+        *review = ReviewInfo::Replayed { at: NOW, position };
+    });
+    assert_eq!(standing, Standing::Done, "{words}");
+    assert_eq!(words, "the ledger of us-east-1 says by now: 3 writes replayed, 0 discarded, 0 met another change");
+    let (standing, words) = replay(|review| *review = ReviewInfo::Unreviewed { conflicts: Vec::new() });
+    assert_eq!(standing, Standing::Failed, "{words}");
+    assert_eq!(words, "3 writes are still undecided in the ledger of us-east-1, and nothing moves");
+}
+
+#[test]
+fn a_token_whose_answer_was_lost_is_looked_up_in_the_list() {
+    use crate::api::replication::TokenState;
+    let outcome = |shows: bool| {
+        let mut model = model(fixtures::unlinked());
+        let effects = keys(&mut model, "g y");
+        let [Effect::Do(_, target, Change::GenerateToken(_))] = effects.as_slice() else { panic!("{effects:?}") };
+        update(&mut model, told(Answer::Token(target.clone(), Err(lost()))));
+        assert_eq!(last(&model).standing, Standing::Unknown);
+        wait(&mut model, 70);
+        let mut report = fixtures::up(fixtures::status(fixtures::EU, Role::Primary, Duration::ZERO), Duration::ZERO);
+        let node = model.here.world.regions().into_iter().find(|region| region.name == target.region).unwrap();
+        let mut status = node.status.unwrap().last().clone();
+        status.observed_at = model.now;
+        let mut tokens = node.tokens().map(|tokens| tokens.last().clone()).unwrap_or_default();
+        if shows {
+            let made = fixtures::token("nEwOnE77", TokenState::Issued);
+            tokens.push(crate::api::replication::TokenInfo { created_at: model.now, ..made });
+        }
+        report.address = node.nodes[0].address.clone();
+        report.status = Some(Observed::new(status, model.now, "a node"));
+        report.tokens = Some(Observed::new(tokens, model.now, "a node"));
+        update(&mut model, Msg::Reports(vec![(ContextId(0), report)]));
+        (last(&model).standing, last(&model).words.clone())
+    };
+    let (standing, words) = outcome(true);
+    assert_eq!(standing, Standing::Done, "{words}");
+    assert!(words.contains("made the token nEwOnE77, but its answer was lost"), "{words}");
+    let (standing, words) = outcome(false);
+    assert_eq!(standing, Standing::Failed, "{words}");
+    assert!(words.contains("lists no new token, 1m 10s later"), "{words}");
 }
 
 #[test]
@@ -129,7 +207,8 @@ fn a_standby_of_the_wrong_primary_is_asked_for_by_name_and_of_several_it_is_aske
     update(&mut model, Msg::Reports(reports.into_iter().map(|report| (ContextId(0), report)).collect()));
     model.here.selected = Some("ap-south-1".into());
     keys(&mut model, "5 J");
-    assert!(model.toast_in_view().unwrap().text.contains("it follows a primary already"), "{:?}", model.toasts);
+    let Some(Dialog::Palette(palette)) = model.dialogs.last() else { panic!("{:?}", model.dialogs) };
+    assert!(palette.wants_reason().unwrap().contains("it follows a primary already"), "{palette:?}");
     update(&mut model, Msg::Paste(" us-east-1 is gone".into()));
     keys(&mut model, "enter");
     let Some(Dialog::Confirm(confirm)) = model.dialogs.last() else { panic!("{:?}", model.dialogs) };

@@ -116,7 +116,7 @@ fn a_token_goes_to_the_clipboard_only_on_its_key_and_nobody_says_copied() {
     assert_eq!(text.expose(), CANARY);
     assert!(model.here.desk.held().unwrap().notice.as_ref().unwrap().starts_with("sent to the terminal"));
     let effects = keys(&mut model, "w");
-    assert!(matches!(effects.as_slice(), [Effect::Save { name, .. }] if name == "activation-token-9bTz07pw"));
+    assert!(matches!(effects.as_slice(), [Effect::Save(files)] if files[0].name == "activation-token-9bTz07pw"));
 }
 
 #[test]

@@ -80,6 +80,23 @@ fn a_fenced_region_is_not_offered_what_would_be_refused() {
 }
 
 #[test]
+fn one_that_waits_for_its_link_is_not_offered_another_link() {
+    let mut model = model(fixtures::fenced_behind_a_pause());
+    assert!(targets::link_disabled(&model).unwrap().contains("rejoins without a token"));
+    assert!(keys(&mut model, "g").is_empty() && model.dialogs.is_empty(), "a token would be of no use either");
+}
+
+#[test]
+fn a_context_that_there_is_not_is_named_with_those_that_there_are() {
+    let mut model = models([("prod", fixtures::streaming()), ("lab", fixtures::streaming())]);
+    keys(&mut model, ":");
+    type_text(&mut model, "ctx");
+    update(&mut model, Msg::Paste(" nosuch".into()));
+    keys(&mut model, "enter");
+    assert_eq!(model.toast_in_view().unwrap().text, "no context `nosuch`: there are prod, lab");
+}
+
+#[test]
 fn while_a_filter_is_typed_letters_are_letters() {
     let mut model = model(fixtures::streaming());
     assert_eq!(words(&keys(&mut model, "7 / q p g")), [""; 0]);
@@ -311,13 +328,17 @@ fn the_palette_runs_nothing_in_place_of_what_was_named() {
         Some(Dialog::Palette(palette)) => palette.input.value().to_owned(),
         other => panic!("{other:?}"),
     };
-    for wrong in ["mark hello", "xyzzy", "theme no-such-one"] {
+    for (wrong, words_of_it) in [
+        ("mark hello", "no action fits `mark hello`"),
+        ("xyzzy", "no action fits `xyzzy`"),
+        ("theme no-such-one", "no theme `no-such-one`: there are"),
+    ] {
         keys(&mut model, ":");
         update(&mut model, Msg::Paste(wrong.into()));
         assert_eq!(words(&keys(&mut model, "enter")), [""; 0], "{wrong}");
         assert_eq!(input(&model), wrong, "it can be corrected");
         let said = model.toast_in_view().unwrap().text.clone();
-        assert!(said.contains(&format!("no action fits `{wrong}`")), "{said}");
+        assert!(said.contains(words_of_it), "{said}");
         keys(&mut model, "esc");
     }
     // Found by its title: it is named first.

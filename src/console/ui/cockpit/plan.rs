@@ -14,9 +14,14 @@ use crate::console::domain::loss::{LossLook, loss_statement};
 use crate::console::domain::told_head::{self, ToldHead};
 use crate::console::domain::units::duration;
 use ratatui::text::{Line, Span};
+use std::time::Duration;
 
 /// Where the facts of a plan's checks begin, behind verdict and name.
 const CHECK_INDENT: usize = 26;
+
+/// How the check of the primary begins where its age stands in its words.
+const SILENT: &str = "the primary was not heard for ";
+const HEARD: &str = "the primary was heard ";
 
 /// The checks, worst first. What is lost stands above them, since it must be seen even where little fits.
 pub(super) fn plan_lines(
@@ -31,14 +36,13 @@ pub(super) fn plan_lines(
     checks.sort_by_key(|check| std::cmp::Reverse(check.verdict));
     for check in checks {
         let (role, glyph, word) = paint.verdict(check.verdict);
-        let age = duration(told_age(reading, plan.made_at, check.at));
-        let source = format!("{}, {age} ago", check.source);
+        let (fact, source) = as_of_now(&check, told_age(reading, plan.made_at, check.at));
         let head = vec![paint.span(role, cell(&format!("{glyph} {word}"), 10)), paint.text(cell(&check.name, 16))];
         let indent = if width >= 60 { CHECK_INDENT } else { 2 };
         let room = width.saturating_sub(indent);
         let blank = || Span::raw(" ".repeat(indent));
         let mut facts: Vec<Vec<Span<'static>>> =
-            wrap(&check.fact, room).into_iter().map(|fact| vec![blank(), paint.text(fact)]).collect();
+            wrap(&fact, room).into_iter().map(|fact| vec![blank(), paint.text(fact)]).collect();
         // Who saw it, and when, stands behind the fact where there is room.
         match facts.last_mut() {
             Some(last) if last[1].width() + 2 + source.chars().count() <= room => {
@@ -61,6 +65,20 @@ pub(super) fn plan_lines(
     }
     rows.push(Line::default());
     rows
+}
+
+/// A check's fact and where it comes from, with its age once: a silence has grown since the plan was made.
+fn as_of_now(check: &Check, age: Duration) -> (String, String) {
+    let (age, source) = (duration(age), check.source.clone());
+    if check.name == "primary" {
+        if check.fact.starts_with(SILENT) {
+            return (format!("{SILENT}{age}"), source);
+        }
+        if let Some((_, rest)) = check.fact.strip_prefix(HEARD).and_then(|rest| rest.split_once(" ago")) {
+            return (format!("{HEARD}{age} ago{rest}"), source);
+        }
+    }
+    (check.fact.clone(), format!("{source}, {age} ago"))
 }
 
 pub(super) fn loss_lines(

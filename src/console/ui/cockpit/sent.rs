@@ -12,7 +12,7 @@ use crate::console::app::promotion::{Sent, Standing};
 use crate::console::app::{Model, again_command};
 use crate::console::domain::failover::{FenceSeen, fence_seen};
 use crate::console::domain::loss::lost_words;
-use crate::console::domain::units::{duration, millis, position};
+use crate::console::domain::units::{duration, in_groups, millis, position};
 use ratatui::text::{Line, Span};
 
 /// Where the details of a promotion's steps begin.
@@ -45,7 +45,7 @@ fn step_lines(promotion: &Promotion, paint: Paint<'_>, width: usize) -> Vec<Line
             StepState::Failed => (Role::Crit, paint.glyphs.crit),
         };
         let after = step.at.map_or_else(|| state_word(step.state).into(), |at| duration(at.since(promotion.began_at)));
-        rows.extend(lines(role, glyph, step.name, after, &step.detail));
+        rows.extend(lines(role, glyph, step.name, after, &in_groups(&step.detail)));
     }
     if promotion.outcome == PromotionOutcome::Running {
         let ahead = ahead(promotion.mode).iter().filter(|name| !promotion.steps.iter().any(|step| step.name == **name));
@@ -80,7 +80,14 @@ fn next_words(model: &Model, sent: &Sent, region: &str) -> String {
     };
     let old = regions.iter().filter(|other| other.name != region && other.status.is_some()).max_by_key(rank);
     match old.map(|old| (old, old.role(), old.is_dark())) {
-        None => "Next: attach the old primary's region as well, to see what becomes of it.".into(),
+        None => match regions.iter().find(|other| other.name != region) {
+            Some(silent) => format!(
+                "Next: {} was never heard from here. If it was the primary, keep clients away from it until it answers and \
+                 says that it is fenced.",
+                silent.name
+            ),
+            None => "Next: attach the old primary's region as well, to see what becomes of it.".into(),
+        },
         Some((old, _, true)) => format!(
             "Next: keep clients away from {} until it answers and says that it is fenced. {region} has no standby until then.",
             old.name
@@ -146,7 +153,8 @@ pub(super) fn sent_lines(
         say(Role::Text, &fence_words(model, region, sent, promotion));
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
             let reached = reached(model, region, sent);
-            say(Role::Text, &format!("Lost: {}", lost_words(loss, reached)));
+            let words = lost_words(loss, reached, sent.told.as_ref(), promotion.began_at);
+            say(Role::Text, &format!("Lost: {words}"));
         }
         if let Some(words) = recovery(sent) {
             say(Role::Muted, &words);

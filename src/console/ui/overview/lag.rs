@@ -34,10 +34,13 @@ pub(super) fn lag_panel(model: &Model, pair: &PairView<'_>, paint: Paint<'_>, ar
     if pair.primary_is_left.is_none() {
         let key = |action: Action| model.keymap.keys(action).next().map(|key| key.to_string()).unwrap_or_default();
         let (link, generate, hand_over) = (key(Action::Link), key(Action::TokenGenerate), key(Action::TokenHandOver));
-        let unlinked = format!(
-            "nothing flows yet: {link} makes a token on the selected region, which becomes the standby, and hands it to the \
-             other in one step; {generate} and {hand_over} do it in two"
-        );
+        let unlinked = match (Action::Link.info().disabled)(model) {
+            None => format!(
+                "nothing flows yet: {link} makes a token on the selected region, which becomes the standby, and hands it to \
+                 the other in one step; {generate} and {hand_over} do it in two"
+            ),
+            Some(why) => format!("nothing flows yet; to link the regions: {why}"),
+        };
         let unknown = "unknown until both regions were heard".to_owned();
         let words = if pair.link.look == LinkLook::Unlinked { unlinked } else { unknown };
         return lines(paragraph(paint, Role::Muted, &words, usize::from(inner.width)), inner, buf);

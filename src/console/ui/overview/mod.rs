@@ -10,7 +10,7 @@ pub use lag::sync_lines;
 use super::role::Role;
 use super::widgets::{cell, lines, paragraph};
 use super::{Paint, Tier, events};
-use crate::console::app::Model;
+use crate::console::app::{Action, Model, Screen};
 use crate::console::domain::PairView;
 use card::card;
 use lag::lag_panel;
@@ -28,7 +28,11 @@ const LAG_ROWS_HIGH: u16 = 12;
 
 pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buffer) {
     if let Some(mistake) = &model.here.mistake {
-        let words = format!("This context is not attached to: {mistake}. Correct it, then attach again.");
+        let key = model.keymap.keys(Action::Show(Screen::Index)).next().map(|key| key.to_string()).unwrap_or_default();
+        let words = format!(
+            "This context is not attached to: {mistake}. Correct it there, then start the console again; {key} or esc leads \
+             back to the other contexts."
+        );
         return lines(paragraph(paint, Role::Warn, &words, usize::from(area.width)), area, buf);
     }
     if tier == Tier::Narrow {

@@ -175,8 +175,9 @@ impl Facts<'_> {
                 self.own("tokens", Verdict::Pass, "no activation token of this region can still be used".into(), "")
             }
             Some(usable) => {
-                let fact = format!("{usable} activation tokens of this region can still be used");
-                self.own("tokens", Verdict::Warn, fact, "revoke them with `twinkeep replication revoke-token`")
+                let tokens = if usable == 1 { "activation token" } else { "activation tokens" };
+                let fact = format!("{usable} {tokens} of this region can still be used");
+                self.own("tokens", Verdict::Warn, fact, "`twinkeep replication revoke-token` revokes them")
             }
             None => {
                 let fact = "not known whether activation tokens of this region can still be used".to_owned();
