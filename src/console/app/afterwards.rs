@@ -90,7 +90,9 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
         put(&format!("* Epoch {} to {}.", plan.epoch_now, plan.epoch_next));
     }
     if let Some(promotion) = said(sent) {
-        for line in recovery(sent).into_iter().chain(results(promotion, reached(model, region, sent), sent.told.as_ref())) {
+        for line in
+            recovery(sent).into_iter().chain(results(promotion, reached(model, region, sent), sent.told.as_ref()))
+        {
             put(&format!("* {line}"));
         }
         put("");

@@ -148,7 +148,10 @@ impl Decided {
 
     fn words(&self, region: &str) -> String {
         let (replayed, discarded) = (plural(self.replayed, "write", "writes"), count(self.discarded));
-        format!("the ledger of {region} says by now: {replayed} replayed, {discarded} discarded, {} met another change", count(self.met))
+        format!(
+            "the ledger of {region} says by now: {replayed} replayed, {discarded} discarded, {} met another change",
+            count(self.met)
+        )
     }
 }
 
@@ -213,7 +216,8 @@ fn link(outcome: &Outcome, standby: &str, primary: &RegionView<'_>, all: &[Regio
     let mut links = told.last().links.iter().filter(to_it).peekable();
     let there = links.peek().is_some();
     // A link that was there before shows nothing, unless it began anew since.
-    let moves = |link: &LinkStatus| matches!(link.state, LinkState::Streaming | LinkState::FullSync | LinkState::DiffSync);
+    let moves =
+        |link: &LinkStatus| matches!(link.state, LinkState::Streaming | LinkState::FullSync | LinkState::DiffSync);
     if links.any(|link| moves(link) && link.since > outcome.asked_at) {
         return Some(done());
     }
@@ -226,9 +230,8 @@ fn link(outcome: &Outcome, standby: &str, primary: &RegionView<'_>, all: &[Regio
         return Some(done());
     }
     let waited = told.at().since(outcome.ended_at?);
-    (!there && waited >= OVER_AFTER).then(|| {
-        Found::NotDone(format!("{} shows no link to {standby}, {} later", outcome.region, duration(waited)))
-    })
+    (!there && waited >= OVER_AFTER)
+        .then(|| Found::NotDone(format!("{} shows no link to {standby}, {} later", outcome.region, duration(waited))))
 }
 
 /// Whether what a region said since shows that it was done.

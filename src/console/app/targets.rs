@@ -178,10 +178,12 @@ pub(super) fn hand_over_disabled(model: &Model) -> Option<String> {
 }
 
 pub(super) fn link_disabled(model: &Model) -> Option<String> {
-    let standby = match token_region(model).and_then(|region| receives(model, region)).and_then(|region| writable(model, region)) {
-        Ok(region) => region,
-        Err(why) => return Some(why),
-    };
+    let standby =
+        match token_region(model).and_then(|region| receives(model, region)).and_then(|region| writable(model, region))
+        {
+            Ok(region) => region,
+            Err(why) => return Some(why),
+        };
     if standby.role() == Some(Role::Standby) {
         return Some(format!("{} is linked already", standby.name));
     }

@@ -147,7 +147,9 @@ fn paste(model: &mut Model, text: &str) {
         }
         Some(Dialog::Form(form)) => list::paste(&mut form.ttl, text),
         Some(Dialog::Confirm(confirm)) => confirm.consent.refuse_paste(),
-        Some(Dialog::Alarms { .. } | Dialog::Outcomes { .. } | Dialog::Choose(_) | Dialog::Token | Dialog::Faults { .. })
+        Some(
+            Dialog::Alarms { .. } | Dialog::Outcomes { .. } | Dialog::Choose(_) | Dialog::Token | Dialog::Faults { .. },
+        )
         | None => {}
     }
 }

@@ -1,11 +1,11 @@
 //! What an operator must know first, in words, worst first.
 
-use super::{FRESH_FOR, failover, foreign};
 use super::node::Contact;
 use super::pair::{LinkLook, PairView, are_rivals, pair};
 use super::region::RegionView;
 use super::units::{self, duration, lag_ms, plural, skew};
 use super::world::World;
+use super::{FRESH_FOR, failover, foreign};
 use crate::api::replication::{EventLevel, HandoverStage, LinkState, LinkStatus, Role};
 use crate::clock::UnixMs;
 use crate::console::domain::AnyAge;
@@ -263,8 +263,7 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         }
         (LinkLook::Paused, _) if standby.role() == Some(Role::Fenced) => {
             let (fenced, primary) = (&standby.name, &primary.name);
-            let text =
-                format!("{fenced} is fenced and waits: the link of {primary} to it is paused; {RESUME}");
+            let text = format!("{fenced} is fenced and waits: the link of {primary} to it is paused; {RESUME}");
             found.warn(format!("{fenced} waits: link paused"), text);
         }
         (LinkLook::Refused, Some(link)) => {

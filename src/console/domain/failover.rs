@@ -409,8 +409,10 @@ mod tests {
         eu.epoch = Epoch(4);
         eu.links = vec![LinkStatus { region, name, addresses, state, lag: None, ..fixtures::link(true, NOW) }];
         change(&mut eu);
-        let mut world = World::of_addresses([fixtures::address(US, 0).as_str(), fixtures::address(fixtures::EU, 0).as_str()]);
-        let mut silent = fixtures::gone(fixtures::status(US, Role::Primary, std::time::Duration::ZERO), Default::default());
+        let mut world =
+            World::of_addresses([fixtures::address(US, 0).as_str(), fixtures::address(fixtures::EU, 0).as_str()]);
+        let mut silent =
+            fixtures::gone(fixtures::status(US, Role::Primary, std::time::Duration::ZERO), Default::default());
         silent.status = None;
         world.take_all([silent, fixtures::up(eu, std::time::Duration::ZERO)]);
         world

@@ -214,6 +214,10 @@ mod tests {
         let words = lost_words(&without, None, None, NOW);
         assert!(words.contains("before it was decided") && !words.contains("rate"), "{words}");
         loss.known = true;
-        assert_eq!(lost_words(&loss, Some(further), None, NOW), lost_words(&loss, None, None, NOW), "the region's own word counts");
+        assert_eq!(
+            lost_words(&loss, Some(further), None, NOW),
+            lost_words(&loss, None, None, NOW),
+            "the region's own word counts"
+        );
     }
 }

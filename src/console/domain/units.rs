@@ -185,8 +185,13 @@ mod tests {
     #[test]
     fn a_servers_words_have_their_numbers_as_people_write_them_and_nothing_else_is_touched() {
         let said = "all that was known of is applied (3:19533), 1711 writes; 2048 behind 3:19533.";
-        assert_eq!(in_groups(said), "all that was known of is applied (3:19 533), 1 711 writes; 2 048 behind 3:19 533.");
-        for whole in ["at http://10.1.1.1:8200, since 02:58:41Z", "promotion 00001234 of 2026-11-23", "10.2.2.1:8200  ", ""] {
+        assert_eq!(
+            in_groups(said),
+            "all that was known of is applied (3:19 533), 1 711 writes; 2 048 behind 3:19 533."
+        );
+        for whole in
+            ["at http://10.1.1.1:8200, since 02:58:41Z", "promotion 00001234 of 2026-11-23", "10.2.2.1:8200  ", ""]
+        {
             assert_eq!(in_groups(whole), whole);
         }
     }

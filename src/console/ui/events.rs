@@ -42,7 +42,8 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
 /// Where there is no event.
 fn nothing(model: &Model) -> &'static str {
     let regions = model.here.world.regions();
-    match regions.iter().any(|region| region.foreign.is_some()) && regions.iter().all(|region| region.status.is_none()) {
+    match regions.iter().any(|region| region.foreign.is_some()) && regions.iter().all(|region| region.status.is_none())
+    {
         true => "it tells no events; what this console notices stands here",
         false => "nothing happened since it is looked at",
     }

@@ -9,8 +9,8 @@ use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
 use crate::console::app::Model;
 use crate::console::app::scroll::Scroll;
-use crate::console::domain::alarm::FORECAST_WARN_MS;
 use crate::console::domain::AnyAge;
+use crate::console::domain::alarm::FORECAST_WARN_MS;
 use crate::console::domain::units::{
     self, byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew,
 };
