@@ -324,7 +324,7 @@ impl Draft<'_> {
                 Err(refusal) => return Ok(Outcome::Refused(refusal)),
             };
             if let PathChange::BeginSync { .. } = step {
-                self.drop_wal();
+                self.drop_wal()?;
             }
             self.path = path;
         }
@@ -351,11 +351,23 @@ impl Draft<'_> {
         Ok(Outcome::Changed)
     }
 
-    /// The log of what the region held before it took over another's data leads nowhere.
-    fn drop_wal(&mut self) {
+    /// The log of what the region held before it took over another's data leads nowhere. A long one goes a stretch at a
+    /// time, ahead of the batch that says so, lest one batch hold it all: after a crash in between, the node applies this
+    /// command again before it reads its log.
+    fn drop_wal(&mut self) -> Result<()> {
+        let stretch = TRIM_LIMIT.entries as u64;
+        while self.path.applied.index - (self.path.wal_first - 1) > stretch {
+            let mut gone = WriteBatch::new();
+            for index in self.path.wal_first..self.path.wal_first + stretch {
+                gone.delete(Tree::Wal, Key::Wal(index).to_bytes());
+            }
+            self.store.write(gone)?;
+            self.path.wal_first += stretch;
+        }
         for index in self.path.wal_first..=self.path.applied.index {
             self.batch.delete(Tree::Wal, Key::Wal(index).to_bytes());
         }
+        Ok(())
     }
 
     pub(super) fn current(&self, key: &Bytes) -> Result<Option<Stored>> {

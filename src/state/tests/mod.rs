@@ -12,7 +12,8 @@ mod sync;
 use super::*;
 use crate::clock::UnixMs;
 use crate::ids::{DatasetId, Epoch, RegionId};
-use crate::storage::Store;
+use crate::storage::keys::Key;
+use crate::storage::{Store, WriteBatch};
 use bytes::Bytes;
 use region::*;
 
@@ -227,4 +228,26 @@ fn a_region_that_is_not_what_its_record_counts_does_not_open() {
     torn.delete(Tree::Data, "a");
     region.store.write(torn).unwrap();
     assert!(State::open(region.store.clone(), "default").is_err());
+}
+
+/// Longer than one batch takes away, and partly gone already, as after a crash in the middle of it.
+#[test]
+fn a_long_log_goes_when_a_region_takes_over_anothers_data() {
+    let primary = Region::primary(1);
+    primary.write(&[&[put("a", "1")]]);
+    let begin = primary.begin_sync();
+    let standby = |gone: u64| {
+        let standby = Region::primary(99);
+        let ops = [put("b", "own")];
+        standby.write(&vec![&ops[..]; 10_000]);
+        let mut batch = WriteBatch::new();
+        (1..=gone).for_each(|index| batch.delete(Tree::Wal, Key::Wal(index).to_bytes()));
+        standby.store.write(batch).unwrap();
+        standby.takes(&begin);
+        standby
+    };
+    let (calm, crashed) = (standby(0), standby(8_000));
+    assert_eq!(calm.state.wal(1, ScanLimit::NONE).unwrap(), []);
+    assert_eq!(calm.state.path().wal_bytes, 0);
+    assert_eq!(crashed.dump(), calm.dump());
 }
