@@ -10,12 +10,15 @@ use twinkeep::api::replication::{LinkState, PromoteMode, Verdict};
 use twinkeep::ids::Epoch;
 use twinkeep::state::Role;
 
-/// What a failover's plan says of the primary's nodes.
-async fn reachable(standby: &Region, token: &str) -> (Verdict, String) {
-    let plan = standby.client_as(token).await.plan(PATH, PromoteMode::Forced).await.expect("a plan");
-    let check = plan.checks.into_iter().find(|check| check.name == "reachable").expect("it is checked");
-    assert!(check.source.contains("asked directly") && check.source.contains(&standby.nodes[0].name));
-    (check.verdict, check.fact)
+/// Until a failover's plan says so of the primary's nodes, which are given a moment only to answer.
+async fn wait_until_reachable(standby: &Region, token: &str, verdict: Verdict, word: &str) {
+    wait_for(&format!("a plan to say {verdict:?}: {word}"), || async {
+        let plan = standby.client_as(token).await.plan(PATH, PromoteMode::Forced).await.ok()?;
+        let check = plan.checks.into_iter().find(|check| check.name == "reachable").expect("it is checked");
+        assert!(check.source.contains("asked directly") && check.source.contains(&standby.nodes[0].name));
+        (check.verdict == verdict && check.fact.contains(word)).then_some(())
+    })
+    .await;
 }
 
 /// Longer than from one telling of news to the next but one.
@@ -65,11 +68,9 @@ async fn the_other_standby_follows_whichever_is_promoted_without_a_token() {
     wait_until_introduced(&one, &["ap-south-1"]).await;
     wait_until_introduced(&other, &["eu-west-1"]).await;
     // The plan says who answers, and as what.
-    let (verdict, fact) = reachable(&one, &primary.token).await;
-    assert!(verdict == Verdict::Warn && fact.contains("takes writes"), "{fact}");
+    wait_until_reachable(&one, &primary.token, Verdict::Warn, "takes writes").await;
     primary.nodes[0].kill();
-    let (verdict, fact) = reachable(&one, &primary.token).await;
-    assert!(verdict == Verdict::Unknown && fact.contains(&primary.nodes[0].address), "{fact}");
+    wait_until_reachable(&one, &primary.token, Verdict::Unknown, &primary.nodes[0].address).await;
     promote(&one.client_as(&primary.token).await).await;
     wait_for("the other standby to follow", || async {
         let status = other.status().await?;

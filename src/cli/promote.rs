@@ -214,11 +214,14 @@ fn conclude(promotion: &Promotion, path: &str, region: &str, format: Format) -> 
 
 fn done(promotion: &Promotion, region: &str) -> String {
     let pause = promotion.pause_ms.map(|ms| format!(" No region took writes for {ms} ms.")).unwrap_or_default();
-    if is_seen_through(promotion) && promotion.mode == PromoteMode::Planned {
+    if promotion.mode == PromoteMode::Planned {
+        // Done: the old primary gave its right up durably, and this region holds all that it had.
+        let old_primary = match is_seen_through(promotion) {
+            true => "The old primary follows it.",
+            false => "The old primary gave up; that it follows is not heard yet, `replication status` there says so.",
+        };
         let epoch = promotion.epoch;
-        return format!(
-            "Success! {region} is primary, in epoch {epoch}.{pause}\nThe old primary follows it. Nothing was lost."
-        );
+        return format!("Success! {region} is primary, in epoch {epoch}.{pause}\nNothing was lost. {old_primary}");
     }
     let lost = promotion
         .loss

@@ -44,16 +44,30 @@ fn records(region: &Region) -> BTreeMap<Vec<u8>, Vec<u8>> {
     pairs.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
+/// Asks by the plan as it is now; anew, where the facts changed between the plan and the promotion.
+async fn promote_as_planned(
+    region: &Region,
+    mode: PromoteMode,
+    request: impl Fn(String) -> PromoteRequest,
+) -> Promotion {
+    until(async || {
+        let plan = region.face().plan(mode).await.expect("a plan");
+        let promotion = region.face().promote(request(plan.hash.clone())).await.expect("an answer");
+        let overtaken = promotion.plan.as_ref().is_some_and(|now| now.hash != plan.hash);
+        (!overtaken).then_some(promotion)
+    })
+    .await
+}
+
 async fn promote(region: &Region, accept_loss: bool) -> Promotion {
-    let plan = region.face().plan(PromoteMode::Forced).await.expect("a plan");
-    let request = PromoteRequest {
+    promote_as_planned(region, PromoteMode::Forced, |plan| PromoteRequest {
         mode: PromoteMode::Forced,
-        plan: plan.hash,
+        plan,
         accept_loss,
         id: PromotionId([7; 16]),
         deadline: None,
-    };
-    region.face().promote(request).await.expect("an outcome")
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Three nodes of OpenBao with Raft: what they say of themselves is shown, and what is lost is an alarm.
 
 use crate::support::{free_port, has_client, wait_for};
-use crate::{alarms, look, screen};
+use crate::{alarms, look, wait_until_shown};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -104,15 +104,10 @@ async fn a_cluster_of_openbao_shows_its_nodes_and_what_is_lost_of_them() {
         (whole && seen["standing"] == "well" && exit == 0).then_some(())
     })
     .await;
-    let text = screen(&cluster.addresses[1..2], Some(&cluster.token));
-    for sign in ["OpenBao 2.", "3 of 3 answer", "unsealed", "1 node to spare", "has no replication between clusters"] {
-        assert!(text.contains(sign), "{sign}:\n{text}");
-    }
+    let signs = ["OpenBao 2.", "3 of 3 answer", "unsealed", "1 node to spare", "has no replication between clusters"];
+    wait_until_shown(&cluster.addresses[1..2], Some(&cluster.token), &signs).await;
     // Without a token there is still seal and leader, and it says what is missing: whether all is well is not known then.
-    let text = screen(&cluster.addresses[1..2], None);
-    for sign in ["UNKNOWN", "unsealed", "told to who has a token only"] {
-        assert!(text.contains(sign), "{sign}:\n{text}");
-    }
+    wait_until_shown(&cluster.addresses[1..2], None, &["UNKNOWN", "unsealed", "told to who has a token only"]).await;
 
     cluster.nodes[2].kill().unwrap();
     cluster.nodes[2].wait().unwrap();

@@ -11,7 +11,7 @@ mod vault;
 
 use serde_json::Value;
 use std::process::Command;
-use support::BINARY;
+use support::{BINARY, wait_for};
 
 /// What one look of the console saw: its JSON, and the exit code of `status` on the same servers.
 pub fn look(addresses: &[String], token: Option<&str>) -> (Value, i32) {
@@ -29,8 +29,21 @@ pub fn look(addresses: &[String], token: Option<&str>) -> (Value, i32) {
     (json, run(&["status"]).status.code().unwrap())
 }
 
+/// Until one screen shows all of it: a look shows what was heard within a few seconds, on a busy machine nothing yet.
+pub async fn wait_until_shown(addresses: &[String], token: Option<&str>, signs: &[&str]) {
+    wait_for(&format!("a screen with {signs:?}"), || async {
+        let text = screen(addresses, token);
+        let missing: Vec<_> = signs.iter().filter(|sign| !text.contains(**sign)).collect();
+        if !missing.is_empty() {
+            println!("{missing:?} not shown:\n{text}");
+        }
+        missing.is_empty().then_some(())
+    })
+    .await;
+}
+
 /// One screen as text.
-pub fn screen(addresses: &[String], token: Option<&str>) -> String {
+fn screen(addresses: &[String], token: Option<&str>) -> String {
     let mut command = Command::new(BINARY);
     command.args(["attach", "--once"]).args(addresses).env("HOME", "/nonexistent").env_remove("VAULT_TOKEN");
     command.env("COLUMNS", "120").env("LINES", "40").env("LANG", "C.UTF-8");
