@@ -104,7 +104,8 @@ async fn the_operators_pause() {
         (link.state == LinkState::Paused && link.in_flight == 0).then_some(())
     })
     .await;
-    let done = world.standby.status().await.and_then(|status| status.sync).map_or(u64::MAX, |sync| sync.entries_done);
+    let paused_at = wait_for("the standby's status", || async { world.standby.status().await }).await;
+    let done = paused_at.sync.map_or(u64::MAX, |sync| sync.entries_done);
     world.primary.client().await.resume(PATH, None).await.expect("resumed");
     world.until_it_goes_on(began_at, done).await;
     assert_cheap(world.spent().await, "a pause");

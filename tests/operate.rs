@@ -193,7 +193,7 @@ async fn a_restore_survives_its_leader_and_a_standby_follows_it() {
     // The dead node is not missed, and the standby ends where its primary is.
     let again = wait_for("a leader that restores", || async {
         let answered = other.send("POST", "sys/storage/raft/snapshot", saved.clone()).await;
-        (answered.0 != 503).then_some(answered)
+        (answered.0 < 500).then_some(answered)
     })
     .await;
     assert_eq!(again.0, 204, "{}", again.1);
@@ -283,11 +283,11 @@ async fn a_node_that_lost_its_disk_joins_anew_under_its_name() {
 async fn a_leader_that_is_told_to_stop_hands_leadership_over_first() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut region = Region::start(folder.path(), "us-east-1", 3).await;
-    let leader = region.leader().await;
-    let others: Vec<_> = (0..3).filter(|number| *number != leader).collect();
-    let writer = Writer::start_at(others.iter().map(|number| region.nodes[*number].client(&region.token)).collect());
+    let writer = Writer::start(&region);
     wait_for("writes", || async { (writer.acknowledged() > 50).then_some(()) }).await;
 
+    let leader = region.leader().await;
+    let others: Vec<_> = (0..3).filter(|number| *number != leader).collect();
     let client = region.nodes[others[0]].client(&region.token);
     let pauses = tokio::spawn(async move {
         let (mut longest, mut last) = (Duration::ZERO, Instant::now());
@@ -300,21 +300,40 @@ async fn a_leader_that_is_told_to_stop_hands_leadership_over_first() {
         }
         longest
     });
-    region.nodes[leader].signal("TERM");
-    assert_eq!(region.nodes[leader].wait(), Some(0), "{}", region.nodes[leader].log_text());
-    let log = region.nodes[leader].log_text();
-    let place = |what: &str| log.find(what).unwrap_or_else(|| panic!("`{what}` is not in the log:\n{log}"));
-    assert!(place("stopping") < place("leadership handed over") && place("leadership handed over") < place("stopped"));
+    let stopped = stop_the_leader(&mut region).await;
     wait_for("another leader", || async {
-        let said = region.nodes[others[0]].client("").leader().await.ok()?;
-        (!said.leader_address.is_empty() && said.leader_address != region.nodes[leader].address).then_some(())
+        let asked = (stopped + 1) % 3;
+        let said = region.nodes[asked].client("").leader().await.ok()?;
+        (!said.leader_address.is_empty() && said.leader_address != region.nodes[stopped].address).then_some(())
     })
     .await;
     let before = writer.acknowledged();
     wait_for("writes to go on", || async { (writer.acknowledged() > before + 50).then_some(()) }).await;
     println!("the longest time without an acknowledged write: {} ms", pauses.await.expect("no panic").as_millis());
     let written = writer.stop().await;
-    written.expect_all(&region.nodes[others[1]].client(&region.token)).await;
+    written.expect_all(&region.nodes[(stopped + 1) % 3].client(&region.token)).await;
+}
+
+/// Stops a node that leads when it is told to, and says which. On a busy machine the one that led a moment ago may not
+/// any more, and has nothing to hand over then: it is started again, and the one that leads now is told.
+async fn stop_the_leader(region: &mut Region) -> usize {
+    for _ in 0..5 {
+        let leader = region.leader().await;
+        let before = region.nodes[leader].log_text().len();
+        region.nodes[leader].signal("TERM");
+        assert_eq!(region.nodes[leader].wait(), Some(0), "{}", region.nodes[leader].log_text());
+        let log = region.nodes[leader].log_text().split_off(before);
+        let place = |what: &str| log.find(what);
+        if let Some(handed_over) = place("leadership handed over") {
+            assert!(place("stopping") < Some(handed_over) && Some(handed_over) < place("stopped"), "{log}");
+            return leader;
+        }
+        println!("node {leader} handed nothing over:\n{log}");
+        region.nodes[leader].start();
+        region.unseal(leader).await;
+        region.wait_for_voters(3).await;
+    }
+    panic!("five leaders in turn handed nothing over");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -408,7 +427,7 @@ async fn a_node_gives_its_vote_up_and_gets_it_back() {
         let body = json!({ "server_id": name }).to_string();
         wait_for("a leader that changes its members", || async {
             let answered = http.send("POST", &format!("sys/storage/raft/{what}"), body.clone()).await;
-            (answered.0 != 503).then_some(answered)
+            (answered.0 < 500).then_some(answered)
         })
         .await
     };
@@ -432,6 +451,7 @@ async fn a_node_gives_its_vote_up_and_gets_it_back() {
         (own.send("PUT", "secret/data/a", r#"{"data":{"x":1}}"#).await.0 == 200).then_some(())
     })
     .await;
-    assert_eq!(set("promote", &name).await.0, 204);
+    // Repeated after an answer that was lost, it is a voter already.
+    assert!([204, 400].contains(&set("promote", &name).await.0));
     region.wait_for_voters(3).await;
 }

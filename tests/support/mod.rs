@@ -125,8 +125,13 @@ impl Node {
     pub fn client(&self, token: &str) -> Client {
         // A test has nobody between.
         let trust = Trust::Anything;
-        let options =
-            ClientOptions { call_timeout: Duration::from_secs(20), trust, ..ClientOptions::new(&self.address) };
+        let patience = Duration::from_secs(20);
+        let options = ClientOptions {
+            call_timeout: patience,
+            connect_timeout: patience,
+            trust,
+            ..ClientOptions::new(&self.address)
+        };
         Client::new(options.token(SensitiveString::new(token))).expect("a client of a loopback address")
     }
 }
