@@ -5,6 +5,8 @@
 //! pins one trusts that certificate and nothing else: neither names nor validity times are looked at, since the
 //! fingerprint came by a trusted way (an activation token, an operator).
 
+mod given;
+
 use crate::error::{Error, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -96,6 +98,12 @@ pub fn node_client_config(peer: Option<Fingerprint>, me: Option<Identity>) -> Re
 /// A client's TLS that accepts what these authorities signed.
 pub fn rooted_client_config(roots: RootCertStore) -> Result<ClientConfig> {
     Ok(client_builder()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A client's TLS that accepts these certificates, and what they signed.
+pub fn given_client_config(certificates: Vec<CertificateDer<'static>>) -> Result<ClientConfig> {
+    let verifier = Arc::new(given::Given::new(certificates)?);
+    Ok(client_builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 /// A client's TLS that accepts any certificate. Only for bodies that prove by themselves where they come from, and

@@ -2,7 +2,10 @@
 
 use super::error::{ClientError, Result};
 use crate::error::Error;
-use crate::tls::{Fingerprint, pinned_client_config, rooted_client_config, unverified_client_config};
+use crate::tls::{
+    Fingerprint, given_client_config, pinned_client_config, rooted_client_config, unverified_client_config,
+};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub enum Trust {
     /// Those that an authority of the operating system signed.
     System,
-    /// Those that an authority in this PEM file signed (`-ca-cert`, `VAULT_CACERT`).
+    /// Those in this PEM file, and what they signed (`-ca-cert`, `VAULT_CACERT`).
     CaFile(PathBuf),
     /// This one and no other.
     Pinned(Fingerprint),
@@ -25,7 +28,7 @@ impl Trust {
     pub(super) fn client_config(&self) -> Result<ClientConfig> {
         let config = match self {
             Trust::System => rooted_client_config(system_roots()),
-            Trust::CaFile(path) => rooted_client_config(roots_in(path)?),
+            Trust::CaFile(path) => given_client_config(certificates_in(path)?),
             Trust::Pinned(fingerprint) => pinned_client_config(*fingerprint),
             Trust::Anything => unverified_client_config(),
             Trust::Nothing => rooted_client_config(RootCertStore::empty()),
@@ -41,15 +44,20 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
-fn roots_in(path: &Path) -> Result<RootCertStore> {
+fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let wrong = |why: String| {
         ClientError::Options(format!("{}: {why}; expected a PEM file with the authority's certificate", path.display()))
     };
     let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    let found = rustls_pemfile::certs(&mut pem.as_slice()).collect::<std::io::Result<Vec<_>>>();
+    let found = found.map_err(|error| wrong(error.to_string()))?;
+    if found.is_empty() {
+        return Err(wrong("it holds no certificate".into()));
     }
-    if roots.is_empty() { Err(wrong("it holds no certificate".into())) } else { Ok(roots) }
+    // What is no certificate, or one that can't be read, is found out here, where the file's name is known.
+    let mut roots = RootCertStore::empty();
+    for certificate in &found {
+        roots.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(found)
 }

@@ -87,10 +87,11 @@ impl Vault {
             (request.local, request.seal_wrap, request.external_entropy);
         request.config.apply(&mut mount.config)?;
         mount.config.expect_leases_of_new(self.core.leases())?;
-        self.change_mounts(move |table| {
+        self.change_mounts(move |view, table| {
             if table.mounts.len() >= MOUNTS_MAX {
                 return Err(Error::invalid(format!("a region has at most {MOUNTS_MAX} mounts")));
             }
+            give_way(view, table, &path)?;
             if let Some(mount) = taken(table, &path) {
                 return Err(Error::invalid(format!("path is already in use at {mount}")));
             }
@@ -106,7 +107,7 @@ impl Vault {
         if is_built_in(&path) {
             return Err(Error::invalid(format!("cannot unmount \"{path}\"")));
         }
-        let change = move |table: &mut MountTable| {
+        let change = move |_: &View, table: &mut MountTable| {
             let gone = |mount: &Mount| mount.table == Table::Secret && mount.path == path;
             let ids = table.mounts.iter().filter(|mount| gone(mount)).map(|mount| mount.id).collect::<Vec<_>>();
             table.mounts.retain(|mount| !gone(mount));
@@ -121,7 +122,7 @@ impl Vault {
         if is_built_in(&from) {
             return Err(Error::invalid(format!("cannot remount \"{from}\"")));
         }
-        self.change_mounts(move |table| {
+        self.change_mounts(move |_, table| {
             let missing = || Error::invalid(format!("no matching mount at \"{from}\""));
             let is_it = |mount: &Mount| mount.table == Table::Secret && mount.path == from;
             let at = table.mounts.iter().position(is_it).ok_or_else(missing)?;
@@ -137,7 +138,7 @@ impl Vault {
     /// Changes what is said of a way to log in.
     pub async fn auth_tune(&self, path: &str, tuning: MountTuning) -> Result<Written<()>> {
         let path = with_slash(path);
-        let change = move |table: &mut MountTable| {
+        let change = move |_: &View, table: &mut MountTable| {
             let mount = table.mounts.iter_mut().find(|mount| mount.table == Table::Auth && mount.path == path);
             let mount = mount
                 .ok_or_else(|| Error::invalid(format!("tune of path \"auth/{path}\" failed: no mount entry found")))?;
@@ -162,7 +163,7 @@ impl Vault {
         if let Some(options) = &tuning.options {
             expect_version(options)?;
         }
-        let change = move |table: &mut MountTable| {
+        let change = move |_: &View, table: &mut MountTable| {
             let mount = table.mounts.iter_mut().find(|mount| mount.table == Table::Secret && mount.path == path);
             let mount =
                 mount.ok_or_else(|| Error::invalid(format!("tune of path \"{path}\" failed: no mount entry found")))?;
@@ -224,12 +225,12 @@ impl Vault {
 
     async fn change_mounts<F>(&self, change: F) -> Result<Written<()>>
     where
-        F: FnOnce(&mut MountTable) -> Result<()> + Send + 'static,
+        F: FnOnce(&View, &mut MountTable) -> Result<()> + Send + 'static,
     {
         let evaluate = move |view: &View| {
             let old = mounts::table(view)?;
             let mut table = MountTable::clone(&old);
-            change(&mut table)?;
+            change(view, &mut table)?;
             table.mounts.sort_by(|one, other| one.path.cmp(&other.path));
             Ok(((), if table == *old { Vec::new() } else { vec![mounts::put(view, &table)?] }))
         };
@@ -241,6 +242,22 @@ impl MountTable {
     fn has_work(&self) -> bool {
         !self.dropping.is_empty() || self.mounts.iter().any(|mount| mount.upgrading)
     }
+}
+
+/// What a new region has mounted at `path` makes room for what is asked for there, as long as nothing was changed of it or
+/// written to it: in Vault there is nothing there, and runbooks mount it.
+fn give_way(view: &View, table: &mut MountTable, path: &str) -> Result<()> {
+    let came_so = |mount: &Mount| mount.path == path && mount.is_as_it_came();
+    let Some(at) = table.mounts.iter().position(came_so) else { return Ok(()) };
+    for prefix in layout::of_mount(table.mounts[at].id) {
+        if !view.state.scan_data(&KeyRange::prefix(&prefix), ScanLimit::entries(1))?.is_empty() {
+            return Ok(());
+        }
+    }
+    let mount = table.mounts.remove(at);
+    // A write may be under way.
+    table.dropping.push(mount.id);
+    Ok(())
 }
 
 /// The mount that takes the place of one at `path`: none may lie in another.

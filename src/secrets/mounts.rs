@@ -84,6 +84,19 @@ impl Mount {
         }
     }
 
+    /// Where a newcomer's first secrets go, as in Vault's development server.
+    fn first_kv() -> Mount {
+        let mut kv = Mount::new(Table::Secret, "secret/", "kv", "key/value secret storage");
+        kv.options.insert("version".into(), "2".into());
+        kv
+    }
+
+    /// Whether a new region has it so, and nobody said anything of it since.
+    pub(super) fn is_as_it_came(&self) -> bool {
+        let first = Mount::first_kv();
+        *self == Mount { id: self.id, accessor: self.accessor.clone(), ..first }
+    }
+
     /// `None` of what is no KV mount.
     pub fn kv(&self) -> Option<KvKind> {
         let versioned = self.options.get("version").is_some_and(|version| version == "2");
@@ -117,11 +130,9 @@ impl MountTable {
 
     /// What a new region has.
     pub fn new() -> MountTable {
-        let mut kv = Mount::new(Table::Secret, "secret/", "kv", "key/value secret storage");
-        kv.options.insert("version".into(), "2".into());
         let mounts = vec![
             Mount::new(Table::Secret, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
-            kv,
+            Mount::first_kv(),
             Mount::new(Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
             Mount::new(Table::Auth, "token/", "token", "token based credentials"),
         ];

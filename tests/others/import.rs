@@ -91,7 +91,7 @@ async fn fill(source: &Client) {
     write(source, "secret/data/deep/er/a b%c", json!({"data": {"é": "<&>", "f": 1.5}})).await;
     write(source, "sys/mounts/v1", json!({"type": "kv", "options": {"version": "1"}, "description": "old"})).await;
     write(source, "v1/dir/one", json!({"a": "canary"})).await;
-    let team = json!({"type": "kv", "options": {"version": "2"}, "config": {"max_lease_ttl": "48h"}});
+    let team = json!({"type": "kv", "options": {"version": "2"}, "config": {"max_lease_ttl": "48h", "listing_visibility": "unauth", "audit_non_hmac_request_keys": ["a", "b"]}});
     write(source, "sys/mounts/team/kv", team).await;
     wait_for("the mount to be upgraded", || async { source.kv_config("team/kv").await.ok() }).await;
     write(source, "team/kv/config", json!({"max_versions": 3, "cas_required": true})).await;
@@ -136,7 +136,7 @@ async fn same_everywhere(source: &Client, here: &Client) {
     for path in ["v1/", "team/kv/"] {
         let (theirs, ours) = (&there[path], &here_mounts[path]);
         assert_eq!((&theirs.options, &theirs.description), (&ours.options, &ours.description));
-        assert_eq!(theirs.config.max_lease_ttl, ours.config.max_lease_ttl);
+        assert_eq!(theirs.config, ours.config);
     }
     assert_eq!(source.kv_config("team/kv").await.unwrap(), here.kv_config("team/kv").await.unwrap());
     let text = |found: Option<SensitiveString>| found.map(|text| text.expose().to_owned());

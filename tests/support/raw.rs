@@ -25,8 +25,10 @@ pub async fn say(node: &Node, parts: &[&[u8]]) -> Option<u16> {
     status(&mut stream).await
 }
 
-/// The status of the next answer; 0 if it is no answer of HTTP/1.1, `None` if there is none.
+/// The status of the next answer that is none of those on the way to it (100, when a node would read on); 0 if it is no
+/// answer of HTTP/1.1, `None` if there is none.
 pub async fn status(stream: &mut TcpStream) -> Option<u16> {
+    const END: &[u8] = b"\r\n\r\n";
     let mut answer = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -35,7 +37,12 @@ pub async fn status(stream: &mut TcpStream) -> Option<u16> {
             Ok(0) | Err(_) => break,
             Ok(read) => answer.extend_from_slice(&chunk[..read]),
         }
-        if answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        while answer.starts_with(b"HTTP/1.1 1")
+            && let Some(end) = answer.windows(END.len()).position(|end| end == END)
+        {
+            answer.drain(..end + END.len());
+        }
+        if answer.windows(END.len()).any(|end| end == END) {
             break;
         }
     }

@@ -4,7 +4,7 @@ use super::report::{MountReport, MountState, Report};
 use super::trouble::{Trouble, patiently};
 use super::{Mode, Sides};
 use crate::api::kv::{Config, ConfigRequest};
-use crate::api::mounts::{Mount, Mounts};
+use crate::api::mounts::{Mount, MountConfig, Mounts};
 use crate::client::Logical;
 use serde_json::json;
 
@@ -68,7 +68,7 @@ pub async fn prepare(
     let (presence, state) = match ours {
         Some(ours) if self::kind(ours) == Some(kind) => {
             if tuning(ours) != tuning(theirs) {
-                report.leave(path, "its description or lease times, which are others here");
+                report.leave(path, "its description or settings, which are others here");
             }
             (Presence::There, MountState::There)
         }
@@ -102,8 +102,8 @@ pub async fn prepare(
     Ok(Some(Place { path: name, kind, presence, max_versions }))
 }
 
-fn tuning(mount: &Mount) -> (&str, u64, u64) {
-    (&mount.description, mount.config.default_lease_ttl, mount.config.max_lease_ttl)
+fn tuning(mount: &Mount) -> (&str, &MountConfig) {
+    (&mount.description, &mount.config)
 }
 
 async fn make(sides: &Sides, name: &str, theirs: &Mount) -> Result<(), Trouble> {
@@ -111,14 +111,17 @@ async fn make(sides: &Sides, name: &str, theirs: &Mount) -> Result<(), Trouble> 
     if sides.here.mounts().await?.contains_key(&format!("{name}/")) {
         return Ok(());
     }
+    let mut config = json!(theirs.config);
+    for (name, seconds) in
+        [("default_lease_ttl", theirs.config.default_lease_ttl), ("max_lease_ttl", theirs.config.max_lease_ttl)]
+    {
+        config[name] = json!(format!("{seconds}s"));
+    }
     let body = json!({
         "type": "kv",
         "description": theirs.description,
         "options": theirs.options,
-        "config": {
-            "default_lease_ttl": format!("{}s", theirs.config.default_lease_ttl),
-            "max_lease_ttl": format!("{}s", theirs.config.max_lease_ttl),
-        },
+        "config": config,
     });
     sides.here.logical(&format!("sys/mounts/{name}"), &[], Logical::Write(body), None).await?;
     Ok(())

@@ -29,7 +29,7 @@ async fn mounts_come_and_go_with_what_lies_in_them() {
     for _ in 0..3 {
         f.vault.kv_put(two, "a", text("{}"), None).await.unwrap();
     }
-    for taken in ["team/one", "team", "team/one/below", "sys/x", "cubbyhole", "secret"] {
+    for taken in ["team/one", "team", "team/one/below", "sys/x", "cubbyhole", "secret/below"] {
         let request = MountRequest { kind: "kv".into(), ..MountRequest::default() };
         assert!(f.vault.mount_enable(taken, request).await.is_err(), "{taken}");
     }
@@ -48,6 +48,27 @@ async fn mounts_come_and_go_with_what_lies_in_them() {
     while f.vault.tidy_mounts().await.unwrap() {}
     assert_eq!(f.consensus.state().path().entries, before, "nothing of them is left");
     f.vault.mount_disable("moved").await.unwrap();
+}
+
+/// In Vault nothing is at `secret/`, and who moves here mounts it.
+#[tokio::test]
+async fn what_a_new_region_has_mounted_makes_room_while_nothing_was_done_with_it() {
+    let f = Fixture::open().await;
+    let request = || MountRequest { kind: "kv-v1".into(), ..MountRequest::default() };
+    let first = f.vault.mount_of("secret").unwrap().unwrap().0.id;
+    let second = enable(&f, "secret", "2").await;
+    assert_ne!(first, second);
+    assert!(f.vault.mount_enable("secret", request()).await.is_err(), "it was asked for");
+
+    let f = Fixture::open().await;
+    let first = f.vault.mount_of("secret").unwrap().unwrap().0.id;
+    f.vault.kv_put(first, "a", text("{}"), None).await.unwrap();
+    assert!(f.vault.mount_enable("secret", request()).await.is_err(), "secrets are in it");
+
+    let f = Fixture::open().await;
+    let tuning = MountTuning { description: Some("ours".into()), ..MountTuning::default() };
+    f.vault.mount_tune("secret", tuning).await.unwrap();
+    assert!(f.vault.mount_enable("secret", request()).await.is_err(), "somebody counts on it");
 }
 
 #[tokio::test]
