@@ -224,15 +224,12 @@ fn usual_theme() -> &'static str {
 }
 
 /// The addresses of a context as clients understand them, each once; or what is wrong with it.
-fn attachable(context: &ContextSpec, themes: &[String]) -> Result<Vec<String>> {
+fn attachable(context: &ContextSpec) -> Result<Vec<String>> {
     if let Some(mistake) = &context.mistake {
         return Err(Error::invalid(mistake.clone()));
     }
     if context.addresses.is_empty() {
         return Err(Error::invalid("no server to attach to: name a node of each region, such as http://10.1.1.1:8200"));
-    }
-    if let Some(name) = context.theme.as_ref().filter(|theme| !themes.contains(theme)) {
-        return Err(no_theme(name, themes));
     }
     let mut addresses = understood(&context.addresses, &context.trust)?;
     let mut seen = std::collections::BTreeSet::new();
@@ -240,17 +237,16 @@ fn attachable(context: &ContextSpec, themes: &[String]) -> Result<Vec<String>> {
     Ok(addresses)
 }
 
-fn no_theme(name: &str, themes: &[String]) -> Error {
-    Error::invalid(format!("there is no theme `{name}`: there are {}", themes.join(", ")))
+/// A theme that was asked for on the command line has to be there.
+fn expect_theme(themes: &Themes, name: Option<&String>) -> Result<()> {
+    name.map_or(Ok(()), |name| themes.expect(name)).map_err(Error::invalid)
 }
 
 /// The same for a recording, which has its contexts in it.
 pub(super) fn prepare_film(options: AttachOptions, film: &Film, clock: ConsoleClock) -> Result<Prepared> {
     let look = look(&options);
     let names = look.themes.names();
-    if let Some(name) = options.theme.as_ref().filter(|theme| !names.contains(theme)) {
-        return Err(no_theme(name, &names));
-    }
+    expect_theme(&look.themes, options.theme.as_ref())?;
     let theme = options.theme.clone().unwrap_or_else(|| usual_theme().into());
     let mut warnings = look.themes.warnings.clone();
     let keymap = keymap(options.config_dir.as_deref(), &mut warnings);
@@ -263,16 +259,18 @@ pub(super) fn prepare(options: AttachOptions, clock: ConsoleClock) -> Result<Pre
     let look = look(&options);
     let depth = look.depth;
     let names = look.themes.names();
-    if let Some(name) = options.theme.as_ref().filter(|theme| !names.contains(theme)) {
-        return Err(no_theme(name, &names));
-    }
+    expect_theme(&look.themes, options.theme.as_ref())?;
     let theme = options.theme.unwrap_or_else(|| usual_theme().into());
     let mut warnings = look.themes.warnings.clone();
     let keymap = keymap(options.config_dir.as_deref(), &mut warnings);
     let mut sessions = Vec::new();
     let mut contexts = Vec::new();
     for (at, context) in options.contexts.into_iter().enumerate() {
-        let attached = attachable(&context, &names);
+        // Colours keep nobody from his servers.
+        if let Some(Err(why)) = context.theme.as_ref().map(|name| look.themes.expect(name)) {
+            warnings.push(format!("context {}: {why}; it has the usual theme", context.name));
+        }
+        let attached = attachable(&context);
         // What is wrong comes first: a line may end before the path does.
         let place = context.file.map(|file| format!(" (in [{}] of {})", context.name, file.display()));
         let mistake = attached.as_ref().err().map(|wrong| format!("{wrong}{}", place.unwrap_or_default()));

@@ -113,6 +113,14 @@ impl Foreign {
     pub(super) fn keep_from(&mut self, before: &Foreign) {
         self.cluster = self.cluster.take().or_else(|| before.cluster.clone());
         self.raft = self.raft.take().or_else(|| before.raft.clone());
+        // A node that does not answer its leader is told without the address that clients knew it by.
+        let (Some(raft), Some(before)) = (&mut self.raft, &before.raft) else { return };
+        raft.amend(|raft| {
+            for peer in raft.peers.iter_mut().filter(|peer| peer.api_address.is_empty()) {
+                let known = before.last().peers.iter().find(|known| known.id == peer.id);
+                peer.api_address = known.map_or_else(String::new, |known| known.api_address.clone());
+            }
+        });
     }
 
     /// The kind of replication that is in use, of the two that Vault has.
@@ -272,5 +280,35 @@ mod tests {
         for wrong in ["", "fast", "3", "1y", "-1s"] {
             assert_eq!(of(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_node_that_died_keeps_the_address_that_it_was_known_by() {
+        let told = |address: &str| {
+            let peer = RaftPeer { id: "bao-1".into(), api_address: address.into(), ..RaftPeer::default() };
+            let raft = RaftView { peers: vec![peer], ..RaftView::default() };
+            Foreign {
+                product: Product::OpenBao,
+                version: "2.7.2".into(),
+                cluster: None,
+                initialized: true,
+                sealed: false,
+                unseal: None,
+                follower: true,
+                leader: Leads::Nobody,
+                committed_index: None,
+                applied_index: None,
+                replication: None,
+                raft: Some(Observed::new(raft, UnixMs(0), "it")),
+                untold: None,
+            }
+        };
+        let mut now = told("");
+        now.keep_from(&told("http://127.0.0.1:8200"));
+        assert_eq!(now.raft.as_ref().map(|raft| &*raft.last().peers[0].api_address), Some("http://127.0.0.1:8200"));
+        // What it says itself goes before.
+        let mut now = told("http://127.0.0.1:8300");
+        now.keep_from(&told("http://127.0.0.1:8200"));
+        assert_eq!(now.raft.as_ref().map(|raft| &*raft.last().peers[0].api_address), Some("http://127.0.0.1:8300"));
     }
 }

@@ -253,7 +253,12 @@ impl Console {
             Woken::Board => self.take_board(),
             Woken::Themes(themes) => {
                 self.soil(Dirt::Hurried);
-                self.prepared.look.themes = themes;
+                let before = std::mem::replace(&mut self.prepared.look.themes, themes);
+                let themes = &mut self.prepared.look.themes;
+                themes.keep_from(&before);
+                for warning in themes.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+                    app::update(&mut self.model, Msg::Notice(warning.clone()));
+                }
                 self.model.themes = self.prepared.look.themes.names();
                 Flow::On
             }

@@ -12,7 +12,7 @@ use crate::console::app::failover::{VerifyDesk, outcome_word};
 use crate::console::app::promotion::Stage as DeskStage;
 use crate::console::app::scroll::Scroll;
 use crate::console::app::targets::rejoinable;
-use crate::console::app::{Action, Model};
+use crate::console::app::{Action, Model, WriteRight};
 use crate::console::domain::failover::{Progress, Stage, StageView, Verified, stages};
 use crate::console::domain::units::{duration, position};
 use ratatui::buffer::Buffer;
@@ -33,7 +33,8 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     let verified = verification.map_or(Verified::Unknown, VerifyDesk::found);
     let found = stages(&model.here.world, pair.as_ref(), verified, model.now);
     if !narrow {
-        paint.right_title(vec![paint.muted("from what the regions say now")], area, buf);
+        let when = if model.here.write == WriteRight::Past { "said then" } else { "say now" };
+        paint.right_title(vec![paint.muted(format!("from what the regions {when}"))], area, buf);
     }
     let mut rows = Vec::new();
     rows.push(strip(&found, narrow, paint));

@@ -173,7 +173,10 @@ pub fn node_values(
     let unknown = || Value::new(Role::Unknown, "?");
     let figure = |value: Option<u64>| value.map_or_else(unknown, |value| Value::new(Role::Text, count(value)));
     let leads = peer.map(|peer| peer.leader).or(said.as_ref().map(|said| !said.value.follower && !said.value.sealed));
+    // What it was when it was last heard says little of now.
+    let silent = peer.is_none() && said.as_ref().is_some_and(Reading::is_old);
     let duty = match (leads, peer.map(|peer| peer.voter)) {
+        (Some(true), _) if silent => Value::new(Role::Stale, "led"),
         (Some(true), _) => Value::new(Role::Accent, "leader"),
         (_, Some(false)) => Value::new(Role::Warn, "nonvoter"),
         (Some(false), _) => Value::new(Role::Text, "follower"),

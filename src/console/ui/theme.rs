@@ -53,13 +53,15 @@ struct StyleSpec {
 pub struct Themes {
     themes: BTreeMap<String, Theme>,
     pub warnings: Vec<String>,
+    /// The same warnings by the theme's name.
+    broken: BTreeMap<String, String>,
 }
 
 impl Themes {
     /// The embedded themes and the user's, each a file and its text, for a terminal of this depth.
     pub fn load(users: Vec<(PathBuf, Result<String, String>)>, depth: ColourDepth) -> Themes {
         let mut themes = BTreeMap::new();
-        let mut warnings = Vec::new();
+        let mut broken = BTreeMap::new();
         for (name, text) in EMBEDDED {
             let theme = Theme::parse(name, text).expect("a test parses every embedded theme");
             themes.insert(name.to_owned(), theme.at_depth(depth));
@@ -70,10 +72,34 @@ impl Themes {
                 Ok(theme) => {
                     themes.insert(name, theme.at_depth(depth));
                 }
-                Err(error) => warnings.push(format!("theme {}: {error}", path.display())),
+                Err(error) => {
+                    broken.insert(name, format!("theme {}: {error}", path.display()));
+                }
             }
         }
-        Themes { themes, warnings }
+        Themes { themes, warnings: broken.values().cloned().collect(), broken }
+    }
+
+    /// Of a file that was good before and is not now, what was good stays.
+    pub fn keep_from(&mut self, before: &Themes) {
+        for (name, warning) in &self.broken {
+            if let Some(theme) = before.themes.get(name) {
+                self.themes.insert(name.clone(), theme.clone());
+            }
+            if !before.warnings.contains(warning) {
+                self.warnings.retain(|known| known != warning);
+                self.warnings.push(format!("{warning}; what was good before stays"));
+            }
+        }
+    }
+
+    /// Fails where there is no theme of this name, or its file has a mistake.
+    pub fn expect(&self, name: &str) -> Result<(), String> {
+        match self.broken.get(name) {
+            Some(mistake) => Err(mistake.clone()),
+            None if self.themes.contains_key(name) => Ok(()),
+            None => Err(format!("there is no theme `{name}`: there are {}", self.names().join(", "))),
+        }
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -258,5 +284,24 @@ mod tests {
         assert_eq!(themes.get("dark").style(Role::Ok).fg, Some(Color::Blue));
         assert_eq!(themes.warnings.len(), 1);
         assert_eq!(themes.get("mine").name, DEFAULT);
+        assert!(themes.expect("mine").unwrap_err().contains("mine.toml"), "not that there is none");
+        assert!(themes.expect("none").unwrap_err().contains("there is no theme `none`"));
+        assert_eq!(themes.expect("dark"), Ok(()));
+    }
+
+    #[test]
+    fn a_theme_in_use_that_is_broken_stays_as_it_was_and_is_a_warning_once() {
+        let load = |text: &str| {
+            Themes::load(vec![(PathBuf::from("themes/mine.toml"), Ok(text.to_owned()))], ColourDepth::True)
+        };
+        let good = load("ok = { fg = \"blue\" }");
+        let mut broken = load("ok = 5 [");
+        broken.keep_from(&good);
+        assert_eq!(broken.get("mine").style(Role::Ok).fg, Some(Color::Blue));
+        assert!(broken.names().contains(&"mine".to_owned()));
+        assert!(broken.warnings[0].contains("stays"), "{:?}", broken.warnings);
+        let mut again = load("ok = 5 [");
+        again.keep_from(&broken);
+        assert_eq!(again.get("mine").style(Role::Ok).fg, Some(Color::Blue));
     }
 }
