@@ -439,6 +439,11 @@ async fn secrets_mounts_and_nodes_are_answered_for_as_openbao_does() {
     let (status, made) = post("secret/data/a", json!({"data": {"x": 1}, "options": {"cas": 0}, "bogus": 1})).await;
     assert_eq!(status, 200, "{made}");
     assert_eq!(made["warnings"], json!(["Endpoint ignored these unrecognized parameters: [bogus]"]));
+    let (_, made) = post("secret/data/said", json!({"data": {}, "options": {"cas": 0}, "path": "other", "z": 1})).await;
+    let replaced =
+        "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [path]";
+    assert_eq!(made["warnings"], json!(["Endpoint ignored these unrecognized parameters: [z]", replaced]));
+    assert_eq!(http.get("secret/data/said?path=other").await.1["warnings"], json!([replaced]));
     let deletion = async || http.get("secret/metadata/a").await.1["data"]["versions"]["1"]["deletion_time"].clone();
     assert_eq!(http.send("DELETE", "secret/data/a", "").await.0, 204);
     let deleted = deletion().await;

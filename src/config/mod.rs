@@ -104,6 +104,8 @@ pub struct Storage {
     pub node_id: String,
     pub engine: Engine,
     pub retry_join: Vec<RetryJoin>,
+    /// By any `retry_join`: it holds all data, and counts for no majority.
+    pub joins_without_vote: bool,
 }
 
 /// A node to ask for admission to its region.

@@ -102,7 +102,7 @@ storage "raft" {
   path    = "data"
   node_id = "n1"
   engine  = "sled"
-  retry_join { leader_address = "10.0.0.2:8200" }
+  retry_join { leader_address = "10.0.0.2:8200" non_voter = true }
   retry_join { leader_api_addr = "http://10.0.0.3:8200" }
 }
 seal "file" { path = "unseal.key" }
@@ -122,6 +122,7 @@ replication_path "emea" {
     );
     assert_eq!((config.cluster_name.as_str(), config.api_addr.as_str()), ("us-east-1", "https://10.0.0.1:8200"));
     assert_eq!((config.log_level, config.log_format), (LogLevel::Debug, LogFormat::Json));
+    assert!(config.storage.joins_without_vote);
     let joins: Vec<&str> = config.storage.retry_join.iter().map(|join| join.leader_api_addr.as_str()).collect();
     assert_eq!(joins, ["https://10.0.0.2:8200", "http://10.0.0.3:8200"], "the scheme follows the listener's");
     assert_eq!(config.seal, Seal::File { path: "unseal.key".into() });

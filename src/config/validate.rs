@@ -176,14 +176,28 @@ fn storage(
         },
     };
     let tls = listener.map(|listener| &listener.tls);
-    let retry_join =
-        section.unlabelled("retry_join").into_iter().filter_map(|join| retry_join(join, tls, problems)).collect();
+    // OpenBao says it once for all, `sys/storage/raft/join` by each.
+    let mut joins_without_vote = section.flag("retry_join_as_non_voter").is_some_and(|flag| flag.value);
+    let joins = section.unlabelled("retry_join").into_iter();
+    let retry_join = joins.filter_map(|join| retry_join(join, tls, &mut joins_without_vote, problems)).collect();
     section.ignored("performance_multiplier", "elections have one timing");
     section.finish();
-    Some(Storage { path: PathBuf::from(path?.value), node_id: node_id?.value, engine: engine?, retry_join })
+    Some(Storage {
+        path: PathBuf::from(path?.value),
+        node_id: node_id?.value,
+        engine: engine?,
+        retry_join,
+        joins_without_vote,
+    })
 }
 
-fn retry_join(section: Section<'_>, tls: Option<&Tls>, problems: &Problems) -> Option<RetryJoin> {
+fn retry_join(
+    section: Section<'_>,
+    tls: Option<&Tls>,
+    without_vote: &mut bool,
+    problems: &Problems,
+) -> Option<RetryJoin> {
+    *without_vote |= section.flag("non_voter").is_some_and(|flag| flag.value);
     let (api, address) = (section.text("leader_api_addr"), section.text("leader_address"));
     for key in ["leader_ca_cert_file", "leader_tls_servername"] {
         section.ignored(key, "a node that joins and its region prove each other by the region's keys");

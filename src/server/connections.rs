@@ -3,14 +3,13 @@
 //! Each connection takes a file descriptor that the storage engine may need, and memory for its headers. So there is a
 //! bound for all of them, below what the process may open, and one for each address they come from.
 
+use super::places::{Place, Places};
 use axum_server::accept::Accept;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -34,55 +33,15 @@ pub fn raise_open_files() {
 
 /// Lets connections in, up to the bounds.
 #[derive(Clone, Debug)]
-pub struct Connections {
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    all_max: usize,
-    address_max: usize,
-}
+pub struct Connections(Places);
 
 impl Connections {
     /// As many as the process may open files for.
     pub fn new() -> Connections {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let free = files.saturating_sub(FILES_KEPT_BACK).max(files / 4);
-        Connections::bounded(CONNECTIONS_MAX.min(usize::try_from(free).unwrap_or(CONNECTIONS_MAX)))
-    }
-
-    fn bounded(all_max: usize) -> Connections {
-        Connections { open: Arc::default(), all_max, address_max: all_max.div_ceil(ADDRESS_SHARE) }
-    }
-
-    fn enter(&self, from: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = open.values().sum::<usize>() >= self.all_max;
-        let held = open.entry(from).or_default();
-        if full || *held >= self.address_max {
-            if *held == 0 {
-                open.remove(&from);
-            }
-            return None;
-        }
-        *held += 1;
-        Some(Place { connections: self.clone(), from })
-    }
-}
-
-/// One connection's place among those that are open; given back when it is dropped.
-#[derive(Debug)]
-struct Place {
-    connections: Connections,
-    from: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = open.get_mut(&self.from) {
-            *held -= 1;
-            if *held == 0 {
-                open.remove(&self.from);
-            }
-        }
+        let all_max = CONNECTIONS_MAX.min(usize::try_from(free).unwrap_or(CONNECTIONS_MAX));
+        Connections(Places::new(all_max, all_max.div_ceil(ADDRESS_SHARE)))
     }
 }
 
@@ -94,7 +53,7 @@ impl<S> Accept<TcpStream, S> for Connections {
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let admitted = || {
             let from = stream.peer_addr()?;
-            let place = self.enter(from.ip());
+            let place = self.0.enter(from.ip());
             let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
             stream.set_nodelay(true)?;
             Ok((Admitted { stream, from, _place: place }, service))
@@ -146,26 +105,5 @@ impl AsyncWrite for Admitted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_gets_its_share_and_places_come_back() {
-        let connections = Connections::bounded(4);
-        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let held: Vec<Place> = (0..2).filter_map(|_| connections.enter(one)).collect();
-        assert_eq!(held.len(), 2);
-        assert!(connections.enter(one).is_none(), "its share is half");
-        let others: Vec<Place> = (0..2).filter_map(|_| connections.enter(other)).collect();
-        assert_eq!(others.len(), 2);
-        assert!(connections.enter(IpAddr::from([10, 0, 0, 3])).is_none(), "all are taken");
-        drop(held);
-        assert!(connections.enter(one).is_some());
-        drop(others);
-        assert!(connections.open.lock().expect("unpoisoned").is_empty(), "nothing is kept of who left");
     }
 }

@@ -215,7 +215,10 @@ async fn handled(route: &Route, call: Call) -> Result<Answer> {
     if call.names_nothing(route) {
         return Ok(if route.verb == Verb::Delete { Answer::empty() } else { Answer::missing() });
     }
-    let ignored = ignored::parameters(route, &call);
-    let answer = (route.handler)(call).await?;
-    if ignored.is_empty() { Ok(answer) } else { answer.with_warning(&ignored::warning(&ignored)).await }
+    let warnings = ignored::warnings(route, &call);
+    let mut answer = (route.handler)(call).await?;
+    for warning in warnings {
+        answer = answer.with_warning(&warning).await?;
+    }
+    Ok(answer)
 }

@@ -1,7 +1,7 @@
 //! What the leader of a primary region clears away: tokens that have ended, and what lies in
 //! mounts that were disabled; a mount that is upgraded it upgrades to the end; and the key that encrypts it rotates in time.
 
-use super::audit::Audit;
+use super::audit::{Audit, Tell};
 use super::node::Node;
 use crate::consensus::Consensus;
 use crate::error::Error;
@@ -19,9 +19,9 @@ pub async fn keep(node: Arc<Node>, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return Audit::tell_left_out(&node, Tell::All).await,
         }
-        Audit::tell_left_out(&node).await;
+        Audit::tell_left_out(&node, Tell::Due).await;
         if leads_primary(&node)
             && let Err(error) = node.vault.finish_restore().await
         {

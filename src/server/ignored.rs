@@ -1,4 +1,5 @@
-//! Fields of a body that an endpoint does not know: Vault names them in a warning, where it answers with a body.
+//! Fields of a body that an endpoint does not know, or that its path says already: Vault names them in a warning, where it
+//! answers with a body.
 
 use super::call::Call;
 use super::request::{Verb, parse_body};
@@ -55,22 +56,47 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("{mount}/metadata/*path", SETTINGS),
 ];
 
-/// The names of what the request says and its route does not know, in order.
-pub fn parameters(route: &Route, call: &Call) -> Vec<String> {
-    if !matches!(route.verb, Verb::Write | Verb::Patch) {
-        return Vec::new();
-    }
-    let Some((_, known)) = KNOWN.iter().find(|(pattern, _)| *pattern == route.pattern) else { return Vec::new() };
-    let Ok(Value::Object(body)) = parse_body(&call.headers, &call.body) else { return Vec::new() };
-    let mut names: Vec<String> = body.into_iter().map(|(name, _)| name).collect();
-    names.retain(|name| !known.contains(&name.as_str()));
-    names.sort_unstable();
-    names
+/// What paths say by Vault's names, by their patterns.
+const CAPTURED: &[(&str, &str)] = &[
+    ("auth/token/create/:role", "role_name"),
+    ("sys/audit-hash/*path", "path"),
+    ("sys/config/ui/headers/:name", "header"),
+    ("sys/tools/random/*rest", "urlbytes"),
+    ("{mount}/data/*path", "path"),
+    ("{mount}/metadata/*path", "path"),
+];
+
+/// What is to be said of a request's fields, in Vault's words and in order.
+pub fn warnings(route: &Route, call: &Call) -> Vec<String> {
+    let names = names(route, call);
+    let known = KNOWN.iter().find(|(pattern, _)| *pattern == route.pattern && route.verb != Verb::Read);
+    let captured = CAPTURED.iter().find(|(pattern, _)| *pattern == route.pattern);
+    let listed = |is_meant: &dyn Fn(&str) -> bool| {
+        let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_meant(name)).collect();
+        (!names.is_empty()).then(|| names.join(" "))
+    };
+    let ignored = listed(&|name| known.is_some_and(|(_, known)| !known.contains(&name)))
+        .map(|names| format!("Endpoint ignored these unrecognized parameters: [{names}]"));
+    let replaced = listed(&|name| captured.is_some_and(|(_, captured)| *captured == name)).map(|names| {
+        format!(
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{names}]"
+        )
+    });
+    ignored.into_iter().chain(replaced).collect()
 }
 
-/// Vault's words.
-pub fn warning(names: &[String]) -> String {
-    format!("Endpoint ignored these unrecognized parameters: [{}]", names.join(" "))
+/// Of the fields of a body, or of a query that reads.
+fn names(route: &Route, call: &Call) -> Vec<String> {
+    let mut names: Vec<String> = match route.verb {
+        Verb::Write | Verb::Patch => match parse_body(&call.headers, &call.body) {
+            Ok(Value::Object(body)) => body.into_iter().map(|(name, _)| name).collect(),
+            _ => Vec::new(),
+        },
+        Verb::Read => call.query.pairs().map(|(name, _)| name.to_owned()).collect(),
+        Verb::Delete | Verb::List | Verb::Scan => Vec::new(),
+    };
+    names.sort_unstable();
+    names
 }
 
 #[cfg(test)]
@@ -80,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_pattern_is_one_of_a_route_that_writes() {
-        for (pattern, _) in KNOWN {
+        for pattern in KNOWN.iter().map(|(pattern, _)| pattern).chain(CAPTURED.iter().map(|(pattern, _)| pattern)) {
             let is_it = |route: &&Route| route.pattern == *pattern && route.verb == Verb::Write;
             assert!(ROUTES.iter().any(|route| is_it(&route)), "{pattern}");
         }

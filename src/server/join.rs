@@ -306,7 +306,7 @@ async fn join(node: &Arc<Node>, address: &str) -> Result<Step> {
         server_id: node.name().to_owned(),
         api_addr: node.config.api_addr.clone(),
         answer,
-        non_voter: node.joining.without_vote.load(Ordering::Relaxed),
+        non_voter: node.config.storage.joins_without_vote || node.joining.without_vote.load(Ordering::Relaxed),
     };
     let admitted: Admitted = post(node, address, "answer", &request).await?;
     let joiner = node.clone();

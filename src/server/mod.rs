@@ -44,6 +44,7 @@ mod node_auth;
 mod openapi;
 mod pattern;
 mod peers;
+mod places;
 mod process;
 mod quotas;
 mod request;

@@ -6,6 +6,7 @@ use super::failures::{self, Failures};
 use super::join::Joining;
 use super::moves::Moves;
 use super::peers::{NodeReport, Peers};
+use super::places::Places;
 use super::quotas::Quotas;
 use super::requests::Requests;
 use super::tls;
@@ -33,6 +34,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Streams of events that are read at a time, and from one address: behind it there may be many consoles.
+const EVENT_STREAMS_MAX: usize = 1024;
+const EVENT_STREAMS_ADDRESS_MAX: usize = 64;
 /// How long the report of a node that is no member is kept.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
@@ -51,6 +55,8 @@ pub struct Node {
     /// The room for requests' bodies.
     pub bodies: Bodies,
     pub uploads: Uploads,
+    /// Streams of events that are read.
+    pub event_streams: Places,
     pub moves: Moves,
     /// How often each address asked, where a quota counts it.
     pub quotas: Quotas,
@@ -125,6 +131,7 @@ impl Node {
             shares: Failures::new(failures::SHARES),
             bodies: Bodies::default(),
             uploads: Uploads::default(),
+            event_streams: Places::new(EVENT_STREAMS_MAX, EVENT_STREAMS_ADDRESS_MAX),
             moves: Moves::default(),
             quotas: Quotas::default(),
             requests: Arc::default(),

@@ -12,8 +12,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Addresses remembered at most, over all limits. Beyond that, those whose interval is over are forgotten, and then all.
+/// Addresses remembered at most, over all limits. Beyond that, those whose interval is over are forgotten, and if that is not
+/// enough, so many whose interval began first: never all at once, which would begin everybody's anew.
 const COUNTED_MAX: usize = 65_536;
+const FORGOTTEN: usize = COUNTED_MAX / 16;
 
 /// What was counted, and the limits as they were last read.
 #[derive(Default)]
@@ -76,7 +78,14 @@ impl Quotas {
             let longest = set.rate_limits.values().map(|limit| limit.interval.max(limit.block)).max();
             counted.retain(|_, window| now.duration_since(window.began) < longest.unwrap_or_default());
             if counted.len() >= COUNTED_MAX {
-                counted.clear();
+                let mut began: Vec<Instant> = counted.values().map(|window| window.began).collect();
+                let last = *began.select_nth_unstable(FORGOTTEN - 1).1;
+                let mut left = FORGOTTEN;
+                counted.retain(|_, window| {
+                    let goes = window.began <= last && left > 0;
+                    left -= usize::from(goes);
+                    !goes
+                });
             }
         }
         let fresh = || Window { began: now, left: most, blocked_until: None };
@@ -156,5 +165,24 @@ mod tests {
         assert_eq!(count(0, one, 10), (true, 1, 10), "a new interval");
         assert_eq!([count(30, one, 11), count(30, one, 12)], [(true, 0, 9), (false, 0, 30)]);
         assert_eq!([count(30, one, 41), count(30, one, 42)], [(false, 0, 1), (true, 1, 10)]);
+    }
+
+    #[test]
+    fn many_addresses_push_out_the_oldest_and_nobody_else() {
+        let (quotas, now) = (Quotas::default(), clock::steady());
+        let limit =
+            RateLimit { path: String::new(), rate: 1.0, interval: Duration::from_secs(60), block: Duration::ZERO };
+        let mut set = Set::default();
+        set.rate_limits.insert("a".into(), limit.clone());
+        let client = |number: usize| IpAddr::from((number as u32).to_be_bytes());
+        let count = |number: usize, after: usize| {
+            quotas.count_at(&set, "a", &limit, client(number), now + Duration::from_micros(after as u64)).is_allowed
+        };
+        for number in 0..=COUNTED_MAX {
+            assert!(count(number, number), "{number}");
+        }
+        assert_eq!(lock(&quotas.counted).len(), COUNTED_MAX - FORGOTTEN + 1);
+        assert!(!count(COUNTED_MAX, COUNTED_MAX) && !count(FORGOTTEN, COUNTED_MAX), "those still count");
+        assert!(count(FORGOTTEN - 1, COUNTED_MAX), "this one was forgotten");
     }
 }

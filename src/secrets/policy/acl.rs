@@ -119,13 +119,17 @@ impl Acl {
         if self.is_root || !matches!(self.capabilities(mount)[..], ["deny"]) {
             return true;
         }
+        // What one policy grants, another one may deny.
+        let grants = |rule: &Rule| {
+            let joined = self.join(|other| other.pattern == rule.pattern && other.path == rule.path);
+            joined.is_some_and(|grants| grants.capabilities > 0 && grants.capabilities & DENY == 0)
+        };
         self.rules().any(|rule| {
-            let grants = rule.grants.capabilities > 0 && rule.grants.capabilities & DENY == 0;
-            grants
-                && match rule.pattern {
-                    Pattern::Exact | Pattern::Prefix => rule.path.starts_with(mount),
-                    Pattern::Segments { is_prefix } => reaches(&rule.path, is_prefix, mount),
-                }
+            let reaches = match rule.pattern {
+                Pattern::Exact | Pattern::Prefix => rule.path.starts_with(mount),
+                Pattern::Segments { is_prefix } => reaches(&rule.path, is_prefix, mount),
+            };
+            reaches && grants(rule)
         })
     }
 

@@ -10,6 +10,7 @@ pub mod options;
 mod strangers;
 
 pub use entry::Outcome;
+pub use strangers::Tell;
 
 use self::entry::Entry;
 use self::options::{Blocking, Target};
@@ -150,7 +151,8 @@ async fn write(
 async fn append(node: &Arc<Node>, target: Target, text: String, durable: Durable) -> Result<()> {
     if target != Target::StandardOutput {
         let node = node.clone();
-        return blocking(move || node.audit.append(&target, text.as_bytes(), durable)).await;
+        let data = node.config.storage.path.clone();
+        return blocking(move || node.audit.append(&target, &data, text.as_bytes(), durable)).await;
     }
     let late = |_| Error::unavailable("nobody reads standard output");
     let turn = node.audit.standard_output.clone().lock_owned();
@@ -169,9 +171,9 @@ enum Durable {
 }
 
 impl Audit {
-    /// Whether a device can write there: found out when it is enabled.
-    pub fn try_open(&self, target: &Target) -> Result<()> {
-        self.append(target, &[], Durable::No)
+    /// Whether a device can write there: found out when it is enabled. `data` is where this node keeps what is its own.
+    pub fn try_open(&self, target: &Target, data: &Path) -> Result<()> {
+        self.append(target, data, &[], Durable::No)
     }
 
     /// Forgets the open files, so that those that were moved away are made anew.
@@ -187,21 +189,21 @@ impl Audit {
         }
     }
 
-    /// Writes down how much of strangers was left out lately.
-    pub async fn tell_left_out(node: &Arc<Node>) {
-        for (from, requests) in node.audit.strangers.to_tell(clock::steady()) {
+    /// Writes down how much of strangers was left out. A sealed node knows no devices: it tells once it is open again.
+    pub async fn tell_left_out(node: &Arc<Node>, tell: Tell) {
+        let Ok(devices) = node.vault.audit_hashers() else { return };
+        for (from, requests) in node.audit.strangers.to_tell(tell, clock::steady()) {
             tracing::warn!(%from, requests, "requests that proved nothing were left out of the audit log");
-            let Ok(devices) = node.vault.audit_hashers() else { return };
             let written = write(node, &devices, |_, _| left_out(from, requests), Durable::Yes).await;
             // What keeps it from being told is said, and keeps nobody from anything.
             let _told = note(written, &node.audit.failed_requests);
         }
     }
 
-    fn append(&self, target: &Target, line: &[u8], durable: Durable) -> Result<()> {
+    fn append(&self, target: &Target, data: &Path, line: &[u8], durable: Durable) -> Result<()> {
         let file = match target {
             Target::StandardOutput | Target::Nowhere => return Ok(()),
-            Target::File { path, mode } => self.file(path, *mode)?,
+            Target::File { path, mode } => self.file(path, *mode, data)?,
         };
         // One write a line, at the end of the file: lines of concurrent requests never mix.
         (&*file).write_all(line)?;
@@ -211,23 +213,25 @@ impl Audit {
         Ok(())
     }
 
-    fn file(&self, path: &Path, mode: Option<u32>) -> Result<Arc<File>> {
+    fn file(&self, path: &Path, mode: Option<u32>, data: &Path) -> Result<Arc<File>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = files.get(path) {
             return Ok(file.clone());
         }
+        // The node that enabled the device knows its own directory only.
+        options::expect_outside(path, data)?;
         let wrong = |error| {
             let path = path.display();
             Error::invalid(format!("sanity check failed; unable to open \"{path}\" for writing: {error}"))
         };
-        let mut options = File::options();
+        let mut opening = File::options();
         // To open a pipe that nobody reads fails, rather than to wait for somebody.
-        options
+        opening
             .create(true)
             .append(true)
             .mode(mode.unwrap_or(0o600))
             .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
-        let file = options.open(path).map_err(wrong)?;
+        let file = opening.open(path).map_err(wrong)?;
         let is = file.metadata().map_err(wrong)?;
         if is.file_type().is_fifo() || is.file_type().is_socket() || is.file_type().is_block_device() {
             let path = path.display();

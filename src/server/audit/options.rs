@@ -119,7 +119,7 @@ fn expect_mode(text: String) -> Result<String> {
 }
 
 /// Fails for a file among those that this node keeps its data in: a line of the log would damage them.
-fn expect_outside(path: &Path, data: &Path) -> Result<()> {
+pub fn expect_outside(path: &Path, data: &Path) -> Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     let folder = real(path).or_else(|| real(path.parent().filter(|parent| !parent.as_os_str().is_empty())?));
     match (folder, real(data)) {

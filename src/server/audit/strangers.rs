@@ -24,6 +24,15 @@ pub struct Strangers {
     total: AtomicU64,
 }
 
+/// What of that is to be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tell {
+    /// What was not told for a while.
+    Due,
+    /// Everything: this node will not be able to soon.
+    All,
+}
+
 struct LeftOut {
     requests: u64,
     since: Instant,
@@ -52,9 +61,9 @@ impl Strangers {
     }
 
     /// What was left out and is to be told by now, by address.
-    pub fn to_tell(&self, now: Instant) -> Vec<(IpAddr, u64)> {
+    pub fn to_tell(&self, tell: Tell, now: Instant) -> Vec<(IpAddr, u64)> {
         let mut left_out = self.table();
-        let due = |entry: &LeftOut| now.saturating_duration_since(entry.since) >= TOLD_EVERY;
+        let due = |entry: &LeftOut| tell == Tell::All || now.saturating_duration_since(entry.since) >= TOLD_EVERY;
         let told: Vec<_> =
             left_out.iter().filter(|(_, entry)| due(entry)).map(|(from, entry)| (*from, entry.requests)).collect();
         left_out.retain(|_, entry| !due(entry));
@@ -83,9 +92,11 @@ mod tests {
         assert!((50..1000).contains(&written), "{written}");
         assert!(strangers.is_written(Some(other)) && strangers.is_written(None));
         let now = clock::steady();
-        assert!(strangers.to_tell(now).is_empty(), "not yet");
-        let told = strangers.to_tell(now + TOLD_EVERY);
+        assert!(strangers.to_tell(Tell::Due, now).is_empty(), "not yet");
+        let told = strangers.to_tell(Tell::Due, now + TOLD_EVERY);
         assert_eq!((&told, strangers.total()), (&vec![(one, 10_000 - written)], 10_000 - written));
-        assert!(strangers.to_tell(now + 2 * TOLD_EVERY).is_empty());
+        assert!(strangers.to_tell(Tell::Due, now + 2 * TOLD_EVERY).is_empty());
+        while strangers.is_written(Some(one)) {}
+        assert_eq!(strangers.to_tell(Tell::All, now), [(one, 1)], "at once");
     }
 }

@@ -33,8 +33,9 @@ pub async fn enable(call: Call) -> Result<Answer> {
     let asked = body.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
     let node = call.node.clone();
     let options = blocking(move || {
-        let options = options::parse(&asked, &node.config.storage.path)?;
-        node.audit.try_open(&Target::of(&options))?;
+        let data = &node.config.storage.path;
+        let options = options::parse(&asked, data)?;
+        node.audit.try_open(&Target::of(&options), data)?;
         Ok(options)
     })
     .await?;

@@ -9,11 +9,14 @@ use crate::error::{Error, Result};
 use crate::ids::{DatasetId, Epoch, NodeId, PromotionId};
 use crate::server::answer::Answer;
 use crate::server::call::Call;
+use crate::server::failures::of_site;
 use crate::server::node::Node;
+use crate::server::places::Place;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt;
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -76,7 +79,12 @@ pub async fn events(call: Call) -> Result<Answer> {
     if !wants_stream {
         return Ok(Answer::data(&Events { events: told(&call.node, after) }));
     }
-    Ok(Answer::stream("text/event-stream", event_stream(&call, after)))
+    // Counted by who reads it, through whichever node: a follower's connections to its leader are for all.
+    let from = call.address().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let Some(place) = call.node.event_streams.enter(of_site(from)) else {
+        return Ok(Answer::too_often("too many streams of events are open"));
+    };
+    Ok(Answer::stream("text/event-stream", event_stream(&call, after, place)))
 }
 
 /// What happened after an event. It names regions and nodes: a sealed node tells nobody, until it is open.
@@ -85,7 +93,7 @@ fn told(node: &Node, after: u64) -> Vec<Event> {
 }
 
 /// Subscribes first and then reads what was, so that nothing falls between; what comes twice is dropped by its id.
-fn event_stream(call: &Call, after: u64) -> Body {
+fn event_stream(call: &Call, after: u64, place: Place) -> Body {
     let node = call.node.clone();
     let stopping = call.node.stopping.clone();
     let live = node.replication.subscribe_events();
@@ -93,6 +101,8 @@ fn event_stream(call: &Call, after: u64) -> Body {
     let last = past.last().map_or(after, |event| event.id);
     let past = futures::stream::iter(past.into_iter().map(|event| Ok::<_, Infallible>(block(&event))));
     let live = futures::stream::unfold((live, last, stopping), move |(mut live, last, stopping)| {
+        // Held until nobody reads any more.
+        let _place = &place;
         let node = node.clone();
         async move {
             let next = tokio::select! {

@@ -7,6 +7,7 @@ use crate::ids;
 use crate::secrets::{self, InitOptions};
 use crate::sensitive::{Key as SecretKey, SensitiveString};
 use crate::server::answer::Answer;
+use crate::server::audit::{Audit, Tell};
 use crate::server::call::Call;
 use crate::server::node::{Node, blocking};
 use crate::storage::keys::Key;
@@ -120,6 +121,7 @@ pub fn count_if_none<T>(call: &Call, outcome: &Result<T>) {
 }
 
 pub async fn seal(call: Call) -> Result<Answer> {
+    Audit::tell_left_out(&call.node, Tell::All).await;
     call.node.seal();
     call.node.replication.record_event(EventLevel::Warn, "seal", format!("{} was sealed", call.node.name()));
     Ok(Answer::empty())
