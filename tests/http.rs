@@ -359,6 +359,13 @@ async fn tokens_are_made_shown_and_refused_as_openbao_does() {
         let made = make("auth/token/create", json!({"policies": policies, "ttl": "1h"})).await;
         assert_eq!(made["auth"]["policies"], expected, "{policies}");
     }
+    let none = json!({"policies": ["default"], "no_default_policy": true});
+    assert_eq!(make("auth/token/create", none).await["auth"]["policies"], json!([]));
+    // A batch token ends when it was asked to, whatever period its role has for others.
+    let role = json!({"token_period": "1h", "token_type": "default-batch", "allowed_policies": ["default"]});
+    assert_eq!(post(&root, "auth/token/roles/batch", role).await.0, 204);
+    let made = make("auth/token/create/batch", json!({"ttl": "30m"})).await;
+    assert_eq!((&made["auth"]["lease_duration"], &made["auth"]["token_type"]), (&json!(1_800), &json!("batch")));
     let role = json!({"period": "3m", "explicit_max_ttl": "1h", "token_num_uses": 5});
     assert_eq!(post(&root, "auth/token/roles/bounds", role).await.0, 204);
     let asked = json!({"period": "10m", "explicit_max_ttl": "30m", "num_uses": 3, "no_parent": true});
@@ -459,6 +466,34 @@ async fn secrets_mounts_and_nodes_are_answered_for_as_openbao_does() {
     assert_eq!(http.get("secret/data/a?version=x").await.0, 400);
 
     assert_eq!(post("secret/data/null", json!({"data": null, "options": {"cas": 0}})).await.0, 200);
+
+    // What other languages write for an empty object; of a name given twice the last one counts.
+    let empty = json!({"data": [], "options": []});
+    assert_eq!(post("secret/data/list", empty).await, error("check-and-set parameter required for this call"));
+    let twice = r#"{"data":{"x":1},"options":{"cas":9},"options":{"cas":0},"data":{"x":2}}"#;
+    assert_eq!(http.send("POST", "secret/data/twice", twice).await.0, 200);
+    assert_eq!(http.get("secret/data/twice").await.1["data"]["data"], json!({"x": 2}));
+    assert_eq!(post("secret/metadata/twice", json!({"custom_metadata": []})).await.0, 204);
+    let nothing = post("secret/metadata/twice", json!({"custom_metadata": {"a": null}})).await;
+    assert!(nothing.0 == 400 && nothing.1.to_string().contains("length of value"), "{nothing:?}");
+    assert_eq!(post("auth/token/create", json!({"meta": []})).await.0, 200);
+    for (options, version) in [(json!("version=2"), "2"), (json!(["version=1"]), "1")] {
+        let path = format!("sys/mounts/paired{version}");
+        assert_eq!(post(&path, json!({"type": "kv", "options": options})).await.0, 204);
+        assert_eq!(http.get(&path).await.1["data"]["options"], json!({"version": version}));
+    }
+    for wrong in [json!({"type": "kv", "options": "zz"}), json!({"type": "kv", "config": "x"})] {
+        assert_eq!(post("sys/mounts/wrong", wrong).await.0, 400);
+    }
+    assert_eq!(post("sys/mounts/audit/x", json!({"type": "kv"})).await, error("cannot mount \"audit/x/\""));
+    for code in ["99", "1000"] {
+        assert_eq!(http.get(&format!("sys/health?activecode={code}")).await.0, 400);
+    }
+    assert_eq!(post("sys/unseal", json!({"reset": true})).await, error("vault is unsealed"));
+    let nobody = Http::of(&region.nodes[0], "");
+    let bearer = nobody.request("GET", "auth/token/lookup-self").header("x-vault-token", "");
+    let bearer = bearer.header("authorization", format!("Bearer {}", region.token)).send().await.expect("an answer");
+    assert_eq!(bearer.status(), StatusCode::OK);
 
     // Who changes settings may say over which ones, where he must not.
     let own = json!({"max_versions": 3, "metadata_cas": 0, "metadata_cas_required": true});

@@ -62,6 +62,8 @@ async fn holders_of_shares_make_new_ones_and_a_root_token() {
     assert_eq!(nobody.send("DELETE", "sys/rekey/init", json!({ "nonce": nonce }).to_string()).await.0, 204);
     let root = Http::of(&region.nodes[follower], &region.token);
     assert_eq!(nobody.send("PUT", "sys/rekey/init", r#"{"secret_shares":1,"secret_threshold":1}"#).await.0, 200);
+    assert_eq!(nobody.get("sys/rekey/init").await.1["nonce"], "", "whoever began tells it");
+    assert!(!text(&root.get("sys/rekey/init").await.1, "nonce").is_empty());
     assert_eq!(root.send("DELETE", "sys/rekey/init", "").await.0, 204);
     let (_, begun) = nobody.send("PUT", "sys/rekey/init", r#"{"secret_shares":3,"secret_threshold":2}"#).await;
     let wrong = json!({ "key": region.share, "nonce": "another" }).to_string();
@@ -72,7 +74,9 @@ async fn holders_of_shares_make_new_ones_and_a_root_token() {
 
     let (_, begun) = nobody.send("PUT", "sys/generate-root/attempt", "").await;
     let otp = text(&begun, "otp").to_owned();
-    assert_eq!(nobody.get("sys/generate-root/attempt").await.1["otp"], "", "it is told once");
+    let (_, seen) = nobody.get("sys/generate-root/attempt").await;
+    assert_eq!((&seen["otp"], &seen["nonce"], &seen["started"]), (&json!(""), &json!(""), &json!(true)), "told once");
+    assert_eq!(nobody.send("DELETE", "sys/generate-root/attempt", "").await.0, 400);
     let made = give(&nobody, "sys/generate-root/update", text(&begun, "nonce"), &shares[1..]).await;
     let encoded = STANDARD_NO_PAD.decode(text(&made, "encoded_root_token")).expect("base64");
     let token: Vec<u8> = encoded.iter().zip(otp.bytes()).map(|(one, other)| one ^ other).collect();

@@ -22,7 +22,6 @@ pub struct SealStatus {
     pub nonce: String,
     pub recovery_seal: bool,
     pub version: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub commit_date: String,
     pub migration: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -65,15 +65,14 @@ async fn give(rekey: Rekey, client: &Client, format: Format, context: &mut Conte
         Some(key) if key != "-" => (key.to_owned(), rekey.nonce.clone()),
         None if context.person.is_present() => {
             // Who sits there sees what the key is for.
-            let nonce = plain(&status["nonce"]);
+            let told = || Some(plain(&status["nonce"])).filter(|nonce| !nonce.is_empty());
+            let nonce = rekey.nonce.clone().or_else(told).ok_or_else(no_nonce)?;
             let question = format!("Rekey operation nonce: {nonce}\nUnseal Key (it won't be shown): ");
-            (context.person.ask_secret(&question).map_err(failed)?, rekey.nonce.clone().or(Some(nonce)))
+            (context.person.ask_secret(&question).map_err(failed)?, Some(nonce))
         }
         Some(_) | None => (context.person.standard_input().map_err(failed)?, rekey.nonce.clone()),
     };
-    let nonce = nonce.ok_or_else(|| {
-        Failure::local("the nonce of the rekey is missing: give the one that -init printed by -nonce=NONCE")
-    })?;
+    let nonce = nonce.ok_or_else(no_nonce)?;
     if key.trim().is_empty() {
         return Err(Failure::local("no key was given"));
     }
@@ -92,6 +91,10 @@ async fn give(rekey: Rekey, client: &Client, format: Format, context: &mut Conte
         )),
         (Format::Table, false) => Output::text(made(&answer, &status)),
     })
+}
+
+fn no_nonce() -> Failure {
+    Failure::local("the nonce of the rekey is missing: give the one that -init printed by -nonce=NONCE")
 }
 
 /// The new keys, once.

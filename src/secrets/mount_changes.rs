@@ -276,7 +276,7 @@ fn expect_version(options: &BTreeMap<String, String>) -> Result<()> {
 
 /// Vault's identities have a place of their own, where nothing is here.
 fn is_built_in(path: &str) -> bool {
-    ["sys/", "auth/", "cubbyhole/", "identity/"].iter().any(|built_in| path.starts_with(built_in))
+    ["sys/", "auth/", "audit/", "cubbyhole/", "identity/"].iter().any(|built_in| path.starts_with(built_in))
 }
 
 fn with_slash(path: &str) -> String {

@@ -190,7 +190,7 @@ pub fn token_of(headers: &HeaderMap) -> Option<SensitiveString> {
 
 fn token(headers: &HeaderMap) -> Option<&str> {
     let header = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = || header("authorization")?.strip_prefix("Bearer ");
-    let text = header(TOKEN_HEADER).or_else(bearer)?.trim();
-    (!text.is_empty()).then_some(text)
+    let named = |text: &&str| !text.is_empty();
+    let bearer = || header("authorization")?.strip_prefix("Bearer ").map(str::trim).filter(named);
+    header(TOKEN_HEADER).map(str::trim).filter(named).or_else(bearer)
 }

@@ -19,7 +19,7 @@ pub struct Choice<'a> {
 impl Choice<'_> {
     /// The caller's policies, or some of them; whoever may do anything names any but `root`, which only root passes on.
     pub fn policies(&self) -> Result<Vec<String>> {
-        let chosen = match self.role.filter(|role| role.names_policies() || role.names_others()) {
+        let mut chosen = match self.role.filter(|role| role.names_policies() || role.names_others()) {
             Some(role) => self.of_role(role)?,
             None => self.of_caller()?,
         };
@@ -32,11 +32,19 @@ impl Choice<'_> {
         if chosen.is_empty() {
             return Err(Error::invalid("token must have at least one policy"));
         }
+        // Also where it was named, and even if nothing is left.
+        if self.leaves_default_out() {
+            chosen.retain(|policy| policy != DEFAULT);
+        }
         Ok(chosen)
     }
 
     fn with_default(&self) -> bool {
-        !self.no_default && self.role.is_none_or(|role| !role.no_default_policy)
+        !self.leaves_default_out()
+    }
+
+    fn leaves_default_out(&self) -> bool {
+        self.no_default || self.role.is_some_and(|role| role.no_default_policy)
     }
 
     /// What a role forbids it forbids, whatever else it allows.

@@ -182,7 +182,8 @@ impl Plan<'_> {
         record.uses = uses.into_iter().filter(|uses| *uses > 0).min();
         let mut warnings = Vec::new();
         record.explicit_max_ttl = self.explicit_max_ttl(&mut warnings);
-        record.period = self.period(&mut warnings)?;
+        // A batch token ends with its time, whatever its role says of others.
+        record.period = if kind == TokenKind::Batch { Duration::ZERO } else { self.period(&mut warnings)? };
         record.own_period = request.period;
         let unbounded = request.ttl.is_zero() && record.period.is_zero() && record.explicit_max_ttl.is_zero();
         if is_root && unbounded {

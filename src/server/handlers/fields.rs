@@ -78,6 +78,11 @@ pub fn value_flag(value: &Value, name: &str) -> Result<bool> {
     flag.ok_or_else(|| wrong(name, "true or false"))
 }
 
+/// `null`, and the empty list that some languages write for an empty object.
+pub fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
 fn set<'a>(body: &'a Body, name: &str) -> Option<&'a Value> {
     body.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
 }

@@ -60,7 +60,10 @@ pub async fn health(call: Call) -> Result<Answer> {
         ("standbycode", code::FOLLOWER)
     };
     let status = [name, other_name(name)].iter().find_map(|name| call.query.number(name).transpose());
-    let status = status.transpose()?.unwrap_or(default);
+    let status: u16 = status.transpose()?.unwrap_or(default);
+    if !(200..600).contains(&status) {
+        return Err(Error::invalid("a status code is a number from 200 to 599"));
+    }
     Ok(Answer::plain(&health).with_status(status))
 }
 

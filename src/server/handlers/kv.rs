@@ -15,7 +15,7 @@ use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::request::{Verb, parse_body};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -23,11 +23,8 @@ use std::time::Duration;
 
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// A write's body, the data still as text.
-#[derive(Deserialize)]
-struct Write {
-    data: Option<Box<RawValue>>,
-}
+/// A write's fields, the data still as text. Of a name given twice the last one counts.
+type Write = BTreeMap<String, Box<RawValue>>;
 
 /// A read's answer, the data as the text that was written.
 #[derive(Serialize)]
@@ -219,7 +216,7 @@ pub fn kv2(call: &Call) -> Option<MountId> {
 }
 
 fn unless_merge_patch(call: &Call) -> Option<Answer> {
-    let right = call.header("content-type").is_some_and(|given| given.starts_with(MERGE_PATCH));
+    let right = call.header("content-type").is_some_and(|given| given.to_ascii_lowercase().starts_with(MERGE_PATCH));
     let given = call.header("content-type").unwrap_or_default();
     (!right).then(|| Answer::error(415, &format!("PATCH requires Content-Type of {MERGE_PATCH}, provided {given}")))
 }
@@ -227,12 +224,12 @@ fn unless_merge_patch(call: &Call) -> Option<Answer> {
 fn write_request(call: &Call) -> Result<(SensitiveString, Option<u64>)> {
     // Checks the form of the body and says what is wrong with it.
     let body = parse_body(&call.headers, &call.body)?;
-    if body.get("options").is_some_and(|options| !options.is_object() && !options.is_null()) {
+    if body.get("options").is_some_and(|options| !options.is_object() && !fields::is_nothing(options)) {
         return Err(Error::invalid("`options` must be an object"));
     }
     let no_data = || Error::invalid("no data provided");
-    let write: Write = serde_json::from_slice(&call.body).map_err(|_| no_data())?;
-    let data = match write.data {
+    let mut write: Write = serde_json::from_slice(&call.body).map_err(|_| no_data())?;
+    let data = match write.remove("data").filter(|_| !body.get("data").is_none_or(fields::is_nothing)) {
         Some(data) => Box::<str>::from(data).into_string(),
         // Vault takes a version of nothing at all.
         None if call.verb == Verb::Write && body.get("data").is_some() => "{}".to_owned(),
@@ -282,8 +279,11 @@ fn metadata_change(call: &Call, is_patch: bool) -> Result<KvMetadataChange> {
         Some(Value::Null) => Some(CustomMetadataChange::Clear),
         Some(value) => {
             let wrong = |_| Error::invalid("`custom_metadata` must be an object of strings");
-            let given: BTreeMap<String, Value> = serde_json::from_value(value.clone()).map_err(wrong)?;
+            let value = if fields::is_nothing(value) { json!({}) } else { value.clone() };
+            let given: BTreeMap<String, Value> = serde_json::from_value(value).map_err(wrong)?;
             let text = |value: Value| match value {
+                // A key with nothing, which no secret has.
+                Value::Null if !is_patch => Ok(Some(String::new())),
                 Value::Null => Ok(None),
                 Value::String(text) => Ok(Some(text)),
                 Value::Number(_) | Value::Bool(_) if !is_patch => Ok(Some(value.to_string())),

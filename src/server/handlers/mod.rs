@@ -1,6 +1,7 @@
 //! What the routes do. A handler reads its call, asks the part of the node that knows, and shapes the answer as Vault's
 //! clients expect it; it decides nothing itself.
 
+pub mod attempts;
 pub mod audit;
 pub mod auth_methods;
 pub mod autopilot;

@@ -51,7 +51,11 @@ pub async fn write(call: Call) -> Result<Answer> {
         };
     }
     let body = call.object()?;
-    let config = body.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+    let config = match body.get("config") {
+        Some(Value::Object(config)) => config.clone(),
+        Some(other) if !fields::is_nothing(other) => return Err(Error::invalid("`config` must be an object")),
+        _ => Map::new(),
+    };
     for fields in [&body, &config] {
         expect_own_version(fields, &fields::text(&body, "type")?)?;
     }
@@ -180,7 +184,13 @@ pub fn built_in_version() -> String {
 }
 
 fn options(body: &Map<String, Value>) -> Result<Option<BTreeMap<String, String>>> {
-    let Some(Value::Object(options)) = body.get("options") else { return Ok(None) };
+    let options = match body.get("options") {
+        Some(Value::Object(options)) => options,
+        // One `name=value`, or a list of them.
+        Some(Value::String(pair)) => return pairs([pair.as_str().into()].iter()).map(Some),
+        Some(Value::Array(listed)) => return pairs(listed.iter()).map(Some),
+        _ => return Ok(None),
+    };
     let text = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
@@ -188,6 +198,15 @@ fn options(body: &Map<String, Value>) -> Result<Option<BTreeMap<String, String>>
         _ => Err(Error::invalid("`options` must be an object of strings")),
     };
     options.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_>>().map(Some)
+}
+
+fn pairs<'a>(listed: impl Iterator<Item = &'a Value>) -> Result<BTreeMap<String, String>> {
+    let wrong = || Error::invalid("`options` must be an object of strings, or a list of `name=value`");
+    let pair = |value: &Value| {
+        let (name, value) = value.as_str()?.split_once('=')?;
+        Some((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    listed.map(|value| pair(value).ok_or_else(wrong)).collect()
 }
 
 pub fn tuning(call: &Call, mount: &secrets::Mount) -> Value {

@@ -1,24 +1,25 @@
 //! `sys/rekey/*`, which needs no token but shares, as in Vault; and the same for who has a token as `sys/rotate/root/*`,
 //! as OpenBao has it.
 
+use super::attempts::{self, answer};
 use super::fields;
 use super::seal::{count_if_none, too_many_shares};
 use crate::error::{Error, Result};
+use crate::secrets::Split;
 use crate::secrets::rekey::{RekeyStatus, Rekeyed, Verification};
-use crate::secrets::{Asked, Decision, Operation, Split};
 use crate::sensitive::SensitiveString;
 use crate::server::answer::Answer;
 use crate::server::call::Call;
 use crate::server::node::blocking;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub async fn status(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
     let vault = call.node.vault.clone();
     let status = blocking(move || vault.rekey_status()).await?;
-    Ok(answer(&call, shown(&status)))
+    Ok(answer(&call, &attempts::told(&call, shown(&status))?))
 }
 
 pub async fn begin(call: Call) -> Result<Answer> {
@@ -39,33 +40,16 @@ pub async fn begin(call: Call) -> Result<Answer> {
     let verify = fields::flag(&body, "require_verification")?.unwrap_or(false);
     let vault = call.node.vault.clone();
     let status = blocking(move || vault.rekey_begin(split, verify)).await?;
-    Ok(answer(&call, shown(&status)))
+    Ok(answer(&call, &shown(&status)))
 }
 
-/// Whoever cancels names what he cancels, as in Vault, or may do so by his token: a stranger ends nobody's work by
-/// asking again and again.
 pub async fn cancel(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
-    let (body, vault) = (call.object()?, call.node.vault.clone());
+    let vault = call.node.vault.clone();
     let status = blocking(move || vault.rekey_status()).await?;
-    let named = call.query.get("nonce").map_or_else(|| fields::text(&body, "nonce"), |nonce| Ok(nonce.to_owned()))?;
-    if status.started && named != status.nonce && !may_cancel(&call)? {
-        let text = "a rekey is under way: its nonce is required to cancel it, or a token that may";
-        return Err(Error::invalid(text));
-    }
+    attempts::expect_may_end(&call, &status.nonce)?;
     call.node.vault.rekey_cancel();
     Ok(Answer::empty())
-}
-
-fn may_cancel(call: &Call) -> Result<bool> {
-    // The paths that want a token looked at it before.
-    if call.caller.is_some() {
-        return Ok(true);
-    }
-    let Some(token) = call.token() else { return Ok(false) };
-    let Some(caller) = call.node.vault.recognise(&token, call.address(), call.uses)? else { return Ok(false) };
-    let asked = Asked { path: &call.path, operation: Operation::Delete, parameters: &Map::new, wrap_ttl: None };
-    Ok(matches!(caller.acl.decide(&asked), Decision::Allowed { .. }))
 }
 
 pub async fn update(call: Call) -> Result<Answer> {
@@ -77,10 +61,10 @@ pub async fn update(call: Call) -> Result<Answer> {
     let outcome = call.node.vault.rekey_update(&share, &nonce).await;
     count_if_none(&call, &outcome);
     Ok(match outcome? {
-        Rekeyed::More(status) => answer(&call, shown(&status)),
+        Rekeyed::More(status) => answer(&call, &shown(&status)),
         Rekeyed::Made(keys, status) => answer(
             &call,
-            json!({
+            &json!({
                 "nonce": status.nonce,
                 "complete": true,
                 "keys": keys.iter().map(|key| hex::encode(key.expose())).collect::<Vec<_>>(),
@@ -101,7 +85,7 @@ pub async fn verification(call: Call) -> Result<Answer> {
     let Some(verification) = &status.verification else {
         return Err(Error::invalid("no rekey configuration found"));
     };
-    Ok(answer(&call, verification_shown(&status, verification)))
+    Ok(answer(&call, &attempts::told(&call, verification_shown(&status, verification))?))
 }
 
 pub async fn verify(call: Call) -> Result<Answer> {
@@ -113,7 +97,7 @@ pub async fn verify(call: Call) -> Result<Answer> {
     let outcome = call.node.vault.rekey_verify(&share, &nonce).await;
     count_if_none(&call, &outcome);
     match outcome? {
-        Some(nonce) => Ok(answer(&call, json!({ "nonce": nonce, "complete": true }))),
+        Some(nonce) => Ok(answer(&call, &json!({ "nonce": nonce, "complete": true }))),
         None => verification(call).await,
     }
 }
@@ -121,9 +105,12 @@ pub async fn verify(call: Call) -> Result<Answer> {
 pub async fn verify_restart(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
     let vault = call.node.vault.clone();
+    let before = blocking(move || vault.rekey_status()).await?;
+    attempts::expect_may_end(&call, verification_nonce(&before))?;
+    let vault = call.node.vault.clone();
     let status = blocking(move || vault.rekey_verify_restart()).await?;
     let shown = status.verification.as_ref().map(|verification| verification_shown(&status, verification));
-    Ok(answer(&call, shown.unwrap_or(Value::Null)))
+    Ok(answer(&call, &shown.unwrap_or(Value::Null)))
 }
 
 /// New shares are encrypted to nobody, so none are kept.
@@ -139,11 +126,6 @@ pub async fn backup_delete(call: Call) -> Result<Answer> {
 
 pub async fn recovery(_: Call) -> Result<Answer> {
     Err(Error::invalid("recovery rekeying not supported: this region has shares of its unseal key only"))
-}
-
-/// Vault's own paths answer without an envelope.
-fn answer(call: &Call, payload: Value) -> Answer {
-    if call.path.starts_with("sys/rekey") { Answer::plain(&payload) } else { Answer::data_and_top(&payload) }
 }
 
 /// A share and the nonce that it is given for.

@@ -1,6 +1,7 @@
 //! `sys/generate-root/*`, which needs no token but shares, as in Vault; and the same for who has a token as
 //! `sys/generate-root-token/*`, as OpenBao has it.
 
+use super::attempts::{self, answer};
 use super::seal::{count_if_none, too_many_shares};
 use super::{fields, rekey, written};
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ pub async fn status(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
     let vault = call.node.vault.clone();
     let status = blocking(move || vault.root_generation_status()).await?;
-    Ok(answer(&call, shown(&status)))
+    Ok(answer(&call, &attempts::told(&call, shown(&status))?))
 }
 
 pub async fn begin(call: Call) -> Result<Answer> {
@@ -29,11 +30,14 @@ pub async fn begin(call: Call) -> Result<Answer> {
     let (status, made) = blocking(move || vault.root_generation_begin(otp)).await?;
     let mut shown = shown(&status);
     shown["otp"] = json!(made.as_ref().map_or("", |otp| otp.expose()));
-    Ok(answer(&call, shown))
+    Ok(answer(&call, &shown))
 }
 
 pub async fn cancel(call: Call) -> Result<Answer> {
     call.node.expect_open()?;
+    let vault = call.node.vault.clone();
+    let status = blocking(move || vault.root_generation_status()).await?;
+    attempts::expect_may_end(&call, &status.nonce)?;
     call.node.vault.root_generation_cancel();
     Ok(Answer::empty())
 }
@@ -53,15 +57,10 @@ pub async fn update(call: Call) -> Result<Answer> {
             // Its older name as well.
             shown["encoded_token"] = json!(made.encoded);
             shown["encoded_root_token"] = json!(made.encoded);
-            Ok(written(answer(&call, shown), made.position))
+            Ok(written(answer(&call, &shown), made.position))
         }
-        Err(status) => Ok(answer(&call, shown(&status))),
+        Err(status) => Ok(answer(&call, &shown(&status))),
     }
-}
-
-/// Vault's own paths answer without an envelope.
-fn answer(call: &Call, payload: Value) -> Answer {
-    if call.path.starts_with("sys/generate-root/") { Answer::plain(&payload) } else { Answer::data_and_top(&payload) }
 }
 
 fn shown(status: &RootGenerationStatus) -> Value {

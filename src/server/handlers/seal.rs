@@ -94,6 +94,9 @@ pub async fn unseal(call: Call) -> Result<Answer> {
     }
     let node = call.node.clone();
     let (vault, was_sealed) = (node.vault.clone(), node.vault.is_sealed());
+    if request.reset && !was_sealed {
+        return Err(Error::invalid("vault is unsealed"));
+    }
     let status = blocking(move || match share {
         Some(share) if !request.reset => vault.unseal(&share),
         _ => vault.unseal_reset(),

@@ -187,7 +187,8 @@ fn policies(body: &Map<String, Value>) -> Result<Option<Vec<String>>> {
 
 fn meta(body: &Map<String, Value>) -> Result<BTreeMap<String, String>> {
     match body.get("meta") {
-        None | Some(Value::Null) => Ok(BTreeMap::new()),
+        None => Ok(BTreeMap::new()),
+        Some(meta) if fields::is_nothing(meta) => Ok(BTreeMap::new()),
         Some(meta) => {
             let wrong = || Error::invalid("`meta` must be an object of strings");
             let text = |value: &Value| match value {
