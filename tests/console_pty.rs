@@ -201,7 +201,7 @@ fn what_is_recorded_is_replayed_in_the_same_screens() {
     // What leaves the console leaves a replay as well.
     terminal.press_until(":", "find an action");
     terminal.press("export text\r");
-    terminal.wait_for("written to");
+    terminal.wait_for("written:");
     terminal.press_until(":", "find an action");
     terminal.press("bundle\r");
     terminal.wait_for("incident-");

@@ -182,7 +182,7 @@ fn is_amiss(status: &Option<PathStatus>) -> bool {
 impl Score {
     /// For people, a line each.
     pub fn lines(&self) -> Vec<String> {
-        let Some(fault) = &self.fault else { return vec!["no drill yet: throw a fault".into()] };
+        let Some(fault) = &self.fault else { return vec!["no drill yet: a cut or a kill begins one".into()] };
         let time = |ms: Option<u64>| ms.map_or("not yet".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1_000.0));
         let count = |count: Option<u64>| count.map_or("not known".to_owned(), |count| count.to_string());
         vec![

@@ -4,11 +4,11 @@
 use super::model::Model;
 use super::promotion::{Sent, Stage, Standing};
 use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, StepName, StepState};
-use crate::console::domain::AnyAge;
-use crate::console::domain::failover::fence_seen;
+use crate::console::domain::{AnyAge, Evidence};
+use crate::console::domain::failover::{StillPrimary, fence_seen, still_primary};
 use crate::console::domain::loss::lost_words;
-use crate::console::domain::told_head::{self, ToldHead};
-use crate::console::domain::units::{bytes, count, duration, plural};
+use crate::console::domain::told_head;
+use crate::console::domain::units::{bytes, count, duration, plural, position};
 use crate::ids::Position;
 use serde_json::json;
 use std::fmt::Write;
@@ -91,7 +91,7 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
     }
     if let Some(promotion) = said(sent) {
         for line in
-            recovery(sent).into_iter().chain(results(promotion, reached(model, region, sent), sent.told.as_ref()))
+            recovery(sent).into_iter().chain(results(model, region, sent, promotion))
         {
             put(&format!("* {line}"));
         }
@@ -133,6 +133,10 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
 
 /// How long a failover left clients without a primary, as far as this can be known: since the old one's last word.
 pub fn recovery_time(sent: &Sent) -> Option<Duration> {
+    // Where the old primary answered when it was decided, clients were never without one.
+    if sent.evidence.iter().any(Evidence::is_answer) {
+        return None;
+    }
     let heard = sent.plan.as_ref().filter(|plan| plan.mode == PromoteMode::Forced)?.loss.last_heard_at?;
     let opened = said(sent)?.steps.iter().find(|step| step.name == StepName::Opened)?.at?;
     // The link may have been silent before the primary was.
@@ -153,8 +157,22 @@ pub fn reached(model: &Model, region: &str, sent: &Sent) -> Option<Position> {
     }
 }
 
+/// The old primary, while it is heard and says that it still is one.
+pub fn rival(model: &Model, region: &str, sent: &Sent) -> Option<StillPrimary> {
+    still_primary(&model.here.world, region, sent.epoch(), model.now).filter(|_| sent.outcome() == Standing::Done)
+}
+
+/// What is lost while the old primary goes on. `None`: it is not known where the new one parted from it.
+pub fn growing_words(loss: &LossEstimate, rival: &StillPrimary) -> Option<String> {
+    let applied = loss.applied.filter(|applied| !loss.known && applied.epoch == rival.head.epoch)?;
+    let missing = plural(rival.head.index.saturating_sub(applied.index), "write", "writes");
+    let (applied, head) = (position(applied), position(rival.head));
+    Some(format!("at least {missing} by now, and more until {} is fenced (applied {applied} of {head})", rival.region))
+}
+
 /// What came of it, a line each.
-fn results(promotion: &Promotion, reached: Option<Position>, told: Option<&ToldHead>) -> Vec<String> {
+fn results(model: &Model, region: &str, sent: &Sent, promotion: &Promotion) -> Vec<String> {
+    let (reached, rival) = (reached(model, region, sent), rival(model, region, sent));
     let mut lines = Vec::new();
     if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
         lines.push(format!("It took {}.", duration(at.since(promotion.began_at))));
@@ -162,12 +180,21 @@ fn results(promotion: &Promotion, reached: Option<Position>, told: Option<&ToldH
     if let Some(ms) = promotion.pause_ms {
         lines.push(format!("No region took writes for {}.", duration(Duration::from_millis(ms))));
     }
-    if let Some(loss) = &promotion.loss {
+    if let Some(loss) = promotion.loss.as_ref().filter(|_| sent.outcome() == Standing::Done) {
         let words = match loss.known {
             true => loss_line(loss),
-            false => lost_words(loss, reached, told, promotion.began_at),
+            false => rival
+                .as_ref()
+                .filter(|_| reached.is_none())
+                .and_then(|rival| growing_words(loss, rival))
+                .unwrap_or_else(|| lost_words(loss, reached, sent.told.as_ref(), promotion.began_at)),
         };
         lines.push(format!("Lost: {words}"));
+    }
+    // Of one that failed nobody was to be fenced.
+    if sent.outcome() != Standing::Done {
+        lines.extend(promotion.error.iter().map(|error| format!("Error: {error}")));
+        return lines;
     }
     lines.push(match (&promotion.fence, reached) {
         (FenceProof::Acknowledged { at, reached }, _) => {
@@ -175,6 +202,10 @@ fn results(promotion: &Promotion, reached: Option<Position>, told: Option<&ToldH
         }
         (FenceProof::Unproven, Some(reached)) => {
             format!("The old primary says itself that it is fenced; it had reached {reached}.")
+        }
+        (FenceProof::Unproven, None) if rival.is_some() => {
+            let rival = rival.map(|rival| format!("{} takes writes in epoch {}", rival.region, rival.epoch));
+            format!("Not fenced: {}.", rival.unwrap_or_default())
         }
         (FenceProof::Unproven, None) => {
             "Fence unproven: the old primary may still take writes in its own epoch.".into()

@@ -107,6 +107,9 @@ pub fn promotable(model: &Model) -> Found<RegionView<'_>> {
         _ => match model.pair().as_ref().and_then(PairView::standby) {
             // One that is fenced may be all that is left.
             Some(standby) if matches!(standby.role(), Some(Role::Standby | Role::Fenced)) => Ok(standby.clone()),
+            _ if model.pair().is_some_and(|pair| pair.link.look == LinkLook::Unlinked) => {
+                Err("no standby in view: l links the regions first".into())
+            }
             _ => Err("no standby in view".into()),
         },
     }

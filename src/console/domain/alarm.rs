@@ -3,7 +3,7 @@
 use super::node::Contact;
 use super::pair::{LinkLook, PairView, are_rivals, pair};
 use super::region::RegionView;
-use super::units::{self, duration, lag_ms, plural, skew};
+use super::units::{self, duration, lag_ms, plural, position, skew};
 use super::world::World;
 use super::{FRESH_FOR, failover, foreign};
 use crate::api::replication::{EventLevel, HandoverStage, LinkState, LinkStatus, Role};
@@ -35,6 +35,8 @@ pub enum Gravity {
     Other,
     /// A region that may be a standby does not answer.
     Silent,
+    /// An old primary is not proven to have given way.
+    Unproven,
     /// A primary answers and takes no writes.
     Unserving,
     PrimarySilent,
@@ -59,7 +61,8 @@ pub fn alarms(world: &World, now: UnixMs) -> Vec<Alarm> {
     let regions = world.regions();
     let mut found = Found::default();
     for region in &regions {
-        of_region(region, now, &mut found);
+        let replaced = regions.iter().any(|other| is_past(region, other));
+        of_region(region, replaced, now, &mut found);
     }
     for (at, left) in regions.iter().enumerate() {
         for right in &regions[at + 1..] {
@@ -101,7 +104,13 @@ impl Found {
     }
 }
 
-fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
+/// Whether `other` is primary of the same data in a later epoch.
+fn is_past(region: &RegionView<'_>, other: &RegionView<'_>) -> bool {
+    let Some((own, its)) = region.status.zip(other.status).map(|(own, its)| (own.last(), its.last())) else { return false };
+    its.role == Role::Primary && its.dataset == own.dataset && its.epoch > own.epoch
+}
+
+fn of_region(region: &RegionView<'_>, replaced: bool, now: UnixMs, found: &mut Found) {
     let name = &region.name;
     if let Some(silence) = region.silence() {
         match region.heard_age(now) {
@@ -109,10 +118,11 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
                 found.warn(format!("{name} errs"), format!("{name}: {}", silence.error)).since = Some(silence.since);
             }
             Some(age) => {
-                let role = region.role().map_or_else(String::new, |role| format!(" ({role})"));
+                let was = if replaced { "was " } else { "" };
+                let role = region.role().map_or_else(String::new, |role| format!(" ({was}{role})"));
                 let text = format!("{name}{role} does not answer: last heard {} ago", duration(age));
                 let alarm = found.alarm(format!("{name} silent {}", duration(age)), text);
-                let was_primary = region.role() == Some(Role::Primary);
+                let was_primary = region.role() == Some(Role::Primary) && !replaced;
                 alarm.gravity = if was_primary { Gravity::PrimarySilent } else { Gravity::Silent };
                 alarm.since = Some(UnixMs(now.0.saturating_sub(age.as_millis() as u64)));
             }
@@ -174,7 +184,11 @@ fn of_region(region: &RegionView<'_>, now: UnixMs, found: &mut Found) {
     }
     // One that follows keeps what fenced it, as a proof for others.
     if let Some(fence) = status.fence.as_ref().filter(|_| status.role == Role::Fenced) {
-        let text = format!("{name} is fenced by epoch {}: it reached {}", fence.by_epoch, fence.reached);
+        let reached = position(fence.reached);
+        let text = match &fence.demoted {
+            Some(why) => format!("{name} was told by an operator to give way ({why}): it reached {reached}"),
+            None => format!("{name} is fenced by epoch {}: it reached {reached}", fence.by_epoch),
+        };
         found.warn(format!("{name} fenced"), text);
     }
     if let Some(at) = status.tokens.next_expiry_at {
@@ -227,17 +241,18 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
         let claim = |region: &RegionView<'_>| {
             region.status.map_or_else(String::new, |status| format!("{} (epoch {})", region.name, status.last().epoch))
         };
-        let text = format!("SPLIT BRAIN: {} and {} are primary", claim(&pair.left), claim(&pair.right));
+        let epoch = |region: &RegionView<'_>| region.status.map(|status| status.last().epoch);
+        let which = if epoch(&pair.left) == epoch(&pair.right) { "the selected one" } else { "the older" };
+        let text =
+            format!("SPLIT BRAIN: {} and {} are primary; F fences {which}", claim(&pair.left), claim(&pair.right));
         found.alarm("SPLIT BRAIN", text).gravity = Gravity::SplitBrain;
         return;
     }
     let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return };
     if are_rivals(primary, standby) {
         let (old, new) = (&standby.name, &primary.name);
-        found.warn(
-            format!("{old} not proven fenced"),
-            format!("{old} said last that it is primary: until it is heard, nothing proves that it gave way to {new}"),
-        );
+        let text = format!("{old} said last that it is primary: until it is heard, nothing proves that it gave way to {new}");
+        found.alarm(format!("{old} not proven fenced"), text).gravity = Gravity::Unproven;
         return;
     }
     if let Some(old) = failover::unheard_rival(primary, pair).filter(|old| old.silence().is_some()) {
@@ -246,7 +261,7 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
             "{new} was promoted, and {old} was never heard from here: until it is, nothing proves that it gave way; keep \
              clients away from it"
         );
-        found.warn(format!("{old} not proven fenced"), text);
+        found.alarm(format!("{old} not proven fenced"), text).gravity = Gravity::Unproven;
         return;
     }
     match (pair.link.look, &pair.link.said) {

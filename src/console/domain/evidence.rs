@@ -29,6 +29,16 @@ pub struct Evidence {
     pub age: Option<Duration>,
 }
 
+/// Behind the name of a node that this console calls itself.
+const FROM_HERE: &str = ", from here";
+
+impl Evidence {
+    /// That a node answered this console.
+    pub fn is_answer(&self) -> bool {
+        self.speaks == Speaks::Alive && self.observer.ends_with(FROM_HERE)
+    }
+}
+
 pub fn evidence(world: &World, pair: &PairView<'_>, now: UnixMs) -> Vec<Evidence> {
     let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return Vec::new() };
     let mut found = vec![of_link(standby, now)];
@@ -39,7 +49,8 @@ pub fn evidence(world: &World, pair: &PairView<'_>, now: UnixMs) -> Vec<Evidence
     let others = world.regions().into_iter().filter(|other| other.id != standby.id && follows(other));
     found.extend(others.map(|other| of_link(&other, now)));
     found.extend(primary.nodes.iter().map(|node| {
-        let observer = format!("{}, from here", node.name().unwrap_or(super::node::short_address(&node.address)));
+        let name = node.name().unwrap_or(super::node::short_address(&node.address));
+        let observer = format!("{name}{FROM_HERE}");
         let age = node.status.as_ref().map(|status| status.read(now).age);
         let (speaks, fact) = match &node.contact {
             Contact::Connecting => (Speaks::Unclear, "is being called".to_owned()),

@@ -164,8 +164,12 @@ fn before(pair: &PairView<'_>, now: UnixMs, found: &mut Found) {
     let handovers: Vec<_> = [primary, standby].into_iter().filter_map(handover).collect();
     if let Some(first) = handovers.first() {
         found.done(Stage::Preflight, format!("switchover {}", first.id));
-        found.done(Stage::Decide, "with the primary's consent: nothing is lost");
-        match handovers.iter().find(|handover| handover.stage == HandoverStage::GaveUp) {
+        let gave_up = handovers.iter().find(|handover| handover.stage == HandoverStage::GaveUp);
+        found.done(Stage::Decide, match gave_up {
+            Some(_) => "with the primary's consent: nothing is lost",
+            None => "to switch over: with the primary's consent, or not at all",
+        });
+        match gave_up {
             Some(gave_up) => {
                 let reached = gave_up.reached.map_or_else(String::new, |at| format!(" at {}", position(at)));
                 found.done(Stage::Fence, format!("{} gave up, durably{reached}", primary.name));
@@ -183,6 +187,11 @@ fn before(pair: &PairView<'_>, now: UnixMs, found: &mut Found) {
                 };
                 found.set(Stage::Promote, progress, words);
             }
+            None if primary.is_dark() => found.set(
+                Stage::Fence,
+                Progress::Trouble,
+                format!("{} was asked to give up, and does not answer: nothing happens unless it does", primary.name),
+            ),
             None => found.set(Stage::Fence, Progress::Now, format!("{} is asked to give up", primary.name)),
         }
         return;
@@ -313,6 +322,29 @@ pub fn fence_seen(world: &World, promoted: &str, opened: Option<Epoch>, now: Uni
         (of_it && before).then_some(seen)
     });
     seen.max_by_key(|seen| seen.reached)
+}
+
+/// A region that a promotion went past, which is heard and says that it is still primary: nothing has fenced it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StillPrimary {
+    pub region: String,
+    pub epoch: Epoch,
+    pub head: Position,
+    pub age: Duration,
+}
+
+pub fn still_primary(world: &World, promoted: &str, opened: Option<Epoch>, now: UnixMs) -> Option<StillPrimary> {
+    let regions = world.regions();
+    let data = regions.iter().find(|region| region.name == promoted)?.status?.last().dataset;
+    let heard = regions.iter().filter(|region| region.name != promoted && !region.is_dark());
+    let still = heard.filter_map(|region| {
+        let reading = region.read(now)?;
+        let said = reading.value;
+        let is_it = said.role == Role::Primary && said.dataset == data && Some(said.epoch) < opened;
+        let (region, head) = (region.name.clone(), said.head.unwrap_or(said.applied));
+        is_it.then_some(StillPrimary { region, epoch: said.epoch, head, age: reading.age })
+    });
+    still.max_by_key(|still| still.epoch)
 }
 
 fn opened(primary: &RegionView<'_>, epoch: &str, found: &mut Found) {

@@ -55,11 +55,15 @@ pub fn loss_statement(region: &str, plan: &Plan, age: Duration, told: Option<&To
         (true, _) => (LossLook::Some, format!("{} will be lost{newest}", amount(loss))),
         (false, _) if told.is_some() => (LossLook::Some, told.map(|told| raised(loss, told)).unwrap_or_default()),
         (false, _) => {
-            let likely = loss.likely_entries.map(|likely| format!("; at the last rate about {}", count(likely)));
-            (
-                LossLook::Unknown,
-                format!("loss unknown: at least {}{newest}{}", amount(loss), likely.unwrap_or_default()),
-            )
+            let likely = loss.likely_entries.filter(|likely| *likely > 0);
+            let likely = likely.map_or_else(String::new, |it| format!("; at the last rate about {}", count(it)));
+            let silence = loss.last_heard_at.map(|at| duration(plan.made_at.since(at) + age));
+            let known = match (loss.entries, silence) {
+                (0, Some(silence)) => format!("nothing is known of what the primary wrote in the last {silence}"),
+                (0, None) => "nothing is known of what the primary wrote".into(),
+                (_, _) => format!("at least {}{newest}", amount(loss)),
+            };
+            (LossLook::Unknown, format!("loss unknown: {known}{likely}"))
         }
     };
     if !loss.by_class.is_empty() {

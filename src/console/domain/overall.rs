@@ -74,6 +74,10 @@ pub fn overall(world: &World, pair: Option<&PairView<'_>>, now: UnixMs) -> Overa
         Some(Alarm { text, gravity, since, .. }) if worst >= Some(calm) => {
             Overall { standing, words: text, gravity, since, wrong }
         }
+        // Why nothing was heard says more than that.
+        Some(Alarm { text, since, .. }) if world.regions().iter().all(|region| region.heard_age(now).is_none()) => {
+            Overall { standing, words: text, gravity: Gravity::Other, since, wrong }
+        }
         _ => Overall { standing, words, gravity: Gravity::Other, since: None, wrong },
     }
 }

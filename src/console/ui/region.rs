@@ -10,7 +10,7 @@ use crate::console::app::list::Rest;
 use crate::console::app::scroll::Scroll;
 use crate::console::app::{Hit, Model};
 use crate::console::domain::node::short_address;
-use crate::console::domain::units::{count, duration, plural, skew};
+use crate::console::domain::units::{count, duration, plural, position, skew};
 use crate::console::domain::{Access, Contact, NodeRow, NodeView, Reading, RegionView};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -316,12 +316,12 @@ fn facts(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, width: u16) -
         facts.push(Line::from(vec![paint.muted("version  "), paint.aged(&reading, Role::Text, version)]));
         let is_fenced = status.role == RegionRole::Fenced;
         if let Some(fence) = status.fence.as_ref().filter(|_| is_fenced) {
-            let words = format!(
-                "by epoch {}, {} ago, it reached {}",
-                fence.by_epoch,
-                duration(told_age(&reading, status.observed_at, fence.at)),
-                fence.reached
-            );
+            let by = match &fence.demoted {
+                Some(why) => format!("by its operator ({why})"),
+                None => format!("by epoch {}", fence.by_epoch),
+            };
+            let ago = duration(told_age(&reading, status.observed_at, fence.at));
+            let words = format!("{by}, {ago} ago, it reached {}", position(fence.reached));
             facts.push(Line::from(vec![paint.muted("fenced   "), paint.aged(&reading, Role::Fenced, words)]));
         }
     }

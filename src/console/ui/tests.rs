@@ -9,7 +9,7 @@ use crate::clock::UnixMs;
 use crate::console::app::msg::{Failure, FailureSort};
 use crate::console::app::tests::{CANARY, give_token, keys, model, models, open_plan, told, type_text};
 use crate::console::app::{Answer, ContextId, Msg, Screen, WriteRight, update};
-use crate::console::domain::World;
+use crate::console::domain::{AnyAge, World};
 use crate::console::domain::fixtures;
 use crate::ids::{Epoch, PromotionId};
 use std::fmt::Write;
@@ -508,6 +508,30 @@ fn a_silence_has_one_age_and_it_is_todays() {
     assert!(!text.contains("7.3 s"), "{text}");
     let said = text.split("the primary was not heard for ").nth(1).unwrap();
     assert!(said.starts_with("11s link ") || said.starts_with("12s link "), "{said}");
+}
+
+#[test]
+fn a_switchover_that_failed_fences_nobody_and_says_what_is_next() {
+    let mut model = sent();
+    let failed = Promotion {
+        mode: PromoteMode::Planned,
+        outcome: PromotionOutcome::Failed,
+        ended_at: Some(UnixMs(model.now.0 + 30_000)),
+        error: Some("us-east-1 did not give up in time".into()),
+        ..promoted_said(&promoted())
+    };
+    update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(failed)))));
+    model.toasts.clear();
+    let text = words(&model, (120, 60));
+    assert!(!text.contains("Fence unproven"), "{text}");
+    assert!(text.contains("p, then shift-tab, for a failover") && text.contains("took 30s"), "{text}");
+}
+
+fn promoted_said(model: &Model) -> Promotion {
+    match &model.here.promotion.as_ref().unwrap().stage {
+        crate::console::app::promotion::Stage::Sent(sent) => sent.said.as_ref().unwrap().last().clone(),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -119,6 +119,36 @@ fn a_plan_that_is_read_is_made_anew_and_the_consent_stays_while_the_facts_do() {
 
 /// The link was paused long before the primary died, and the primary told this console how far it was meanwhile.
 #[test]
+fn an_old_primary_that_goes_on_is_said_to_and_what_it_writes_is_lost() {
+    let mut model = sent();
+    let loss = Some(fixtures::plan().loss);
+    let done = Promotion { loss, ended_at: Some(NOW), ..promotion(PromotionOutcome::Done) };
+    update(&mut model, told(Answer::Promotion(PromotionId([7; 16]), Ok(Some(done)))));
+    let mut us = fixtures::status(fixtures::US, crate::api::replication::Role::Primary, Duration::ZERO);
+    us.head = Some(crate::ids::Position::new(Epoch(3), 48_300));
+    let mut eu = fixtures::status(fixtures::EU, crate::api::replication::Role::Primary, Duration::ZERO);
+    (eu.epoch, eu.links) = (Epoch(4), Vec::new());
+    let reports = [fixtures::up(us, Duration::ZERO), fixtures::up(eu, Duration::ZERO)];
+    update(&mut model, Msg::Reports(reports.into_iter().map(|report| (ContextId(0), report)).collect()));
+    let report = afterwards::files(&model).remove(0).1;
+    assert!(report.contains("Not fenced: us-east-1 takes writes in epoch 3."), "{report}");
+    assert!(report.contains("Lost: at least 89 writes by now, and more until us-east-1 is fenced"), "{report}");
+    let worst = &model.alarms()[0].text;
+    assert!(worst.ends_with("F fences the older"), "{worst}");
+}
+
+#[test]
+fn after_a_failover_the_first_alarm_is_that_nothing_proves_the_fence() {
+    let mut world = fixtures::dark_primary();
+    let mut eu = fixtures::status(fixtures::EU, crate::api::replication::Role::Primary, Duration::ZERO);
+    (eu.epoch, eu.links) = (Epoch(4), Vec::new());
+    world.take_all([fixtures::up(eu, Duration::ZERO)]);
+    let alarms: Vec<String> = world.alarms(NOW).into_iter().map(|alarm| alarm.text).collect();
+    assert!(alarms[0].contains("nothing proves that it gave way to eu-west-1"), "{alarms:?}");
+    assert!(alarms.iter().any(|text| text.starts_with("us-east-1 (was primary) does not answer")), "{alarms:?}");
+}
+
+#[test]
 fn what_is_typed_stays_while_a_living_primarys_lag_swings_within_what_was_shown() {
     let mut model = model(fixtures::streaming());
     open_plan(&mut model);

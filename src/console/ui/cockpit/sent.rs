@@ -7,17 +7,21 @@ use super::super::widgets::{cell, hints, paragraph, wrap};
 use crate::api::replication::{
     FenceProof, PromoteMode, Promotion, PromotionOutcome, Role as ApiRole, StepName, StepState,
 };
-use crate::console::app::afterwards::{reached, recovery, state_word, step_word};
+use crate::console::app::afterwards::{growing_words, reached, recovery, rival, state_word, step_word};
 use crate::console::app::promotion::{Sent, Standing};
 use crate::console::app::{Model, again_command};
 use crate::console::domain::failover::{FenceSeen, fence_seen};
+use crate::console::domain::AnyAge;
 use crate::console::domain::loss::lost_words;
 use crate::console::domain::units::{duration, in_groups, millis, position};
 use ratatui::text::{Line, Span};
+use std::time::Duration;
 
 /// Where the details of a promotion's steps begin.
 const STEP_INDENT: usize = 33;
 const STEP_DETAIL_MIN: usize = 20;
+/// What took longer is told in seconds.
+const MILLIS_BELOW: Duration = Duration::from_secs(10);
 /// In fewer columns a command is left out.
 const COMMAND_WIDTH_MIN: usize = 60;
 
@@ -95,14 +99,32 @@ fn next_words(model: &Model, sent: &Sent, region: &str) -> String {
         Some((old, Some(ApiRole::Standby), _)) => {
             format!("Next: {} follows {region}. Point clients at {region}.", old.name)
         }
+        Some((old, Some(ApiRole::Fenced), _)) if old.status.is_none_or(|said| said.last().ledger.is_none()) => format!(
+            "Next: {} is fenced and waits until {region} reaches it: heal the link between them. Point clients at {region}.",
+            old.name
+        ),
         Some((old, Some(ApiRole::Fenced), _)) => format!(
             "Next: {} is fenced and keeps what only it has; bring it back as a standby when that was looked at. Point clients at {region}.",
             old.name
         ),
         Some((old, ..)) if sent.outcome() == Standing::Done => {
-            format!("Next: {} has not heard of the new epoch yet: keep clients away from it.", old.name)
+            format!("Next: {} has not heard of the new epoch yet: keep clients away from it; F fences it.", old.name)
         }
         Some(_) => String::new(),
+    }
+}
+
+/// What to do when it failed.
+fn after_failure(model: &Model, sent: &Sent) -> String {
+    let pair = model.pair();
+    let silent = pair.as_ref().and_then(|pair| pair.primary()).filter(|primary| primary.is_dark());
+    match silent.filter(|_| sent.mode == PromoteMode::Planned) {
+        Some(primary) => format!(
+            "Next: {} is still the primary, and does not answer. Bring it back; or p, then shift-tab, for a failover, which \
+             says first what would be lost.",
+            primary.name
+        ),
+        None => "Next: p shows a new plan. The primary goes on as it was.".into(),
     }
 }
 
@@ -150,10 +172,14 @@ pub(super) fn sent_lines(
         if let Some(error) = &promotion.error {
             say(Role::Crit, error);
         }
-        say(Role::Text, &fence_words(model, region, sent, promotion));
+        if sent.outcome() == Standing::Done {
+            say(Role::Text, &fence_words(model, region, sent, promotion));
+        }
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
             let reached = reached(model, region, sent);
-            let words = lost_words(loss, reached, sent.told.as_ref(), promotion.began_at);
+            let words = rival(model, region, sent).filter(|_| reached.is_none()).and_then(|it| growing_words(loss, &it));
+            let words =
+                words.unwrap_or_else(|| lost_words(loss, reached, sent.told.as_ref(), promotion.began_at));
             say(Role::Text, &format!("Lost: {words}"));
         }
         if let Some(words) = recovery(sent) {
@@ -162,7 +188,10 @@ pub(super) fn sent_lines(
         // A region that is asked later knows the moment of the promotion, not how long it took.
         if let Some(at) = promotion.ended_at.filter(|at| *at > promotion.began_at) {
             let pause = promotion.pause_ms.map_or_else(String::new, |ms| format!(", {ms} ms of them without writes"));
-            let took = millis(at.since(promotion.began_at).as_secs_f64() * 1_000.0);
+            let took = match at.since(promotion.began_at) {
+                long if long >= MILLIS_BELOW => duration(long),
+                short => millis(short.as_secs_f64() * 1_000.0),
+            };
             // Of one that was sent here the time of day is known to who sent it.
             let began = match &sent.plan {
                 None => format!("It began {} ago and took", duration(model.now.since(sent.sent_at))),
@@ -170,8 +199,10 @@ pub(super) fn sent_lines(
             };
             say(Role::Muted, &format!("{began} {took}{pause}."));
         }
-        if sent.outcome() == Standing::Done {
-            say(Role::Title, &next_words(model, sent, region));
+        match sent.outcome() {
+            Standing::Done => say(Role::Title, &next_words(model, sent, region)),
+            Standing::Failed => say(Role::Title, &after_failure(model, sent)),
+            Standing::Running | Standing::Unknown => {}
         }
         rows.push(Line::from(vec![paint.muted(format!("{} said so ", reading.source)), paint.ago(reading.age)]));
     }
@@ -209,6 +240,13 @@ fn fence_words(model: &Model, region: &str, sent: &Sent, promotion: &Promotion) 
                 "{region} itself says that it is fenced and takes no more writes ({age} ago); it had reached {}.",
                 position(reached)
             )
+        }
+        None if rival(model, region, sent).is_some() => {
+            let rival = rival(model, region, sent).map(|rival| {
+                let age = duration(rival.age);
+                format!("Not fenced: {} says now ({age} ago) that it takes writes in epoch {}.", rival.region, rival.epoch)
+            });
+            format!("{} F fences it: both regions take writes until then.", rival.unwrap_or_default())
         }
         None => "Fence unproven: the old primary was not heard since and may still take writes in its own epoch. Make \
                  sure that nothing reaches it. No witness keeps a lease that could have ended: its own word alone proves it."
