@@ -4,11 +4,11 @@
 use super::model::Model;
 use super::promotion::{Sent, Stage, Standing};
 use crate::api::replication::{FenceProof, LossEstimate, PromoteMode, Promotion, StepName, StepState};
-use crate::console::domain::{AnyAge, Evidence};
 use crate::console::domain::failover::{StillPrimary, fence_seen, still_primary};
 use crate::console::domain::loss::lost_words;
 use crate::console::domain::told_head;
 use crate::console::domain::units::{bytes, count, duration, plural, position};
+use crate::console::domain::{AnyAge, Evidence};
 use crate::ids::Position;
 use serde_json::json;
 use std::fmt::Write;
@@ -90,9 +90,7 @@ fn markdown(model: &Model, region: &str, sent: &Sent) -> String {
         put(&format!("* Epoch {} to {}.", plan.epoch_now, plan.epoch_next));
     }
     if let Some(promotion) = said(sent) {
-        for line in
-            recovery(sent).into_iter().chain(results(model, region, sent, promotion))
-        {
+        for line in recovery(sent).into_iter().chain(results(model, region, sent, promotion)) {
             put(&format!("* {line}"));
         }
         put("");

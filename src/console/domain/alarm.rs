@@ -106,7 +106,9 @@ impl Found {
 
 /// Whether `other` is primary of the same data in a later epoch.
 fn is_past(region: &RegionView<'_>, other: &RegionView<'_>) -> bool {
-    let Some((own, its)) = region.status.zip(other.status).map(|(own, its)| (own.last(), its.last())) else { return false };
+    let Some((own, its)) = region.status.zip(other.status).map(|(own, its)| (own.last(), its.last())) else {
+        return false;
+    };
     its.role == Role::Primary && its.dataset == own.dataset && its.epoch > own.epoch
 }
 
@@ -251,7 +253,8 @@ fn of_pair(pair: &PairView<'_>, found: &mut Found) {
     let (Some(primary), Some(standby)) = (pair.primary(), pair.standby()) else { return };
     if are_rivals(primary, standby) {
         let (old, new) = (&standby.name, &primary.name);
-        let text = format!("{old} said last that it is primary: until it is heard, nothing proves that it gave way to {new}");
+        let text =
+            format!("{old} said last that it is primary: until it is heard, nothing proves that it gave way to {new}");
         found.alarm(format!("{old} not proven fenced"), text).gravity = Gravity::Unproven;
         return;
     }

@@ -165,10 +165,13 @@ fn before(pair: &PairView<'_>, now: UnixMs, found: &mut Found) {
     if let Some(first) = handovers.first() {
         found.done(Stage::Preflight, format!("switchover {}", first.id));
         let gave_up = handovers.iter().find(|handover| handover.stage == HandoverStage::GaveUp);
-        found.done(Stage::Decide, match gave_up {
-            Some(_) => "with the primary's consent: nothing is lost",
-            None => "to switch over: with the primary's consent, or not at all",
-        });
+        found.done(
+            Stage::Decide,
+            match gave_up {
+                Some(_) => "with the primary's consent: nothing is lost",
+                None => "to switch over: with the primary's consent, or not at all",
+            },
+        );
         match gave_up {
             Some(gave_up) => {
                 let reached = gave_up.reached.map_or_else(String::new, |at| format!(" at {}", position(at)));

@@ -9,8 +9,8 @@ use crate::clock::UnixMs;
 use crate::console::app::msg::{Failure, FailureSort};
 use crate::console::app::tests::{CANARY, give_token, keys, model, models, open_plan, told, type_text};
 use crate::console::app::{Answer, ContextId, Msg, Screen, WriteRight, update};
-use crate::console::domain::{AnyAge, World};
 use crate::console::domain::fixtures;
+use crate::console::domain::{AnyAge, World};
 use crate::ids::{Epoch, PromotionId};
 use std::fmt::Write;
 

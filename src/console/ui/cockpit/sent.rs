@@ -10,8 +10,8 @@ use crate::api::replication::{
 use crate::console::app::afterwards::{growing_words, reached, recovery, rival, state_word, step_word};
 use crate::console::app::promotion::{Sent, Standing};
 use crate::console::app::{Model, again_command};
-use crate::console::domain::failover::{FenceSeen, fence_seen};
 use crate::console::domain::AnyAge;
+use crate::console::domain::failover::{FenceSeen, fence_seen};
 use crate::console::domain::loss::lost_words;
 use crate::console::domain::units::{duration, in_groups, millis, position};
 use ratatui::text::{Line, Span};
@@ -177,9 +177,9 @@ pub(super) fn sent_lines(
         }
         if let (Some(loss), Standing::Done) = (&promotion.loss, sent.outcome()) {
             let reached = reached(model, region, sent);
-            let words = rival(model, region, sent).filter(|_| reached.is_none()).and_then(|it| growing_words(loss, &it));
             let words =
-                words.unwrap_or_else(|| lost_words(loss, reached, sent.told.as_ref(), promotion.began_at));
+                rival(model, region, sent).filter(|_| reached.is_none()).and_then(|it| growing_words(loss, &it));
+            let words = words.unwrap_or_else(|| lost_words(loss, reached, sent.told.as_ref(), promotion.began_at));
             say(Role::Text, &format!("Lost: {words}"));
         }
         if let Some(words) = recovery(sent) {
