@@ -10,6 +10,7 @@ use super::keyring::Keyring;
 use super::known::Known;
 use super::layout;
 use super::lock::{AllHeld, Held, Lock, Locks};
+use super::time::{Clock, DatasetTime};
 use super::tokens::Leases;
 use crate::clock::UnixNs;
 use crate::consensus::{Consensus, wrong_role};
@@ -30,9 +31,6 @@ const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
 const RECORD_BYTES_MAX: u64 = 4 << 20;
 const WRITE_BYTES_MAX: u64 = 12 << 20;
 
-/// Where a vault has the time from.
-pub type Clock = Arc<dyn Fn() -> UnixNs + Send + Sync>;
-
 /// What a request wants of clients' records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -51,7 +49,7 @@ pub enum StandbyReads {
 pub struct Core {
     pub consensus: Arc<dyn Consensus>,
     standby_reads: StandbyReads,
-    clock: Clock,
+    time: DatasetTime,
     keys: Mutex<Option<Keys>>,
     locks: Locks,
     leases: Leases,
@@ -89,7 +87,14 @@ pub struct Written<T> {
 
 impl Core {
     pub fn new(consensus: Arc<dyn Consensus>, clock: Clock, leases: Leases, standby_reads: StandbyReads) -> Core {
-        Core { consensus, standby_reads, clock, keys: Mutex::new(None), locks: Locks::new(), leases }
+        Core {
+            consensus,
+            standby_reads,
+            time: DatasetTime::new(clock),
+            keys: Mutex::new(None),
+            locks: Locks::new(),
+            leases,
+        }
     }
 
     pub fn state(&self) -> &Arc<State> {
@@ -100,10 +105,9 @@ impl Core {
         self.leases
     }
 
-    /// The time of the data set: this node's clock, but never earlier than what was already agreed on. So what
-    /// expired once stays expired, whichever node of whichever region leads next.
+    /// The time of the data set.
     pub fn now(&self) -> UnixNs {
-        (self.clock)().max(self.state().path().applied_at.ns())
+        self.time.now(self.state().path().applied_at.ns())
     }
 
     pub fn is_sealed(&self) -> bool {

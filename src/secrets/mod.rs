@@ -45,17 +45,19 @@ mod legible;
 mod lock;
 mod mount_changes;
 mod mount_config;
+mod time;
 
 #[cfg(test)]
 mod tests;
 
-pub use core::{Access, Clock, StandbyReads, Written};
+pub use core::{Access, StandbyReads, Written};
 pub use decoders::DECODERS;
 pub use mount_changes::{MountRequest, MountTuning};
 pub use mount_config::{Listing, MountConfig, MountConfigChange};
 pub use mounts::{KvKind, Mount, MountId, Table};
 pub use policy::{Acl, Asked, Decision, Operation};
 pub use seal::{SealKind, Split};
+pub use time::Clock;
 pub use tokens::cidrs::Cidr;
 pub use tokens::{Caller, Leases, Parent, RoleKind, TokenInfo, TokenKind, TokenMade, TokenRequest, TokenRole, Use};
 pub use vault::{InitOptions, InitResult, SealStatus, Vault};

@@ -1,11 +1,12 @@
 //! A node's face to clients: initialise, unseal, seal. The other files of this folder add what an open vault does.
 
-use super::core::{Access, Clock, Core, StandbyReads, View, blocking};
+use super::core::{Access, Core, StandbyReads, View, blocking};
 use super::keyring::Keyring;
 use super::mounts::MountTable;
 use super::rekey::Rekey;
 use super::root_generation::RootGeneration;
 use super::seal::{self, Attempt, SealKind, SealRecord, Split, split_key};
+use super::time::Clock;
 use super::tokens::Leases;
 use super::{aead, key_file, layout, mounts, tokens};
 use crate::clock;

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::ids::NodeId;
 use crate::replication::Replication;
 use crate::replication::ports::{KeyringPort, RegionConfig};
-use crate::secrets::{Leases, Mount, SealKind, StandbyReads, Vault};
+use crate::secrets::{Clock, Leases, Mount, SealKind, StandbyReads, Vault};
 use crate::sensitive::Key as SecretKey;
 use crate::state::State;
 use crate::storage::keys::Key;
@@ -111,7 +111,7 @@ impl Node {
         };
         let standby_reads = if config.replication.serve_reads { StandbyReads::Served } else { StandbyReads::Refused };
         let leases = Leases { default_ttl: config.leases.default_ttl, max_ttl: config.leases.max_ttl };
-        let vault = Arc::new(Vault::with(raft.clone(), seal, leases, standby_reads, Arc::new(clock::now_ns)));
+        let vault = Arc::new(Vault::with(raft.clone(), seal, leases, standby_reads, Clock::system()));
         let fingerprint = certificate.as_ref().map(|certificate| certificate.fingerprint);
         let mut region = RegionConfig::new(&config.storage.node_id, &config.api_addr);
         region.fingerprints = fingerprint.into_iter().collect();

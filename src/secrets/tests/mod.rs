@@ -96,7 +96,8 @@ fn blank(seal: SealKind) -> (Arc<Vault>, Arc<Direct>, Arc<AtomicU64>) {
     let consensus = Arc::new(Direct::new(state));
     let now = Arc::new(AtomicU64::new(1_700_000_000_123_456_789));
     let clock = now.clone();
-    let clock: Clock = Arc::new(move || UnixNs(clock.load(Ordering::Relaxed)));
+    let wall = Arc::new(move || UnixNs(clock.load(Ordering::Relaxed)));
+    let clock = Clock { wall, steady: Arc::new(|| std::time::Duration::ZERO) };
     let vault = Arc::new(Vault::with(
         consensus.clone() as Arc<dyn Consensus>,
         seal,

@@ -161,5 +161,5 @@ proptest! {
 }
 
 fn vault_over(consensus: Arc<dyn Consensus>, seal: SealKind) -> Vault {
-    Vault::with(consensus, seal, Leases::default(), StandbyReads::Refused, Arc::new(crate::clock::now_ns))
+    Vault::with(consensus, seal, Leases::default(), StandbyReads::Refused, crate::secrets::Clock::system())
 }
