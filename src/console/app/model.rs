@@ -15,6 +15,10 @@ use crate::console::domain::AnyAge;
 use crate::console::domain::{Alarm, NodeRow, Overall, PairView, RegionView};
 use std::collections::{BTreeMap, VecDeque};
 
+/// What a terminal is taken for until it says more.
+const USUAL_SIZE: (u16, u16) = (80, 24);
+/// Columns and rows below which there is a line a region and nothing else.
+pub const LEAST_SIZE: (u16, u16) = (36, 10);
 /// Toasts kept: the newest is shown.
 const TOASTS_MAX: usize = 20;
 
@@ -114,6 +118,8 @@ pub struct Model {
     pub rehearsal: Option<RehearsalDesk>,
     /// While a recording is looked at: where in it.
     pub past: Option<String>,
+    /// Columns and rows of what it is painted on: where a loss can't be read, nobody consents to it.
+    pub size: (u16, u16),
 }
 
 /// Whether the console takes the mouse, or leaves it to the terminal for selecting text.
@@ -148,7 +154,13 @@ impl Model {
             quiet: options.quiet,
             rehearsal: None,
             past: None,
+            size: USUAL_SIZE,
         }
+    }
+
+    /// Whether there is room for more than a line a region.
+    pub fn is_tiny(&self) -> bool {
+        self.size.0 < LEAST_SIZE.0 || self.size.1 < LEAST_SIZE.1
     }
 
     /// All contexts, in the order in which they were named.
@@ -221,8 +233,13 @@ impl Model {
     /// Whether Esc has nothing to leave but the model itself.
     pub fn is_at_rest(&self) -> bool {
         let list = self.list();
-        let list_at_rest = !list.is_filtered() && !list.typing && list.cursor.is_none();
+        let list_at_rest = !list.is_filtered() && !list.typing && !self.points_at_a_row();
         self.dialogs.is_empty() && self.trail.is_empty() && list_at_rest
+    }
+
+    /// Whether a row was chosen. How far a text is scrolled is nothing to back out of.
+    pub(super) fn points_at_a_row(&self) -> bool {
+        self.list().cursor.is_some() && !matches!(self.screen, Screen::Failover | Screen::Replication)
     }
 
     /// Looks at the same screen and the same region of the same context.

@@ -217,10 +217,13 @@ fn select(model: &mut Model, by: usize) -> Vec<Effect> {
 
 /// One level at a time: what is typed, the filter, then screen by screen the way that one came.
 fn back(model: &mut Model) {
+    if !model.points_at_a_row() {
+        model.list_mut().cursor = None;
+    }
     let list = model.list();
     if list.borrowed && list.cursor.is_none() {
         model.leave_screen();
-    } else if list.is_filtered() || list.typing || list.cursor.is_some() {
+    } else if list.is_filtered() || list.typing || model.points_at_a_row() {
         model.list_mut().clear_filter();
     } else if !model.leave_screen() {
         model.toasts.clear();

@@ -166,6 +166,9 @@ fn outdated(model: &Model) -> Option<String> {
 pub fn promotion_forbidden(model: &Model) -> Option<String> {
     let desk = model.here.promotion.as_ref()?;
     let Stage::Deciding(deciding) = &desk.stage else { return None };
+    if model.is_tiny() {
+        return Some("too small to show what is lost: 40×12 at least".into());
+    }
     let blocks = deciding.blocks();
     if !blocks.is_empty() {
         return Some(format!("blocked by: {}", blocks.join(", ")));

@@ -351,6 +351,7 @@ impl Console {
             return Ok(());
         }
         let (width, height) = self.screen.size()?;
+        self.model.size = (width, height);
         let look = &self.prepared.look;
         let hits = Hits::default();
         let model = self.in_view();

@@ -82,7 +82,10 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
         (tabs.iter().map(|tab| tab.width() as u16).sum::<u16>(), tabs)
     };
     // Which context is in view outranks which screens there are.
-    let name = if several && model.screen != Screen::Index { model.here.name.width() as u16 + 2 } else { 0 };
+    let called = if model.here.name.is_empty() { "twinkeep" } else { model.here.name.as_str() };
+    let is_past = model.here.write == WriteRight::Past;
+    let is_named = is_past || (several && model.screen != Screen::Index);
+    let name = if is_named { called.width() as u16 + 2 } else { 0 };
     let (mut tabs_width, mut tabs) = titled(&screens, Screen::title);
     if name + tabs_width + right.len() as u16 + 1 > area.width {
         (tabs_width, tabs) = titled(&screens, Screen::short_title);
@@ -116,7 +119,7 @@ fn header(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut Buf
     if !model.here.name.is_empty() && usize::from(room) > 12 + model.here.name.len() {
         left.push(paint.muted(format!(" {}", model.here.name)));
     } else if name > 0 {
-        left = vec![paint.span(Role::Title, format!(" {}", model.here.name))];
+        left = vec![paint.span(Role::Title, format!(" {called}"))];
     }
     let left = match room {
         room if room >= if name > 0 { name } else { 11 } => Line::from(left),

@@ -35,6 +35,7 @@ pub use hits::Hits;
 pub use role::Role;
 pub use theme::{ColourDepth, Theme};
 
+use super::app::model::LEAST_SIZE;
 use super::app::{Hit, Model, Screen};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -83,7 +84,7 @@ impl Tier {
         match (area.width, area.height) {
             (120.., 30..) => Tier::Wide,
             (78.., 20..) => Tier::Normal,
-            (36.., 10..) => Tier::Narrow,
+            (width, height) if width >= LEAST_SIZE.0 && height >= LEAST_SIZE.1 => Tier::Narrow,
             _ => Tier::Tiny,
         }
     }

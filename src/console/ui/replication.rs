@@ -58,7 +58,8 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     if height > 2 {
         let place = Rect { y: top, height, ..area };
         let inner = paint.titled("link", place, buf);
-        lines(text, inner, buf);
+        let scroll = Scroll::Above(model.list().cursor.unwrap_or(0));
+        lines(scrolled(text, scroll, usize::from(inner.height), paint), inner, buf);
         top += height;
     }
     let rest = Rect { y: top, height: area.bottom() - top, ..area };

@@ -535,6 +535,29 @@ fn promoted_said(model: &Model) -> Promotion {
 }
 
 #[test]
+fn where_a_loss_can_not_be_read_nobody_consents_to_it() {
+    let mut model = lived(fixtures::dark_primary());
+    open_plan(&mut model);
+    model.size = (30, 6);
+    type_text(&mut model, "eu-west-1");
+    assert!(keys(&mut model, "enter").is_empty());
+    assert!(words(&model, (30, 6)).contains("too small to show"), "{}", shown(&model, (30, 6)));
+    model.size = (40, 12);
+    assert_eq!(keys(&mut model, "enter").len(), 1, "it is read now");
+}
+
+#[test]
+fn which_context_the_past_is_of_is_said() {
+    let mut model = lived(fixtures::streaming());
+    (model.here.name, model.here.write) = ("prod".into(), WriteRight::Past);
+    model.past = Some("HELD at 22:12:18Z, 10s ago; esc = now".into());
+    for size in [(120, 40), (80, 24)] {
+        let top = first_line(&model, size);
+        assert!(top.contains(" prod ") && top.contains("HELD at"), "{top}");
+    }
+}
+
+#[test]
 fn the_smallest_screen_has_ages_and_the_index_its_worst() {
     let text = shown(&lived(fixtures::dark_primary()), (30, 6));
     assert!(text.contains("dark 41s") && text.contains("degraded 0.4s 8 behind"), "{text}");

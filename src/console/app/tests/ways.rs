@@ -97,6 +97,15 @@ fn a_context_that_there_is_not_is_named_with_those_that_there_are() {
 }
 
 #[test]
+fn to_scroll_a_text_is_no_level_to_back_out_of() {
+    let mut model = model(fixtures::streaming());
+    keys(&mut model, "3 down down esc");
+    assert_eq!(model.screen, Screen::Overview, "one esc leads back, whether all fits or not");
+    keys(&mut model, "3");
+    assert_eq!(model.list().cursor, None, "and its beginning is seen again");
+}
+
+#[test]
 fn while_a_filter_is_typed_letters_are_letters() {
     let mut model = model(fixtures::streaming());
     assert_eq!(words(&keys(&mut model, "7 / q p g")), [""; 0]);

@@ -89,6 +89,10 @@ fn card_lines(model: &Model, region: &RegionView<'_>, paint: Paint<'_>, area: Re
             rows.push(row(paint, "head", vec![aged(head)]));
             rows.push(row(paint, "writes", vec![aged(rate(status.writes_per_s))]));
         }
+        // Half a copy is at no position.
+        RegionRole::Standby if !status.whole => {
+            rows.push(row(paint, "applied", vec![paint.span(Role::Unknown, "none until whole")]));
+        }
         RegionRole::Standby | RegionRole::Fenced => {
             // One that is fenced receives nothing.
             if status.role == RegionRole::Standby {

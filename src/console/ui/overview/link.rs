@@ -50,7 +50,8 @@ pub(super) fn link(pair: &PairView<'_>, paint: Paint<'_>, area: Rect, buf: &mut 
     if let Some(said) = &pair.link.said {
         let link = said.value;
         let moving = look == LinkLook::Streaming || look.is_syncing();
-        if moving {
+        // While one is filled, its progress says how fast.
+        if look == LinkLook::Streaming {
             let through = format!("{} · {}", rate(link.entries_per_s), byte_rate(link.bytes_per_s));
             rows.push(Line::from(paint.aged(said, Role::Text, fitted(&through, usize::from(area.width)))).centered());
         }
