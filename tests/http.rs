@@ -911,6 +911,8 @@ async fn followers_forward_and_nodes_come_and_go() {
     let nobody = Http::of(&region.nodes[leader], "");
     for (method, path) in [
         ("GET", "sys/replication/status"),
+        ("GET", "sys/ha-status"),
+        ("GET", "sys/storage/raft/configuration"),
         ("GET", "sys/rekey/init"),
         ("PUT", "sys/rekey/init"),
         ("GET", "sys/generate-root/attempt"),

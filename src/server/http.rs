@@ -361,7 +361,10 @@ async fn pass_on(call: &Call, parts: &Parts, body: Body, deadline: Instant) -> R
 
 async fn run_on_leader_if_any(route: &Route, mut call: Call, parts: &Parts) -> Result<Response<Body>> {
     let node = call.node.clone();
-    // What anyone may ask a sealed node tells itself: it forwards nothing for who shows no token.
+    // A sealed node says so to who wants more than anyone may ask; that it tells itself, and forwards nothing for it.
+    if route.who != Who::Anyone {
+        node.expect_open()?;
+    }
     let asks_leader = route.who != Who::Anyone || node.expect_open().is_ok();
     let leader = {
         let standing = node.raft.standing();

@@ -97,6 +97,21 @@ impl Policy {
         }
         Ok(Policy { rules })
     }
+
+    /// Fails where the braces of a template are not in pairs, as in Vault: what is stored was once taken without.
+    pub fn expect_balanced(&self) -> Result<()> {
+        let is_balanced = |path: &str| {
+            let mut parts = path.split("{{");
+            let first = parts.next().unwrap_or_default();
+            !first.contains("}}") && parts.all(|part| part.matches("}}").count() == 1)
+        };
+        match self.rules.iter().find(|rule| !is_balanced(&rule.path)) {
+            Some(Rule { path, .. }) => Err(failed(format!(
+                "path \"{path}\": failed to validate policy templating: unbalanced templating characters"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Rule {

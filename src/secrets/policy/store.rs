@@ -107,7 +107,7 @@ impl Vault {
 
     pub async fn policy_put(&self, name: &str, text: &str) -> Result<Written<()>> {
         let name = changeable(name, "update")?;
-        Policy::parse(text)?;
+        Policy::parse(text)?.expect_balanced()?;
         let record = PolicyRecord { name: name.clone(), text: text.to_owned() };
         let put =
             move |view: &View| Ok(((), vec![view.put(Record::Policy(&record.name).key(&view.barrier)?, &record)?]));

@@ -30,6 +30,24 @@ fn the_built_in_policies_are_policies() {
 }
 
 #[test]
+fn braces_of_templates_come_in_pairs() {
+    for (path, is_balanced) in
+        [("a", true), ("a/{{b}}/{{c}}", true), ("a/{{b", false), ("a}}", false), ("{{a}}}}", false)]
+    {
+        let policy = Policy::parse(&format!("path \"{path}\" {{ capabilities = [\"read\"] }}")).expect("a policy");
+        assert_eq!(policy.expect_balanced().is_ok(), is_balanced, "{path}");
+    }
+}
+
+#[test]
+fn what_one_policy_shows_another_hides() {
+    let shows = r#"path "kv1/a/*" { capabilities = ["read"] }"#;
+    let hides = r#"path "kv1/a/*" { capabilities = ["deny"] }"#;
+    assert!(acl(&[shows]).sees("kv1/") && !acl(&[shows, hides]).sees("kv1/"));
+    assert!(acl(&[shows, hides, r#"path "kv1/b" { capabilities = ["list"] }"#]).sees("kv1/"));
+}
+
+#[test]
 fn which_rule_counts() {
     let policy = r#"
         path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }

@@ -43,10 +43,11 @@ pub async fn write(call: Call) -> Result<Answer> {
         text if text.is_empty() => fields::text(&body, "rules")?,
         text => text,
     };
-    if text.trim().is_empty() {
+    if text.is_empty() {
         return Err(Error::invalid("'policy' parameter not supplied or empty"));
     }
-    let decoded = BASE64.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = BASE64.decode(text.trim()).ok().filter(|bytes| !bytes.is_empty());
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     let done = call.node.vault.policy_put(call.param("name"), decoded.as_deref().unwrap_or(&text)).await?;
     Ok(written(Answer::empty(), done.position))
 }
