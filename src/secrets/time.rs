@@ -42,10 +42,15 @@ impl DatasetTime {
     pub fn now(&self, agreed: UnixNs) -> UnixNs {
         let (wall, steady) = ((self.clock.wall)(), (self.clock.steady)());
         let mut known = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != agreed {
+        let (since, at) = *known;
+        let mut goes_on = since.plus(steady.saturating_sub(at).mul_f64(PACE_AHEAD));
+        // A write that was evaluated by this time says nothing new: to start from each anew would lose what passes until it
+        // is agreed on. Earlier than what was known is another data set, or another line of it.
+        if agreed > goes_on || agreed < since {
             *known = (agreed, steady);
+            goes_on = agreed;
         }
-        wall.max(agreed.plus(steady.saturating_sub(known.1).mul_f64(PACE_AHEAD)))
+        wall.max(goes_on)
     }
 }
 
@@ -93,14 +98,24 @@ mod tests {
         steady.store(1_000, Ordering::Relaxed);
         wall.store(2_000, Ordering::Relaxed);
         assert_eq!(time.now(agreed), seconds(5_500), "it goes on");
-        // The next write agrees on that, and it goes on from there.
-        assert_eq!(time.now(seconds(5_500)), seconds(5_500));
+        // The next write agrees on that, later than it was evaluated: no time is lost by it.
+        steady.store(1_010, Ordering::Relaxed);
+        assert_eq!(time.now(seconds(5_500)), seconds(5_509));
         steady.store(2_000, Ordering::Relaxed);
         assert_eq!(time.now(seconds(5_500)), seconds(6_400));
         // An hour is caught up within ten.
         steady.store(37_000, Ordering::Relaxed);
         wall.store(38_000, Ordering::Relaxed);
         assert_eq!(time.now(seconds(5_500)), seconds(38_000));
+    }
+
+    #[test]
+    fn another_data_set_has_its_own_time() {
+        let (wall, steady, time) = at_hand();
+        assert_eq!(time.now(seconds(4_600)), seconds(4_600));
+        wall.store(1_001, Ordering::Relaxed);
+        steady.store(1, Ordering::Relaxed);
+        assert_eq!(time.now(seconds(900)), seconds(1_001));
     }
 
     #[test]

@@ -75,11 +75,15 @@ pub async fn forward(
     if let Some(client) = from.client.and_then(|client| HeaderValue::from_str(&client.to_string()).ok()) {
         headers.insert(HeaderName::from_static(CLIENT_ADDRESS), client);
     }
+    // One that comes from outside while it is sent may break by itself, which says nothing of the leader.
+    let whole = body.as_bytes().is_some();
     let request = client.request(parts.method.clone(), format!("{addr}{path}")).headers(headers).body(body);
     let response = match tokio::time::timeout(timeout, request.send()).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            peers.forget(addr);
+            if whole || error.is_connect() {
+                peers.forget(addr);
+            }
             let text = format!("the leader at {addr}: {}", words(&error));
             return Ok(if error.is_connect() { Forwarded::NotDone(text) } else { Forwarded::Unknown(text) });
         }

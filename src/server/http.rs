@@ -262,8 +262,12 @@ async fn handle(
         match guarded::would_allow(route, &call) {
             Ok(true) => call.upload = Some(Arc::new(node.uploads.take(node, body).await?)),
             // This node may lag behind what the leader knows.
-            _ if may_ask_leader(node, &parts) => return pass_on(&call, &parts, body, deadline).await,
             refused => {
+                if may_ask_leader(&call, &parts)
+                    && let Some(_place) = call.source().and_then(|from| node.passed_on.enter(from.ip()))
+                {
+                    return pass_on(&call, &parts, body, deadline).await;
+                }
                 // Like any other request, with nothing of what it brings.
                 bodies::refuse(&parts, body).await;
                 refused?;
@@ -333,10 +337,10 @@ async fn run_on_leader(route: &Route, mut call: Call, parts: &Parts, deadline: I
     }
 }
 
-/// Whether this node, which does not lead, may let the leader judge.
-fn may_ask_leader(node: &Node, parts: &Parts) -> bool {
-    let forwarded = parts.headers.contains_key(FORWARDED_BY);
-    !forwarded && node.expect_open().is_ok() && !node.standing().is_leader
+/// Whether this node, which does not lead, may let the leader judge: who shows no token is refused by either.
+fn may_ask_leader(call: &Call, parts: &Parts) -> bool {
+    let (node, forwarded) = (&call.node, parts.headers.contains_key(FORWARDED_BY));
+    call.token().is_some() && !forwarded && node.expect_open().is_ok() && !node.standing().is_leader
 }
 
 /// What this node would refuse, as it comes to the leader, who refuses it as well or takes it in. Nothing of it is kept

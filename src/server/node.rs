@@ -37,6 +37,9 @@ use tokio_util::sync::CancellationToken;
 /// Streams of events that are read at a time, and from one address: behind it there may be many consoles.
 const EVENT_STREAMS_MAX: usize = 1024;
 const EVENT_STREAMS_ADDRESS_MAX: usize = 64;
+/// Files that go on to the leader for its judgement, as they come: each holds one of this node's connections there.
+const PASSED_ON_MAX: usize = 8;
+const PASSED_ON_ADDRESS_MAX: usize = 2;
 /// How long the report of a node that is no member is kept.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
@@ -57,6 +60,7 @@ pub struct Node {
     pub uploads: Uploads,
     /// Streams of events that are read.
     pub event_streams: Places,
+    pub passed_on: Places,
     pub moves: Moves,
     /// How often each address asked, where a quota counts it.
     pub quotas: Quotas,
@@ -132,6 +136,7 @@ impl Node {
             bodies: Bodies::default(),
             uploads: Uploads::default(),
             event_streams: Places::new(EVENT_STREAMS_MAX, EVENT_STREAMS_ADDRESS_MAX),
+            passed_on: Places::new(PASSED_ON_MAX, PASSED_ON_ADDRESS_MAX),
             moves: Moves::default(),
             quotas: Quotas::default(),
             requests: Arc::default(),
