@@ -77,11 +77,13 @@ impl Vault {
             Error::invalid("this region is unsealed by its key file: it has no shares that could be made anew")
         })?;
         let mut rekey = self.rekey();
-        if rekey.is_some() {
+        // One whose new shares were told already is ended by nobody's waiting.
+        let stays = |rekey: &Rekey| rekey.made.is_some() || !rekey.attempt.gives_way(clock::steady());
+        if rekey.as_ref().is_some_and(stays) {
             return Err(Error::invalid("rekey already in progress"));
         }
         let nonce = clock::random_uuid();
-        *rekey = Some(Rekey { nonce, split, verify, attempt: Attempt::default(), made: None });
+        *rekey = Some(Rekey { nonce, split, verify, attempt: Attempt::begin(), made: None });
         info!(shares = split.shares, threshold = split.threshold, "a rekey of the seal begins");
         Ok(status(&rekey, record.split().threshold))
     }
@@ -193,11 +195,9 @@ fn status(rekey: &Option<Rekey>, required: u8) -> RekeyStatus {
     }
 }
 
-fn expect_nonce(given: &str, expected: &str) -> Result<()> {
-    if given == expected {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("incorrect nonce supplied; nonce for this rekey operation is \"{expected}\"")))
+/// Vault's error tells the right one. It needs no token, and whoever has the nonce may end what is under way.
+pub(super) fn expect_nonce(given: &str, expected: &str) -> Result<()> {
+    if given == expected { Ok(()) } else { Err(Error::invalid("incorrect nonce supplied")) }
 }
 
 fn no_verification() -> Error {

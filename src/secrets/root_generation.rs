@@ -5,6 +5,7 @@
 
 use super::core::{Access, View};
 use super::lock::{Gate, Lock};
+use super::rekey::expect_nonce;
 use super::seal::Attempt;
 use super::tokens::{TOKEN_LENGTH, new_root, random_text};
 use super::vault::Vault;
@@ -66,12 +67,12 @@ impl Vault {
             return Err(Error::invalid(format!("OTP string has incorrect length: {OTP_LENGTH} characters are needed")));
         }
         let mut under_way = self.root_generation();
-        if under_way.is_some() {
+        if under_way.as_ref().is_some_and(|one| !one.attempt.gives_way(clock::steady())) {
             return Err(Error::invalid("root generation already in progress"));
         }
         let made = otp.is_none().then(|| SensitiveString::new(random_text(OTP_LENGTH)));
         let otp = otp.or_else(|| made.clone()).unwrap_or_else(|| SensitiveString::new(""));
-        *under_way = Some(RootGeneration { nonce: clock::random_uuid(), otp, attempt: Attempt::default() });
+        *under_way = Some(RootGeneration { nonce: clock::random_uuid(), otp, attempt: Attempt::begin() });
         info!("the generation of a root token begins");
         Ok((status(&under_way, required), made))
     }
@@ -92,12 +93,7 @@ impl Vault {
         let done = {
             let mut under_way = self.root_generation();
             let generation = under_way.as_mut().ok_or_else(|| Error::invalid("no root generation in progress"))?;
-            if nonce != generation.nonce {
-                return Err(Error::invalid(format!(
-                    "incorrect nonce supplied; nonce for this root generation operation is \"{}\"",
-                    generation.nonce
-                )));
-            }
+            expect_nonce(nonce, &generation.nonce)?;
             if generation.attempt.add(&record, share)?.is_none() {
                 return Ok(Err(status(&under_way, required)));
             }

@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use vsss_rs::Gf256;
 use zeroize::Zeroizing;
 
@@ -147,14 +148,29 @@ fn key_from(bytes: &[u8]) -> Result<Key> {
     Ok(Key::new(key.map_err(|_| Error::invalid(format!("a key has {} bytes, not {KEY_BYTES}", bytes.len())))?))
 }
 
+/// So long after its last share an attempt that anybody may begin gives way to another one: its nonce is known to whoever
+/// began it, and nobody else can end it without a token.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(600);
+
 /// Shares that were given so far. `nonce` names the attempt.
 #[derive(Default)]
 pub struct Attempt {
     shares: Vec<Sensitive>,
     nonce: String,
+    /// When a share came last.
+    moved_at: Option<Instant>,
 }
 
 impl Attempt {
+    /// One that begins now.
+    pub fn begin() -> Attempt {
+        Attempt { moved_at: Some(clock::steady()), ..Attempt::default() }
+    }
+
+    pub fn gives_way(&self, now: Instant) -> bool {
+        self.moved_at.is_some_and(|at| now.saturating_duration_since(at) > GIVES_WAY_AFTER)
+    }
+
     pub fn progress(&self) -> u8 {
         u8::try_from(self.shares.len()).unwrap_or(u8::MAX)
     }
@@ -188,10 +204,12 @@ impl Attempt {
             self.nonce = clock::random_uuid();
         }
         self.shares.push(share);
+        self.moved_at = self.moved_at.map(|_| clock::steady());
         if self.progress() < threshold {
             return Ok(None);
         }
-        let given = std::mem::take(self);
+        let moved_at = self.moved_at;
+        let given = std::mem::replace(self, Attempt { moved_at, ..Attempt::default() });
         let root = record.open(&combine(&given.shares)?)?;
         root.map(Some).ok_or_else(|| {
             Error::invalid(

@@ -35,6 +35,8 @@ async fn linked() -> (Region, Region) {
     let (primary, standby) = pair().await;
     primary.connect(&standby.token().await).await.expect("connected");
     until_in_step(&primary, &standby).await;
+    // A request is counted when it was answered, and a region may be whole a moment before that.
+    standby.until_counted("copy", 1, 0).await;
     (primary, standby)
 }
 

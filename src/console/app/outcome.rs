@@ -33,6 +33,7 @@ pub enum Asked {
     /// No entries: all that was undecided.
     Replay {
         entries: Vec<String>,
+        overwrite: bool,
     },
     Discard {
         entries: Vec<String>,
@@ -74,7 +75,9 @@ impl Asked {
             Change::RevokeToken { accessor } => Asked::Revoke { accessor: accessor.clone() },
             Change::Pause => Asked::Pause,
             Change::Resume => Asked::Resume,
-            Change::ReplayLedger(request) => Asked::Replay { entries: request.entries.clone() },
+            Change::ReplayLedger(request) => {
+                Asked::Replay { entries: request.entries.clone(), overwrite: request.overwrite }
+            }
             Change::DiscardLedger(request) => Asked::Discard { entries: request.entries.clone() },
             Change::Rejoin(request) => Asked::Rejoin { primary: request.primary.clone() },
             Change::Fence(_) => Asked::Fence,
@@ -156,6 +159,9 @@ impl Asked {
         match self {
             Asked::Promotion(_) => "p shows a new plan.",
             Asked::HandOver { .. } => "The token is still here: g shows it.",
+            Asked::Link { .. } => {
+                "The standby may have made a token for it: screen 4 lists it; revoke it if nobody uses it."
+            }
             Asked::Replay { .. } | Asked::Discard { .. } => "Its ledger says of each write what was decided.",
             _ => "Nothing was changed.",
         }
@@ -219,11 +225,12 @@ pub(super) fn ended(model: &mut Model, target: &Target, asked: Asked, result: Re
 pub(super) fn settle(model: &mut Model, target: &Target, asked: Asked, standing: Standing, words: String) {
     let now = model.now;
     let open = model.outcomes.iter_mut().rev().find(|of| {
-        of.context == target.context && of.region == target.region && of.asked == asked && of.standing != Standing::Done
+        let open = matches!(of.standing, Standing::Running | Standing::Unknown);
+        open && of.context == target.context && of.region == target.region && of.asked == asked
     });
     // What failed and was asked for again has a line of its own.
     let ended_at = (standing != Standing::Running).then_some(now);
-    match open.filter(|of| of.standing != Standing::Failed) {
+    match open {
         Some(outcome) => {
             outcome.read &= outcome.standing == standing;
             (outcome.standing, outcome.words, outcome.ended_at) = (standing, words, ended_at);

@@ -17,10 +17,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A ledger is asked about an unknown outcome this often.
-const ASK_EVERY: Duration = Duration::from_secs(3);
+const ASK_EVERY: Duration = Duration::from_secs(10);
 /// What was not seen for so long after its answer was lost, or did not move for so long, was not done: longer than any
 /// request is worked on.
-pub const OVER_AFTER: Duration = Duration::from_secs(60);
+pub const OVER_AFTER: Duration = Duration::from_secs(100);
 
 /// What is remembered of an outcome, to find out by what its region says later.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -96,9 +96,9 @@ pub(super) fn look_into(model: &mut Model, target: &Target, page: &LedgerPage) -
             continue;
         }
         asked_for = true;
-        let is_replay = matches!(of.asked, Asked::Replay { .. });
-        let (Asked::Replay { entries } | Asked::Discard { entries }) = &of.asked else { continue };
-        let Some(decided) = Decided::of(page, entries, is_replay) else { continue };
+        let stops_at_conflicts = matches!(of.asked, Asked::Replay { overwrite: false, .. });
+        let (Asked::Replay { entries, .. } | Asked::Discard { entries }) = &of.asked else { continue };
+        let Some(decided) = Decided::of(page, entries, stops_at_conflicts) else { continue };
         let since = match of.traces.undecided {
             Some((undecided, since)) if undecided == decided.open => since,
             _ => now,
@@ -129,15 +129,15 @@ struct Decided {
 
 impl Decided {
     /// `None`: the page does not tell of all of them.
-    fn of(page: &LedgerPage, entries: &[String], is_replay: bool) -> Option<Decided> {
+    fn of(page: &LedgerPage, entries: &[String], stops_at_conflicts: bool) -> Option<Decided> {
         let meant = |entry: &str| entries.is_empty() || entries.iter().any(|it| it == entry);
         let reviews = || page.entries.iter().filter(|it| meant(&it.entry)).map(|it| &it.review);
         let all = if entries.is_empty() { page.next.is_none() } else { reviews().count() == entries.len() };
         let count = |is: fn(&ReviewInfo) -> bool| reviews().filter(|review| is(review)).count() as u64;
         let undecided = count(|review| matches!(review, ReviewInfo::Unreviewed { .. }));
         let met = count(|review| matches!(review, ReviewInfo::Unreviewed { conflicts } if !conflicts.is_empty()));
-        // A replay is over for what met another change; who gives something up gives it up all the same.
-        let met = if is_replay { met } else { 0 };
+        // A replay is over for what met another change; who overwrites that, or gives it up, does so all the same.
+        let met = if stops_at_conflicts { met } else { 0 };
         all.then(|| Decided {
             open: undecided - met,
             replayed: count(|review| matches!(review, ReviewInfo::Replayed { .. })),
@@ -197,7 +197,8 @@ fn token(outcome: &Outcome, region: &RegionView<'_>) -> Option<Found> {
     let name = &outcome.region;
     match told.last().iter().filter(is_new).max_by_key(|token| token.created_at) {
         Some(made) => Some(Found::Done(format!(
-            "{name} made the token {}, but its answer was lost and nobody holds it: revoke it on screen 4, then make another",
+            "{name} has made the token {} since. Its answer was lost: unless somebody else asked for it, nobody holds it; \
+             revoke it on screen 4, then make another",
             made.accessor
         ))),
         None if told.at().since(lost_at) >= OVER_AFTER => {
@@ -239,10 +240,11 @@ fn shows(outcome: &Outcome, region: &RegionView<'_>) -> bool {
     let Some(status) = region.status.filter(|status| status.at() > outcome.asked_at).map(|status| status.last()) else {
         return false;
     };
-    let mut sends = status.links.iter().filter(|link| link.outgoing);
+    let sends: Vec<_> = status.links.iter().filter(|link| link.outgoing).collect();
+    let all = |is: fn(LinkState) -> bool| !sends.is_empty() && sends.iter().all(|link| is(link.state));
     match &outcome.asked {
-        Asked::Pause => !status.links.is_empty() && sends.all(|link| link.state == LinkState::Paused),
-        Asked::Resume => !status.links.is_empty() && sends.all(|link| link.state != LinkState::Paused),
+        Asked::Pause => all(|state| state == LinkState::Paused),
+        Asked::Resume => all(|state| state != LinkState::Paused),
         Asked::Fence => status.role != Role::Primary,
         Asked::Rejoin { primary: None } => {
             status.role == Role::Standby || status.ledger.as_ref().is_some_and(|ledger| ledger.may_rejoin)

@@ -134,8 +134,9 @@ pub fn unheard_rival<'a, 'b>(primary: &RegionView<'a>, pair: &'b PairView<'a>) -
         link.outgoing && link.addresses.iter().any(known)
     };
     let follows = said.links.iter().filter(is_it).any(|link| match link.state {
-        LinkState::Streaming | LinkState::FullSync | LinkState::DiffSync | LinkState::Paused => true,
-        LinkState::Activating | LinkState::Connecting | LinkState::Refused => false,
+        LinkState::Streaming | LinkState::FullSync | LinkState::DiffSync => true,
+        // Nothing is sent on a paused one: whoever is behind it may not have heard of the promotion.
+        LinkState::Paused | LinkState::Activating | LinkState::Connecting | LinkState::Refused => false,
     });
     let promotion = said.promotion.as_ref().filter(|promotion| promotion.epoch == said.epoch);
     let proven = promotion.is_some_and(|it| matches!(it.fence, FenceProof::Acknowledged { .. }));

@@ -35,6 +35,8 @@ use std::time::Duration;
 
 /// How long standard output, which may be a pipe that nobody reads, has for a line.
 const STANDARD_OUTPUT_MAX: Duration = Duration::from_secs(5);
+/// How long it may take to tell what was left out.
+const TELL_MAX: Duration = Duration::from_secs(2);
 
 /// The audit log of one node.
 #[derive(Default)]
@@ -191,6 +193,13 @@ impl Audit {
 
     /// Writes down how much of strangers was left out. A sealed node knows no devices: it tells once it is open again.
     pub async fn tell_left_out(node: &Arc<Node>, tell: Tell) {
+        // A device that hangs keeps nobody from sealing a node, or from stopping it.
+        if tokio::time::timeout(TELL_MAX, Audit::tell_each(node, tell)).await.is_err() {
+            tracing::warn!("an audit device takes too long: not all is told of what was left out of the audit log");
+        }
+    }
+
+    async fn tell_each(node: &Arc<Node>, tell: Tell) {
         let Ok(devices) = node.vault.audit_hashers() else { return };
         for (from, requests) in node.audit.strangers.to_tell(tell, clock::steady()) {
             tracing::warn!(%from, requests, "requests that proved nothing were left out of the audit log");

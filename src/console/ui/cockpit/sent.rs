@@ -124,7 +124,10 @@ fn after_failure(model: &Model, sent: &Sent) -> String {
              says first what would be lost.",
             primary.name
         ),
-        None => "Next: p shows a new plan. The primary goes on as it was.".into(),
+        None if pair.as_ref().and_then(|pair| pair.primary()).is_some_and(|primary| !primary.is_dark()) => {
+            "Next: p shows a new plan. The primary goes on as it was.".into()
+        }
+        None => "Next: p shows a new plan.".into(),
     }
 }
 
