@@ -71,13 +71,13 @@ fn a_decision_whose_answer_was_lost_is_looked_up_in_the_ledger() {
         update(&mut model, told(Answer::Ended(target.clone(), asked, Err(lost()))));
         assert_eq!(last(&model).standing, Standing::Unknown);
         // Also where the ledger is not in view.
-        assert!(wait(&mut model, 4).contains(&"ask us-east-1 Ledger".to_owned()));
+        assert!(wait(&mut model, 11).contains(&"ask us-east-1 Ledger".to_owned()));
         let mut page = fixtures::ledger();
         page.entries.iter_mut().for_each(|entry| change(&mut entry.review));
         for _ in 0..2 {
             update(&mut model, told(Answer::Ledger(target.clone(), Ok(page.clone()))));
             if last(&model).standing == Standing::Unknown {
-                wait(&mut model, 61);
+                wait(&mut model, 101);
             }
         }
         (last(&model).standing, last(&model).words.clone())
@@ -102,7 +102,7 @@ fn a_token_whose_answer_was_lost_is_looked_up_in_the_list() {
         let [Effect::Do(_, target, Change::GenerateToken(_))] = effects.as_slice() else { panic!("{effects:?}") };
         update(&mut model, told(Answer::Token(target.clone(), Err(lost()))));
         assert_eq!(last(&model).standing, Standing::Unknown);
-        wait(&mut model, 70);
+        wait(&mut model, 110);
         let mut report = fixtures::up(fixtures::status(fixtures::EU, Role::Primary, Duration::ZERO), Duration::ZERO);
         let node = model.here.world.regions().into_iter().find(|region| region.name == target.region).unwrap();
         let mut status = node.status.unwrap().last().clone();
@@ -120,10 +120,10 @@ fn a_token_whose_answer_was_lost_is_looked_up_in_the_list() {
     };
     let (standing, words) = outcome(true);
     assert_eq!(standing, Standing::Done, "{words}");
-    assert!(words.contains("made the token nEwOnE77, but its answer was lost"), "{words}");
+    assert!(words.contains("made the token nEwOnE77 since. Its answer was lost"), "{words}");
     let (standing, words) = outcome(false);
     assert_eq!(standing, Standing::Failed, "{words}");
-    assert!(words.contains("lists no new token, 1m 10s later"), "{words}");
+    assert!(words.contains("lists no new token, 1m 50s later"), "{words}");
 }
 
 #[test]
