@@ -263,3 +263,21 @@ fn shows(outcome: &Outcome, region: &RegionView<'_>) -> bool {
         | Asked::Promotion(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ledger::ConflictInfo;
+    use crate::console::domain::fixtures;
+
+    #[test]
+    fn what_met_another_change_is_over_for_a_replay_and_not_for_who_overwrites_it() {
+        let mut page = fixtures::ledger();
+        for entry in &mut page.entries {
+            let met = ConflictInfo { path: "secret/a".into(), position: None, at: None };
+            entry.review = ReviewInfo::Unreviewed { conflicts: vec![met] };
+        }
+        let open = |stops_at_conflicts| Decided::of(&page, &[], stops_at_conflicts).map(|decided| decided.open);
+        assert_eq!((open(true), open(false)), (Some(0), Some(3)));
+    }
+}
