@@ -37,6 +37,8 @@ use tokio_util::sync::CancellationToken;
 /// Streams of events that are read at a time, and from one address: behind it there may be many consoles.
 const EVENT_STREAMS_MAX: usize = 1024;
 const EVENT_STREAMS_ADDRESS_MAX: usize = 64;
+/// … and by those who show no token.
+const STRANGERS_STREAMS_MAX: usize = 512;
 /// Files that go on to the leader for its judgement, as they come: each holds one of this node's connections there.
 const PASSED_ON_MAX: usize = 8;
 const PASSED_ON_ADDRESS_MAX: usize = 2;
@@ -60,6 +62,7 @@ pub struct Node {
     pub uploads: Uploads,
     /// Streams of events that are read.
     pub event_streams: Places,
+    pub strangers_streams: Places,
     pub passed_on: Places,
     pub moves: Moves,
     /// How often each address asked, where a quota counts it.
@@ -136,6 +139,7 @@ impl Node {
             bodies: Bodies::default(),
             uploads: Uploads::default(),
             event_streams: Places::new(EVENT_STREAMS_MAX, EVENT_STREAMS_ADDRESS_MAX),
+            strangers_streams: Places::new(STRANGERS_STREAMS_MAX, EVENT_STREAMS_ADDRESS_MAX),
             passed_on: Places::new(PASSED_ON_MAX, PASSED_ON_ADDRESS_MAX),
             moves: Moves::default(),
             quotas: Quotas::default(),

@@ -81,7 +81,13 @@ pub async fn events(call: Call) -> Result<Answer> {
     }
     // Counted by who reads it, through whichever node: a follower's connections to its leader are for all.
     let from = call.address().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let Some(place) = call.node.event_streams.enter(of_site(from)) else {
+    // Whoever shows no token leaves room for those who do.
+    let known = match call.token() {
+        Some(token) => call.node.vault.recognise(&token, call.address(), call.uses).is_ok_and(|caller| caller.is_some()),
+        None => false,
+    };
+    let places = if known { &call.node.event_streams } else { &call.node.strangers_streams };
+    let Some(place) = places.enter(of_site(from)) else {
         return Ok(Answer::too_often("too many streams of events are open"));
     };
     Ok(Answer::stream("text/event-stream", event_stream(&call, after, place)))
