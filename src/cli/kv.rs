@@ -2,11 +2,13 @@
 
 use super::args::{At, Kv, KvDelete, KvGet, KvPath, KvPut};
 use super::failure::{EXIT_SERVER, Failure};
+use super::fields::fields;
+use super::kv_place::Place;
 use super::logical::{ask, change};
-use super::output::{Output, json, key_values, table, titled};
+use super::output::{Output, json, key_values, plain, table, titled};
 use super::{Context, kv_versions, logical};
-use crate::api::kv::{Fields, ReadAnswer, VersionMetadata};
-use crate::client::{Client, Logical};
+use crate::api::kv::{ReadAnswer, VersionMetadata};
+use crate::client::Logical;
 use serde_json::Value;
 
 pub async fn run(command: Kv, context: &mut Context<'_>) -> Result<Output, Failure> {
@@ -103,117 +105,6 @@ async fn run_delete(delete: KvDelete, context: &mut Context<'_>) -> Result<Outpu
     Ok(Output::said(format, format!("Success! Data deleted (if it existed) at: {}", place.data())))
 }
 
-/// Where a secret is: its mount, and its path in it.
-pub(super) struct Place {
-    pub mount: String,
-    pub path: String,
-    kind: MountKind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum MountKind {
-    /// KV version 1.
-    Plain,
-    Versioned,
-}
-
-impl Place {
-    /// The server says where the mount ends, as Vault's CLI has it said.
-    async fn of(client: &Client, given: &KvPath) -> Result<Place, Failure> {
-        let path = given.path.trim_start_matches('/');
-        let whole = match &given.mount {
-            Some(mount) => format!("{}/{path}", mount.trim_matches('/')),
-            None => path.to_owned(),
-        };
-        let found = client.mount_of(&whole).await.map_err(Failure::asked)?;
-        let version = found.mount.options.as_ref().and_then(|options| options.get("version"));
-        let kind = match (found.mount.kind.as_str(), version.map(String::as_str)) {
-            ("kv", Some("2")) => MountKind::Versioned,
-            ("kv", _) => MountKind::Plain,
-            _ => return Err(Failure::local(format!("{} is no KV mount: expected one, like secret/", found.path))),
-        };
-        // `kv list secret` names the mount without its slash.
-        let rest = format!("{whole}/");
-        let rest = rest.strip_prefix(&found.path).map(|rest| rest.trim_end_matches('/').to_owned());
-        let path = rest.ok_or_else(|| {
-            Failure::server(format!("the server says that {whole} lies in the mount {}, and it does not", found.path))
-        })?;
-        Ok(Place { mount: found.path.trim_end_matches('/').to_owned(), path, kind })
-    }
-
-    /// As `of`, where versions are kept.
-    pub async fn versioned(client: &Client, given: &KvPath) -> Result<Place, Failure> {
-        let place = Place::of(client, given).await?;
-        if place.is_plain() {
-            return Err(Failure::local(format!(
-                "{}/ is KV version 1 and keeps no versions: `kv enable-versioning {}` changes that",
-                place.mount, place.mount
-            )));
-        }
-        Ok(place)
-    }
-
-    fn is_plain(&self) -> bool {
-        self.kind == MountKind::Plain
-    }
-
-    fn in_plain(&self) -> String {
-        format!("{}/{}", self.mount, self.path)
-    }
-
-    pub fn data(&self) -> String {
-        format!("{}/data/{}", self.mount, self.path)
-    }
-
-    pub fn metadata(&self) -> String {
-        format!("{}/metadata/{}", self.mount, self.path)
-    }
-}
-
-/// `key=value`, `key=@file`, `key=-`, or all of it as one JSON object: `@file` or `-`. `\@` is an `@`.
-pub(super) fn fields(given: &[String], context: &mut Context<'_>) -> Result<Fields, Failure> {
-    let mut fields = Fields::new();
-    let mut stdin_taken = false;
-    for argument in given {
-        if argument == "-" || argument.starts_with('@') {
-            let text = content(argument, &mut stdin_taken, context)?;
-            let object: Fields = serde_json::from_str(&text).map_err(|error| {
-                // Where it is wrong, never what is there.
-                Failure::local(format!(
-                    "{argument}: no JSON object, at line {}, column {}",
-                    error.line(),
-                    error.column()
-                ))
-            })?;
-            fields.extend(object);
-            continue;
-        }
-        let Some((key, value)) = argument.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Failure::local("a field is not of the form KEY=VALUE, and neither @FILE nor -"));
-        };
-        let value = content(value, &mut stdin_taken, context)?;
-        fields.insert(key.to_owned(), Value::String(value));
-    }
-    Ok(fields)
-}
-
-fn content(value: &str, stdin_taken: &mut bool, context: &mut Context<'_>) -> Result<String, Failure> {
-    if value == "-" {
-        if std::mem::replace(stdin_taken, true) {
-            return Err(Failure::local("standard input can be read once only: `-` was given twice"));
-        }
-        let read = context.person.standard_input();
-        return read.map_err(|error| Failure::local(format!("standard input can't be read: {error}")));
-    }
-    if let Some(file) = value.strip_prefix('@') {
-        return std::fs::read_to_string(file).map_err(|error| Failure::local(format!("{file}: {error}")));
-    }
-    Ok(match value.strip_prefix("\\@") {
-        Some(rest) => format!("@{rest}"),
-        None => value.to_owned(),
-    })
-}
-
 fn shown(place: &Place, secret: &ReadAnswer) -> String {
     let mut text = format!("{}\n\n{}", titled("Secret Path", &place.data()), version(&secret.metadata));
     if let Some(data) = &secret.data {
@@ -234,12 +125,4 @@ fn version(metadata: &VersionMetadata) -> String {
         ("version", metadata.version.to_string()),
     ]);
     titled("Metadata", &body)
-}
-
-/// A string as it is, anything else as JSON.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

@@ -3,9 +3,10 @@
 use super::Context;
 use super::args::{KvEnableVersioning, KvMetadata, KvMetadataPut, KvPatch, KvRollback, KvVersions};
 use super::failure::Failure;
-use super::kv::{Place, fields, plain};
+use super::fields::fields;
+use super::kv_place::Place;
 use super::logical::{change, pairs, shown};
-use super::output::{Output, key_values, table, titled};
+use super::output::{Output, key_values, plain, table, titled};
 use crate::client::Logical;
 use serde_json::{Map, Value, json};
 

@@ -3,9 +3,9 @@
 use super::Context;
 use super::args::{At, Connection, Format, Read, Unwrap, Write};
 use super::failure::Failure;
-use super::kv::{fields, plain};
+use super::fields::fields;
 use super::login;
-use super::output::{Output, json, table};
+use super::output::{Output, json, plain, table};
 use crate::client::Logical;
 use serde_json::{Map, Value};
 

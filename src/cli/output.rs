@@ -3,6 +3,7 @@
 use super::args::Format;
 use crate::api::envelope::Envelope;
 use serde::Serialize;
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 /// The whole output of a command and its exit code: nothing is printed before it is known.
@@ -123,6 +124,14 @@ pub fn span(ms: u64) -> String {
         60_000..3_600_000 => format!("{} min", ms / 60_000),
         3_600_000..86_400_000 => format!("{} h", ms / 3_600_000),
         _ => format!("{} d", ms / 86_400_000),
+    }
+}
+
+/// A string as it is, anything else as JSON.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

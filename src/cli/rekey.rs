@@ -3,8 +3,7 @@
 use super::Context;
 use super::args::{Format, Rekey};
 use super::failure::Failure;
-use super::kv::plain;
-use super::output::{Output, json, key_values};
+use super::output::{Output, json, key_values, plain};
 use crate::client::{Client, Logical};
 use serde_json::{Value, json};
 use std::fmt::Write;

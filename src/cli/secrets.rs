@@ -3,9 +3,8 @@
 use super::Context;
 use super::args::{Audit, AuditEnable, Connection, Secrets, SecretsEnable, SecretsMove, SecretsTune};
 use super::failure::Failure;
-use super::kv::plain;
 use super::logical::{ask, change, pairs};
-use super::output::{Output, table};
+use super::output::{Output, plain, table};
 use crate::client::Logical;
 use serde_json::{Map, Value, json};
 

@@ -64,7 +64,8 @@ impl Rates {
         let last = samples.list.back()?;
         let now = value(last)?;
         // A value that fell belongs to another data set or another sync.
-        let first = samples.list.iter().rev().take_while(|sample| value(sample).is_some_and(|then| then <= now)).last()?;
+        let first =
+            samples.list.iter().rev().take_while(|sample| value(sample).is_some_and(|then| then <= now)).last()?;
         let seconds = last.at.saturating_duration_since(first.at).as_secs_f64();
         (seconds > 0.0).then(|| (now - value(first).unwrap_or(now)) as f64 / seconds)
     }

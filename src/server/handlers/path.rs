@@ -83,7 +83,9 @@ pub async fn events(call: Call) -> Result<Answer> {
     let from = call.address().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     // Whoever shows no token leaves room for those who do.
     let known = match call.token() {
-        Some(token) => call.node.vault.recognise(&token, call.address(), call.uses).is_ok_and(|caller| caller.is_some()),
+        Some(token) => {
+            call.node.vault.recognise(&token, call.address(), call.uses).is_ok_and(|caller| caller.is_some())
+        }
         None => false,
     };
     let places = if known { &call.node.event_streams } else { &call.node.strangers_streams };
