@@ -38,6 +38,8 @@ struct Notes {
     /// Which region was primary then.
     primary: Option<usize>,
     lost: Vec<Acknowledged>,
+    /// The old primary still took writes when these were counted.
+    grows: bool,
     looked: Option<Instant>,
     /// Who led each region when it began.
     leaders: Vec<Option<String>>,
@@ -121,12 +123,16 @@ impl Drill {
             if score.writes_again_ms.is_none() {
                 score.writes_again_ms = load.first_acknowledged(new, began).and_then(ms);
             }
-            if score.lost.is_none() {
+            let due = notes.looked.is_none_or(|at| at.elapsed() >= RECOVERED_EVERY);
+            // While the old primary takes writes as well, more is lost: it is counted once more when it stopped.
+            let takes_writes = |status: &PathStatus| status.role == Role::Primary && status.writable;
+            let grows = seen.get(old).and_then(Option::as_ref).is_some_and(takes_writes);
+            if score.lost.is_none() || (notes.grows && !grows) {
                 if let Some(lost) = load.lost(old, new).await {
                     score.lost = Some(lost.len() as u64);
-                    notes.lost = lost;
+                    (notes.lost, notes.grows, notes.looked) = (lost, grows, Some(now));
                 }
-            } else if !notes.lost.is_empty() && notes.looked.is_none_or(|at| at.elapsed() >= RECOVERED_EVERY) {
+            } else if !notes.lost.is_empty() && due {
                 notes.looked = Some(now);
                 score.recovered = load.there(&notes.lost, new).await.or(score.recovered);
             }

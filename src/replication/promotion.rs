@@ -302,8 +302,8 @@ fn proven_loss(estimate: LossEstimate, fork: Position, at_fork: &Totals, heard: 
     let entries = reached.index.saturating_sub(fork.index);
     let words = match entries {
         0 => format!("nothing: the old primary had reached {reached}, and all of it is here"),
-        1 => format!("1 write, which only the old primary has: {reached}"),
-        _ => format!("{entries} writes, which only the old primary has: those behind {fork}, up to {reached}"),
+        1 => format!("1 write, which only the old primary had: {reached}"),
+        _ => format!("{entries} writes, which only the old primary had: those behind {fork}, up to {reached}"),
     };
     let (bytes, by_class) = match heard.totals {
         _ if entries == 0 => (0, Vec::new()),

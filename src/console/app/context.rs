@@ -4,7 +4,7 @@
 use super::desk::TokenDesk;
 use super::failover::VerifyDesk;
 use super::history::{EventLog, Samples};
-use super::promotion::PromotionDesk;
+use super::promotion::{PromotionDesk, Sent};
 use crate::api::ledger::LedgerPage;
 use crate::api::replication::EventLevel;
 use crate::clock::UnixMs;
@@ -63,8 +63,8 @@ pub struct Context {
     pub desk: TokenDesk,
     pub promotion: Option<PromotionDesk>,
     /// The last whose outcome was read here: a region that goes on telling of it, since it can't know the end, leads back
-    /// to no dialog that ended.
-    pub settled: Option<crate::ids::PromotionId>,
+    /// to no dialog that ended, and what was known here of it by then stays known.
+    pub settled: Option<Box<Sent>>,
     pub verify: Option<VerifyDesk>,
     pub log: EventLog,
     pub samples: Samples,

@@ -230,8 +230,9 @@ pub(super) fn promote(model: &mut Model) -> Vec<Effect> {
         model.dialogs.push(Dialog::Promotion);
         return Vec::new();
     }
+    let is_settled = |id| model.here.settled.as_ref().is_some_and(|sent| sent.id == id);
     // One that was begun at another terminal: what the regions say of it leads back to it.
-    if let Some((asker, id)) = targets::handover_under_way(model).filter(|(_, id)| model.here.settled != Some(*id)) {
+    if let Some((asker, id)) = targets::handover_under_way(model).filter(|(_, id)| !is_settled(*id)) {
         let target = target(model, &asker);
         return promoting::look_after(model, target, id);
     }

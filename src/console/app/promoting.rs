@@ -86,7 +86,7 @@ fn leave(model: &mut Model) {
         Stage::Planning { .. } | Stage::NoPlan { .. } | Stage::Deciding(_) => true,
     });
     if let Some(PromotionDesk { stage: Stage::Sent(sent), .. }) = model.here.promotion.take_if(|_| settled) {
-        model.here.settled = Some(sent.id);
+        model.here.settled = Some(Box::new(sent));
     }
 }
 
@@ -254,9 +254,15 @@ pub(super) fn find(model: &mut Model, id: PromotionId) -> Vec<Effect> {
     look_after(model, target, id)
 }
 
+/// One that is known by its id, with what was known of it when it was closed here.
+pub(super) fn found(model: &Model, id: PromotionId) -> Sent {
+    let (now, closed) = (model.now, model.here.settled.as_deref().filter(|closed| closed.id == id));
+    closed.map_or_else(|| Sent::found(id, now), |closed| Sent { asked_at: now, asking: true, ..closed.clone() })
+}
+
 /// The same, of the region that is known to carry it out.
 pub(super) fn look_after(model: &mut Model, target: Target, id: PromotionId) -> Vec<Effect> {
-    let sent = Sent::found(id, model.now);
+    let sent = found(model, id);
     let mode = sent.mode;
     model.here.promotion =
         Some(PromotionDesk { target: target.clone(), scroll: Scroll::default(), mode, stage: Stage::Sent(sent) });

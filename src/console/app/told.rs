@@ -58,7 +58,7 @@ pub(super) fn take(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let mode = promotion.last().mode;
-    let sent = Sent { sent_at: began_at, mode, asking: false, ..Sent::found(id, model.now) }.told(promotion);
+    let sent = Sent { sent_at: began_at, mode, asking: false, ..super::promoting::found(model, id) }.told(promotion);
     let running = matches!(sent.outcome(), Standing::Running | Standing::Unknown);
     let region = target.region.clone();
     let stage = Stage::Sent(sent);

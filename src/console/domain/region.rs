@@ -122,6 +122,16 @@ impl<'a> RegionView<'a> {
         self.foreign.map(|foreign| foreign.last().product)
     }
 
+    /// Whether it said that it keeps what only it has.
+    pub fn keeps_ledger(&self) -> bool {
+        self.status.is_some_and(|said| said.last().ledger.is_some())
+    }
+
+    /// Writes in its ledger that nobody decided on, by its last word.
+    pub fn undecided(&self) -> u64 {
+        self.status.and_then(|said| said.last().ledger.as_ref()).map_or(0, |ledger| ledger.unreviewed)
+    }
+
     /// Whether no node answers this console now.
     pub fn is_dark(&self) -> bool {
         !self.nodes.iter().any(|node| node.is_up())

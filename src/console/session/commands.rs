@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// A change may have to be agreed upon first: that takes longer than a look.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Decisions on a ledger are agreed on one after the other: as long as a server works on one request.
+const DECISIONS_TIMEOUT: Duration = Duration::from_secs(95);
 
 pub(super) async fn ask(shared: &Shared, target: Target, query: Query) {
     let path = &shared.options.path;
@@ -84,7 +86,8 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
         }
         Change::ReplayLedger(request) => {
             let request = &request;
-            let done = anywhere(shared, &target, |client| async move { client.replay(path, request).await }).await;
+            let call = |client: Client| async move { client.replay(path, request).await };
+            let done = within(DECISIONS_TIMEOUT, shared, &target, call).await;
             done.map(|answer| {
                 let there = plural(answer.replayed.len() as u64, "write", "writes");
                 let (met, refused) = (count(answer.conflicts.len() as u64), count(answer.refused.len() as u64));
@@ -94,7 +97,8 @@ pub(super) async fn change(shared: &Shared, _permit: Permit, target: Target, cha
         }
         Change::DiscardLedger(request) => {
             let request = &request;
-            let done = anywhere(shared, &target, |client| async move { client.discard(path, request).await }).await;
+            let call = |client: Client| async move { client.discard(path, request).await };
+            let done = within(DECISIONS_TIMEOUT, shared, &target, call).await;
             done.map(|answer| {
                 let given_up = plural(answer.discarded.len() as u64, "write", "writes");
                 Some(format!("{}: {given_up} discarded", target.region))
@@ -120,7 +124,10 @@ const LEDGER_ENTRIES_MAX: usize = 2_000;
 async fn whole_ledger(shared: &Shared, target: &Target) -> Result<LedgerPage, Failure> {
     let path = &shared.options.path;
     let mut all = anywhere(shared, target, |client| async move { client.ledger(path, None).await }).await?;
-    while let Some(after) = all.next.take().filter(|_| all.entries.len() < LEDGER_ENTRIES_MAX) {
+    // What is left out stays named: a page that was cut is not the whole ledger.
+    while all.entries.len() < LEDGER_ENTRIES_MAX
+        && let Some(after) = all.next.take()
+    {
         let after = after.as_str();
         let page = anywhere(shared, target, |client| async move { client.ledger(path, Some(after)).await }).await?;
         all.entries.extend(page.entries);
@@ -182,13 +189,25 @@ async fn anywhere<T, F>(shared: &Shared, target: &Target, call: impl Fn(Client) 
 where
     F: Future<Output = Result<T, ClientError>>,
 {
+    within(CHANGE_TIMEOUT, shared, target, call).await
+}
+
+async fn within<T, F>(
+    call_timeout: Duration,
+    shared: &Shared,
+    target: &Target,
+    call: impl Fn(Client) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
     let nowhere = || Failure { words: format!("no address of {} is known", target.region), sort: FailureSort::Refused };
     let mut failure = nowhere();
     for address in &target.addresses {
         for token in shared.options.tokens.iter().map(Some).chain(shared.options.tokens.is_empty().then_some(None)) {
             let options = ClientOptions {
                 trust: shared.options.trust.clone(),
-                call_timeout: CHANGE_TIMEOUT,
+                call_timeout,
                 token: token.cloned(),
                 ..ClientOptions::new(address.clone())
             };

@@ -13,7 +13,6 @@ use crate::console::app::promotion::Stage as DeskStage;
 use crate::console::app::scroll::Scroll;
 use crate::console::app::targets::rejoinable;
 use crate::console::app::{Action, Model, WriteRight};
-use crate::console::domain::AnyAge;
 use crate::console::domain::failover::{Progress, Stage, StageView, Verified, stages};
 use crate::console::domain::units::{duration, position};
 use ratatui::buffer::Buffer;
@@ -173,12 +172,9 @@ fn commands(model: &Model, paint: Paint<'_>, width: usize) -> Vec<Line<'static>>
     };
     let rejoin = match rejoinable(model) {
         // Before its primary reached it, it would be refused.
-        Ok((region, _))
-            if region.role() == Some(RegionRole::Fenced)
-                && region.status.is_none_or(|said| said.last().ledger.is_none()) =>
-        {
-            String::new()
-        }
+        Ok((region, _)) if region.role() == Some(RegionRole::Fenced) && !region.keeps_ledger() => String::new(),
+        // … and before its writes were decided on.
+        Ok((region, _)) if region.undecided() > 0 => on("ledger", &region),
         Ok((region, primaries)) => {
             let named = primaries.iter().filter(|_| region.role() == Some(RegionRole::Standby) || primaries.len() > 1);
             let names: Vec<&str> = named.map(|primary| primary.name.as_str()).collect();

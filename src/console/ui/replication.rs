@@ -9,7 +9,6 @@ use crate::api::replication::PathStatus;
 use crate::api::replication::Role as RegionRole;
 use crate::console::app::Model;
 use crate::console::app::scroll::Scroll;
-use crate::console::domain::AnyAge;
 use crate::console::domain::alarm::FORECAST_WARN_MS;
 use crate::console::domain::units::{
     self, byte_rate, bytes, count, duration, lag_ms, millis, plural, position, rate, skew,
@@ -27,9 +26,9 @@ pub fn draw(model: &Model, paint: Paint<'_>, tier: Tier, area: Rect, buf: &mut B
     let Some(pair) = model.pair() else {
         let inner = paint.titled("replication", area, buf);
         let regions = model.here.world.regions();
-        let foreign = regions.iter().filter(|region| region.status.is_none()).find_map(|region| region.foreign);
+        let product = regions.iter().filter(|region| region.status.is_none()).find_map(|region| region.product());
         let alone = "only one region in view: attach the other one as well";
-        let words = foreign.map_or(alone, |foreign| foreign.last().product.lacks());
+        let words = product.map_or(alone, |product| product.lacks());
         lines(paragraph(paint, Role::Muted, words, usize::from(inner.width)), inner, buf);
         return;
     };

@@ -9,8 +9,8 @@ use crate::clock::UnixMs;
 use crate::console::app::msg::{Failure, FailureSort};
 use crate::console::app::tests::{CANARY, give_token, keys, model, models, open_plan, told, type_text};
 use crate::console::app::{Answer, ContextId, Msg, Screen, WriteRight, update};
+use crate::console::domain::World;
 use crate::console::domain::fixtures;
-use crate::console::domain::{AnyAge, World};
 use crate::ids::{Epoch, PromotionId};
 use std::fmt::Write;
 
@@ -524,12 +524,12 @@ fn a_switchover_that_failed_fences_nobody_and_says_what_is_next() {
     model.toasts.clear();
     let text = words(&model, (120, 60));
     assert!(!text.contains("Fence unproven"), "{text}");
-    assert!(text.contains("p, then shift-tab, for a failover") && text.contains("took 30s"), "{text}");
+    assert!(text.contains("p for a failover") && text.contains("took 30s"), "{text}");
 }
 
 fn promoted_said(model: &Model) -> Promotion {
     match &model.here.promotion.as_ref().unwrap().stage {
-        crate::console::app::promotion::Stage::Sent(sent) => sent.said.as_ref().unwrap().last().clone(),
+        crate::console::app::promotion::Stage::Sent(sent) => sent.said.as_ref().unwrap().read(model.now).value.clone(),
         other => panic!("{other:?}"),
     }
 }

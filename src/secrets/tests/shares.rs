@@ -52,11 +52,24 @@ async fn new_shares_open_what_the_old_ones_did_and_the_old_ones_no_more() {
 #[tokio::test]
 async fn with_verification_the_old_shares_count_until_the_new_ones_were_given_back() {
     let mut fixture = Fixture::open().await;
-    let begun = fixture.vault.rekey_begin(Split::new(3, 2).unwrap(), true).unwrap();
+    let begun = fixture.vault.rekey_begin(Split::new(3, 3).unwrap(), true).unwrap();
     let new = fixture.rekeyed(&begun.nonce).await;
     let waits = fixture.vault.rekey_status().unwrap();
     let verification = waits.verification.unwrap();
-    assert!(fixture.vault.rekey_verify(&new[0], &begun.nonce).await.is_err(), "it has a nonce of its own");
+    assert!(fixture.vault.rekey_verify(&new[0], "another").await.is_err());
+    assert_ne!(verification.nonce, begun.nonce, "it has one of its own");
+    assert_eq!(fixture.vault.rekey_verify(&new[0], &verification.nonce).await.unwrap(), None);
+    assert_eq!(fixture.vault.rekey_verify(&new[1], &begun.nonce).await.unwrap(), None, "who began knows no other");
+    let done = fixture.vault.rekey_verify(&new[2], &begun.nonce).await;
+    assert_eq!(done.unwrap().as_deref(), Some(verification.nonce.as_str()));
+    fixture.vault.seal();
+    fixture.keys = new;
+    fixture.unseal();
+
+    // What was given back can be forgotten.
+    let begun = fixture.vault.rekey_begin(Split::new(3, 2).unwrap(), true).unwrap();
+    let new = fixture.rekeyed(&begun.nonce).await;
+    let verification = fixture.vault.rekey_status().unwrap().verification.unwrap();
     assert_eq!(fixture.vault.rekey_verify(&new[0], &verification.nonce).await.unwrap(), None);
     let again = fixture.vault.rekey_verify_restart().unwrap().verification.unwrap();
     assert_eq!(again.progress, 0);

@@ -10,10 +10,9 @@ use crate::api::replication::{
 use crate::console::app::afterwards::{growing_words, reached, recovery, rival, state_word, step_word};
 use crate::console::app::promotion::{Sent, Standing};
 use crate::console::app::{Model, again_command};
-use crate::console::domain::AnyAge;
 use crate::console::domain::failover::{FenceSeen, fence_seen};
 use crate::console::domain::loss::lost_words;
-use crate::console::domain::units::{duration, in_groups, millis, position};
+use crate::console::domain::units::{duration, in_groups, millis, plural, position};
 use ratatui::text::{Line, Span};
 use std::time::Duration;
 
@@ -99,9 +98,16 @@ fn next_words(model: &Model, sent: &Sent, region: &str) -> String {
         Some((old, Some(ApiRole::Standby), _)) => {
             format!("Next: {} follows {region}. Point clients at {region}.", old.name)
         }
-        Some((old, Some(ApiRole::Fenced), _)) if old.status.is_none_or(|said| said.last().ledger.is_none()) => format!(
-            "Next: {} is fenced and waits until {region} reaches it: heal the link between them. Point clients at {region}.",
+        Some((old, Some(ApiRole::Fenced), _)) if !old.keeps_ledger() => format!(
+            "Next: {} is fenced and waits until {region} reaches it: heal the link between them, or carry on with it if it \
+             is paused. Point clients at {region}.",
             old.name
+        ),
+        Some((old, Some(ApiRole::Fenced), _)) if old.undecided() > 0 => format!(
+            "Next: {} is fenced and keeps what only it has, {} undecided: decide on them on screen 6, then J brings it back. \
+             Point clients at {region}.",
+            old.name,
+            plural(old.undecided(), "write", "writes")
         ),
         Some((old, Some(ApiRole::Fenced), _)) => format!(
             "Next: {} is fenced and keeps what only it has; bring it back as a standby when that was looked at. Point clients at {region}.",
@@ -120,8 +126,8 @@ fn after_failure(model: &Model, sent: &Sent) -> String {
     let silent = pair.as_ref().and_then(|pair| pair.primary()).filter(|primary| primary.is_dark());
     match silent.filter(|_| sent.mode == PromoteMode::Planned) {
         Some(primary) => format!(
-            "Next: {} is still the primary, and does not answer. Bring it back; or p, then shift-tab, for a failover, which \
-             says first what would be lost.",
+            "Next: {} is still the primary, and does not answer. Bring it back; or p for a failover, which says first what \
+             would be lost.",
             primary.name
         ),
         None if pair.as_ref().and_then(|pair| pair.primary()).is_some_and(|primary| !primary.is_dark()) => {
