@@ -5,6 +5,7 @@ use super::bodies;
 use super::bodies::Giver;
 use super::call::{Call, Via, within};
 use super::cors::{self, Verdict};
+use super::failures::of_site;
 use super::forward::{self, CLIENT_ADDRESS, FORWARDED_BY, Forwarded, NOT_LEADER, UNPROVEN, USE_COUNTED};
 use super::guarded;
 use super::handlers::help::{HELP_PATTERN, help};
@@ -261,10 +262,10 @@ async fn handle(
     } else {
         match guarded::would_allow(route, &call) {
             Ok(true) => call.upload = Some(Arc::new(node.uploads.take(node, body).await?)),
-            // This node may lag behind what the leader knows.
             refused => {
+                // This node may lag behind what the leader knows.
                 if may_ask_leader(&call, &parts)
-                    && let Some(_place) = call.source().and_then(|from| node.passed_on.enter(from.ip()))
+                    && let Some(_place) = call.source().and_then(|from| node.passed_on.enter(of_site(from.ip())))
                 {
                     return pass_on(&call, &parts, body, deadline).await;
                 }

@@ -185,7 +185,7 @@ fn is_seen(outcome: &Outcome, region: &RegionView<'_>, all: &[RegionView<'_>]) -
     }
 }
 
-/// A token that was not there before was made, though nobody holds it.
+/// A token that was not there before: most likely the one whose answer was lost, which nobody holds then.
 fn token(outcome: &Outcome, region: &RegionView<'_>) -> Option<Found> {
     let lost_at = outcome.ended_at?;
     let told = region.tokens().filter(|tokens| tokens.at() > lost_at)?;
